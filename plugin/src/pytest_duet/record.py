@@ -1,0 +1,205 @@
+"""The shapes of what a session saw, as they are journalled and saved; raw rounds are kept, verdicts are derived from them.
+
+Not for reading or writing files (``store``, ``journal``) and not for judging (``compare``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pytest_duet.protocol import Features, Number, Scalar
+from pytest_duet.words import Language, Role, Status, Verdict
+
+# History of the schema:
+# 1  first version
+SCHEMA: Final = 1
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of every saved shape: immutable and strict."""
+
+
+class Machine(Record, frozen=True):
+    """The machine as far as it matters for times; holds no host name, user or path."""
+
+    fingerprint: str
+    cpu: str
+    logical_cpus: int
+    memory_bytes: int
+    kernel: str
+    architecture: str
+
+
+class Attestation(Record, frozen=True):
+    """What really ran, as the worker itself says; `data` maps file names to SHA-256 digests."""
+
+    framework: str
+    versions: dict[str, str]
+    compiler: str
+    profile: str
+    source_digest: str
+    lock_digest: str
+    features: Features
+    blas: list[str]
+    details: dict[str, str]
+    params: dict[str, Scalar]
+    threads: int
+    device: str
+    dtype: str
+    data: dict[str, str]
+
+
+class ParityRecord(Record, frozen=True):
+    """One output held against the reference's: `error` in the units of `check`, passed when it is at most `tolerance`."""
+
+    output: str
+    check: str
+    error: Number
+    tolerance: float
+    passed: bool
+    note: str = ""
+
+
+class Bound(Record, frozen=True):
+    """A quality metric and the limits the spec sets for it."""
+
+    metric: str
+    value: Number
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+class Reading(Record, frozen=True):
+    """One telemetry observation: a value in `unit`, or None with the reason it is unavailable."""
+
+    metric: str
+    unit: str
+    value: Number | None
+    reason: str = ""
+
+
+class MemberRecord(Record, frozen=True):
+    """One member of a group: what it was, how it fared, and its raw rounds.
+
+    `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. Rounds are present
+    only where `status` is ``ok``.
+    """
+
+    name: str
+    framework: str
+    variant: str
+    role: Role
+    language: Language
+    status: Status
+    reason: str = ""
+    reproducer: str = ""
+    attestation: Attestation | None = None
+    parity: list[ParityRecord] = []
+    quality: list[Bound] = []
+    iterations: int | None = None
+    converged: bool | None = None
+    first_call_ns: int | None = None
+    calls_per_round: int = 1
+    cells: list[list[list[int]]] = []
+    work: dict[str, int] = {}
+    readings: list[Reading] = []
+
+
+class GroupRecord(Record, frozen=True):
+    """Cases that differ only in framework and variant, measured together.
+
+    `id` is ``task::algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter;
+    `verified_only` says that parity and quality were checked and nothing was timed.
+    """
+
+    id: str
+    task: str
+    algorithm: str
+    phase: str
+    workload: str
+    workload_size: str
+    threads: int
+    device: str
+    dtype: str
+    mode: str
+    profile: str
+    margin: float
+    reference: str
+    data_digest: str
+    verified_only: bool
+    elapsed_ns: int
+    members: list[MemberRecord]
+    flags: list[str] = []
+
+
+class Interval(Record, frozen=True):
+    """A confidence interval; `confidence` is between 0 and 1."""
+
+    low: float
+    high: float
+    confidence: float
+
+
+class TestResult(Record, frozen=True):
+    """One classical test over cells: `n` independent units, `p_adjusted` after the correction named by the family."""
+
+    name: str
+    statistic: Number | None
+    p: Number | None
+    n: int
+    p_adjusted: dict[str, Number] = {}
+    note: str = ""
+
+
+class Effect(Record, frozen=True):
+    """An effect size over cells with its interval; None where it is undefined."""
+
+    name: str
+    value: Number | None
+    interval: Interval | None
+    note: str = ""
+
+
+class Comparison(Record, frozen=True):
+    """One member judged against the reference; derived, never measured.
+
+    `ratio` is time of this member over time of the reference, `interval` its 95 % and `judged` its 90 % interval.
+    `smallest_change` is the relative change that could have been seen.
+    """
+
+    group: str
+    member: str
+    verdict: Verdict
+    reason: str
+    cells: int
+    estimator: str = ""
+    ratio: float | None = None
+    interval: Interval | None = None
+    judged: Interval | None = None
+    mean_ratio: float | None = None
+    mean_interval: Interval | None = None
+    smallest_change: float | None = None
+    margin: float = 0.05
+    alarm_above: float = 0.01
+    flags: list[str] = []
+    tests: list[TestResult] = []
+    effects: list[Effect] = []
+
+
+class RunRecord(Record, frozen=True):
+    """One session: `created` is UTC in ISO 8601; `complete` is False where it was interrupted.
+
+    `comparisons` is derived from `groups` when the session ends; any reader may derive it anew.
+    """
+
+    schema: int
+    created: str
+    version: str
+    machine: Machine
+    profile: str
+    mode: str
+    complete: bool
+    groups: list[GroupRecord]
+    comparisons: list[Comparison] = []

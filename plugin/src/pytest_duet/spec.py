@@ -1,0 +1,321 @@
+"""The typed shapes of the spec files (``task.toml``, ``frameworks.toml``, ``profiles.toml``) and the strict door they enter by.
+
+Not for deciding which cases follow from them: ``plan`` does.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from pytest_duet.errors import SpecError, nearest
+from pytest_duet.protocol import Scalar
+from pytest_duet.words import Language, Role
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
+"""What a name may look like: a member's may have one dot, between framework and variant."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Params = dict[str, Scalar]
+Names = str | list[str]
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of every spec shape: immutable, and an unknown key is an error."""
+
+
+class Profile(Spec, frozen=True, kw_only=True):
+    """How much time a session may take.
+
+    `group_seconds` is a ceiling for a group's timed rounds. A rival whose call takes longer than `call_cap_seconds` and
+    more than `call_cap_ratio` times the reference's is checked for parity and not timed.
+    """
+
+    why: str = ""
+    group_seconds: Positive = 8.0
+    call_cap_seconds: Positive = 0.05
+    call_cap_ratio: Positive = 10.0
+    observe_seconds: Positive = 0.5
+    request_seconds: Positive = 120.0
+
+
+class Framework(Spec, frozen=True, kw_only=True):
+    """One framework, whatever the task.
+
+    A Python framework names the `distributions` whose versions are attested, the `modules` whose absence makes it
+    unavailable, and the `extra` that installs it. `set_threads` and `get_threads` are ``module:function``; without them
+    threads are limited through threadpoolctl. `details` maps a word to ``module:attribute``. A Rust framework needs
+    nothing: its worker is ``target/release/duet-<name>``, built from ``rust_crates/frameworks/<name>``. `command`
+    replaces the way a worker is started; ``{python}`` and ``{root}`` are filled in, and a Python framework that has one
+    is served by its own process instead of being called directly.
+    """
+
+    title: str
+    language: Language
+    why: str = ""
+    extra: str = ""
+    distributions: list[str] = []
+    modules: list[str] = []
+    set_threads: str = ""
+    get_threads: str = ""
+    details: dict[str, str] = {}
+    environment: dict[str, str] = {}
+    command: list[str] = []
+
+
+class Algorithm(Spec, frozen=True, kw_only=True):
+    """One algorithm of a task."""
+
+    why: str
+
+
+class Workload(Spec, frozen=True, kw_only=True):
+    """A named data set: what its recipe is told, in every profile (`data`) and in one (`profiles`)."""
+
+    why: str
+    seed: int = 0
+    data: Params = {}
+    profiles: dict[str, Params] = {}
+
+
+class Member(Spec, frozen=True, kw_only=True):
+    """One framework, or one variant of it, in this task; `algorithms` and `phases` narrow where it stands."""
+
+    role: Role = "rival"
+    why: str = ""
+    algorithms: Names = "*"
+    phases: Names = "*"
+    workloads: Names = "*"
+
+
+class Rule(Spec, frozen=True):
+    """Selectors: a rule holds for a case when each names it; ``*`` wildcards are understood. Later rules win."""
+
+    algorithm: Names = "*"
+    phase: Names = "*"
+    workload: Names = "*"
+    member: Names = "*"
+    profile: Names = "*"
+
+
+class ParamsRule(Rule, frozen=True, kw_only=True):
+    """Parameters of the job."""
+
+    set: Params
+
+
+class QualityRule(Rule, frozen=True, kw_only=True):
+    """Limits of quality metrics, and the parameters that replace the job's while quality is measured."""
+
+    floor: dict[str, float] = {}
+    ceiling: dict[str, float] = {}
+    params: Params = {}
+
+
+class ParityRule(Rule, frozen=True, kw_only=True):
+    """How outputs whose name matches `output` are held against the reference's.
+
+    `check` is the name of a built-in check or of a function in the room's ``check.py``; `tolerance` is the largest error
+    that passes. Of two rules for the same output and check the later wins.
+    """
+
+    output: str
+    check: str = "close"
+    tolerance: NonNegative = 0.0
+
+
+class UnsoundRule(Rule, frozen=True, kw_only=True):
+    """Cases a framework cannot do soundly: a declared skip with the test that reproduces the defect."""
+
+    reason: str
+    reproducer: str
+
+
+class Checkpoint(Spec, frozen=True, kw_only=True):
+    """A data file named `checkpoint` for `phase`: the reference's outputs of phase `trained_by` whose names start so."""
+
+    phase: str
+    trained_by: str
+    prefix: str
+
+
+class Task(Spec, frozen=True, kw_only=True):
+    """A whole ``task.toml``."""
+
+    title: str
+    why: str
+    phases: list[str]
+    dtype: Literal["f32", "f64"]
+    margin: Positive = 0.05
+    algorithms: dict[str, Algorithm]
+    workloads: dict[str, Workload]
+    members: dict[str, Member]
+    params: list[ParamsRule] = []
+    quality: list[QualityRule] = []
+    parity: list[ParityRule] = []
+    unsound: list[UnsoundRule] = []
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def reference(self) -> str:
+        """The name of the member the others are relative to."""
+        return next(name for name, member in self.members.items() if member.role == "reference")
+
+
+_S = TypeVar("_S")
+
+
+def framework_of(member: str) -> str:
+    """Return the framework part of a member's name: ``native.gram`` → ``native``."""
+    return member.partition(".")[0]
+
+
+def variant_of(member: str) -> str:
+    """Return the variant part of a member's name, empty for the plain one: ``native.gram`` → ``gram``."""
+    return member.partition(".")[2]
+
+
+def matches(pattern: Names, name: str) -> bool:
+    """Say whether `name` is meant by a selector: one pattern, or a list of which any."""
+    patterns = [pattern] if isinstance(pattern, str) else pattern
+    return any(fnmatchcase(name, each) for each in patterns)
+
+
+def load_task(path: Path) -> Task:
+    """Return the task in `path`.
+
+    Raises:
+        SpecError: the file cannot be used; the message names file, key and remedy.
+
+    """
+    task = _load(path, Task)
+    _check_task(path, task)
+    return task
+
+
+def load_frameworks(path: Path) -> dict[str, Framework]:
+    """Return every framework in `path`, by name.
+
+    Raises:
+        SpecError: as `load_task`.
+
+    """
+    frameworks = _load(path, dict[str, Framework])
+    _check_names(path, "framework", frameworks, dotted=False)
+    return frameworks
+
+
+def load_profiles(path: Path) -> dict[str, Profile]:
+    """Return every profile in `path`, by name.
+
+    Raises:
+        SpecError: as `load_task`.
+
+    """
+    profiles = _load(path, dict[str, Profile])
+    _check_names(path, "profile", profiles, dotted=False)
+    return profiles
+
+
+def _load(path: Path, kind: type[_S]) -> _S:
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); create it or name another") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: is not TOML: {error}") from error
+    try:
+        return msgspec.convert(raw, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise SpecError(f"{path}: {_explain(str(error), kind)}") from error
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `(?P<where>.*)`)?")
+_WRONG = re.compile(r"(?P<what>.*) - at `(?P<where>.*)`")
+
+
+def _explain(message: str, kind: Any) -> str:
+    """Turn msgspec's words into ours: the table, the key, the nearest known one."""
+    unknown = _UNKNOWN.fullmatch(message)
+    if unknown:
+        where = unknown["where"] or "$"
+        known = _fields_at(kind, where)
+        return f"{_table(where)} has unknown key {unknown['key']!r}{nearest(unknown['key'], known)}"
+    wrong = _WRONG.fullmatch(message)
+    if wrong:
+        return f"{_table(wrong['where'])}: {wrong['what'][0].lower()}{wrong['what'][1:]}"
+    return message[0].lower() + message[1:]
+
+
+def _table(where: str) -> str:
+    inside = where.removeprefix("$").removeprefix(".").replace("[...]", ".*").removeprefix(".")
+    return f"[{inside}]" if inside else "top level"
+
+
+def _fields_at(kind: Any, where: str) -> list[str]:
+    """Return the field names of the struct at msgspec path `where` (``$.members[...]``) below type `kind`."""
+    node = msgspec.inspect.type_info(kind)
+    for part in re.findall(r"\.(\w+)|\[(?:\d+|\.\.\.)\]", where):
+        if isinstance(node, msgspec.inspect.StructType) and part:
+            node = next(field.type for field in node.fields if field.encode_name == part)
+        elif isinstance(node, msgspec.inspect.DictType):
+            node = node.value_type
+        elif isinstance(node, msgspec.inspect.ListType):
+            node = node.item_type
+        if isinstance(node, msgspec.inspect.UnionType):
+            node = next((t for t in node.types if isinstance(t, msgspec.inspect.StructType)), node)
+    return [field.encode_name for field in node.fields] if isinstance(node, msgspec.inspect.StructType) else []
+
+
+def _check_names(path: Path, what: str, names: dict[str, Any], *, dotted: bool) -> None:
+    for name in names:
+        if not NAME.fullmatch(name) or ("." in name and not dotted):
+            raise SpecError(f"{path}: {what} name {name!r} is not usable; write lower-case letters, digits and _")
+
+
+def _check_task(path: Path, task: Task) -> None:
+    _check_names(path, "algorithm", task.algorithms, dotted=False)
+    _check_names(path, "workload", task.workloads, dotted=False)
+    _check_names(path, "member", task.members, dotted=True)
+    references = [name for name, member in task.members.items() if member.role == "reference"]
+    if len(references) != 1:
+        found = ", ".join(references) or "none"
+        raise SpecError(f"{path}: exactly one member must have role = 'reference'; found {found}")
+    known = {
+        "algorithm": list(task.algorithms),
+        "phase": task.phases,
+        "workload": list(task.workloads),
+        "member": list(task.members),
+    }
+    rules: dict[str, list[Any]] = {
+        "params": task.params,
+        "quality": task.quality,
+        "parity": task.parity,
+        "unsound": task.unsound,
+    }
+    for table, entries in rules.items():
+        for index, rule in enumerate(entries):
+            for selector, names in known.items():
+                _check_selector(f"{path}: [{table}.{index}] {selector}", getattr(rule, selector), names)
+    for name, member in task.members.items():
+        for key, selector in (("algorithms", "algorithm"), ("phases", "phase"), ("workloads", "workload")):
+            _check_selector(f"{path}: [members.{name}] {key}", getattr(member, key), known[selector])
+    if task.checkpoint:
+        for key in ("phase", "trained_by"):
+            _check_selector(f"{path}: [checkpoint] {key}", getattr(task.checkpoint, key), task.phases)
+
+
+def _check_selector(where: str, pattern: Names, names: list[str]) -> None:
+    for each in [pattern] if isinstance(pattern, str) else pattern:
+        if not any(fnmatchcase(name, each) for name in names):
+            raise SpecError(f"{where} {each!r} names nothing{nearest(each, names)}")
