@@ -89,7 +89,8 @@ class JobReader:
         """Which legitimate way of the framework is asked for; empty for the plain one."""
         return self.job.variant
 
-    def _param(self, name: str) -> Scalar:
+    def scalar(self, name: str) -> Scalar:
+        """Return parameter `name`, whatever its type."""
         try:
             value = self.job.params[name]
         except KeyError:
@@ -100,7 +101,7 @@ class JobReader:
 
     def float(self, name: str) -> float:
         """Return the number `name`."""
-        value = self._param(name)
+        value = self.scalar(name)
         if isinstance(value, NonFinite):
             return float(value.nonfinite)
         if isinstance(value, bool | str):
@@ -109,21 +110,21 @@ class JobReader:
 
     def int(self, name: str) -> int:
         """Return the integer `name`."""
-        value = self._param(name)
+        value = self.scalar(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(name, value, "an integer")
         return value
 
     def bool(self, name: str) -> bool:
         """Return the truth value `name`."""
-        value = self._param(name)
+        value = self.scalar(name)
         if not isinstance(value, bool):
             raise self._wrong(name, value, "true or false")
         return value
 
     def str(self, name: str) -> str:
         """Return the text `name`."""
-        value = self._param(name)
+        value = self.scalar(name)
         if not isinstance(value, str):
             raise self._wrong(name, value, "text")
         return value

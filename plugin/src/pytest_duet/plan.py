@@ -1,0 +1,127 @@
+"""What a session means to do: groups and their members, told apart from how they came to be declared.
+
+Not for doing it: ``measure`` does. ``suite`` makes plans from spec files, ``plugin.door`` from a user's own pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from pytest_duet.protocol import Scalar
+    from pytest_duet.spec import ParityRule, Profile
+    from pytest_duet.words import Language, Role
+
+    Arrays = Mapping[str, npt.NDArray[np.generic]]
+    DataArrays = Mapping[str, npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]]]
+    Quality = Callable[[str, str, Arrays, DataArrays], Mapping[str, float]]
+    Check = Callable[[npt.NDArray[np.generic], npt.NDArray[np.generic]], float]
+    """Takes (reference, other), returns the error that a rule's tolerance bounds."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a member's worker is started.
+
+    `kind` is ``direct`` (a Python implementation in this process) or ``process``. `argv` starts the process; for a
+    direct member it is the served twin that telemetry observes, empty where there is none and `unserved` says why.
+    `missing` is the reason with its remedy when the member cannot be started at all. `sources` are the folders or files
+    whose digest the worker must report, `lock` the lock file likewise.
+    """
+
+    kind: str
+    argv: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
+    unserved: str = ""
+    sources: tuple[Path, ...] = ()
+    lock: Path | None = None
+    build: str = ""
+    host: Callable[[], Host] | None = None
+
+
+class Host(Protocol):
+    """What answers requests inside this process; ``workers.host.Host`` is the one."""
+
+    def handle(self, request: object) -> object:
+        """Return the reply to `request`."""
+
+    def close(self) -> None:
+        """Restore what preparing changed in this process."""
+
+
+@dataclass(frozen=True)
+class MemberPlan:
+    """One member: who it is, how it is started, what it is told, how it is checked."""
+
+    name: str
+    framework: str
+    variant: str
+    role: Role
+    language: Language
+    start: Start
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    quality_params: Mapping[str, Scalar] | None = None
+    parity: tuple[ParityRule, ...] = ()
+    unsound: str = ""
+    reproducer: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Floors and ceilings of quality metrics."""
+
+    floor: Mapping[str, float] = field(default_factory=dict)
+    ceiling: Mapping[str, float] = field(default_factory=dict)
+
+
+class Data(Protocol):
+    """A data set on disk, made once; ``data.DataSet`` is the one."""
+
+    digest: str
+    files: Mapping[str, Path]
+    hashes: Mapping[str, str]
+    arrays: DataArrays
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """Members that are compared with each other on one workload.
+
+    `data` makes or finds the bytes; `quality` is the room's function, None where quality has no meaning; `checks` are the
+    room's own parity checks by name; `checkpoint` is the plan of the group that trains what this one needs, with the
+    prefix of the outputs wanted.
+    """
+
+    id: str
+    task: str
+    algorithm: str
+    phase: str
+    workload: str
+    workload_size: str
+    reference: str
+    members: tuple[MemberPlan, ...]
+    dtype: str
+    profile: str
+    budget: Profile
+    data: Callable[[], Data]
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    margin: float = 0.05
+    limits: Limits = field(default_factory=Limits)
+    quality: Quality | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    checkpoint: GroupPlan | None = None
+    checkpoint_prefix: str = ""
+
+    def member(self, name: str) -> MemberPlan:
+        """Return the member called `name`."""
+        return next(member for member in self.members if member.name == name)

@@ -1,0 +1,94 @@
+"""Ratios of times from nested rounds: one log-ratio a cell, and the ratio of means.
+
+Not for intervals of the log-ratios: ``signed_rank`` has those.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from pytest_duet.stats.shapes import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Cell = Sequence[Sequence[float]]
+    Cells = Sequence[Cell]
+
+
+def log_time(burst: Sequence[float], calls: int) -> float:
+    """Return the log of the burst's fastest round, per call.
+
+    The minimum is what disturbance adds least to (Chen & Revels, 2016, Robust benchmarking in noisy environments).
+    """
+    return math.log(min(burst)) - math.log(calls)
+
+
+def cell_log_times(cells: Cells, calls: int) -> list[float]:
+    """Return one number a cell: the median over its cycles of the log time a call takes.
+
+    `cells` is cells → cycles → rounds in any one unit, all positive; a round is `calls` calls.
+    """
+    return [statistics.median(log_time(burst, calls) for burst in cell) for cell in cells]
+
+
+def cell_log_ratios(this: Cells, calls: int, reference: Cells, reference_calls: int) -> list[float]:
+    """Return one number a cell: the median over its cycles of log(this / reference), fastest round of each burst.
+
+    The members of one cycle ran next to each other, so what slowed one slowed the other and cancels.
+
+    Raises:
+        ValueError: the two do not have the same cells and cycles.
+
+    Source: paired design of Kalibera & Jones (2013), Rigorous benchmarking in reasonable time, section 5, on cycles.
+
+    """
+    return [
+        statistics.median(
+            log_time(b, calls) - log_time(a, reference_calls) for b, a in zip(cell, other, strict=True)
+        )
+        for cell, other in zip(this, reference, strict=True)
+    ]
+
+
+def cell_means(cells: Cells, calls: int) -> list[float]:
+    """Return one number a cell: the mean time a call takes over all its rounds."""
+    return [_mean([total for burst in cell for total in burst]) / calls for cell in cells]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def ratio_of_means(this: Sequence[float], reference: Sequence[float], confidence: float) -> Estimate:
+    """Return mean(this) / mean(reference) with Fieller's interval for paired units of equal number.
+
+    The bounds are None where the reference's mean is not surely above zero: the set of likely ratios is then no interval.
+
+    Source: Fieller (1954), Some problems in interval estimation, J. R. Statist. Soc. B 16, as used for benchmarks by
+    Kalibera & Jones (2013), section 7; with the covariance, since cells are paired.
+    """
+    n = len(this)
+    if n == 0:
+        return Estimate("ratio of means", None, confidence=confidence, note="no cells")
+    x, y = _mean(this), _mean(reference)
+    if y == 0:
+        return Estimate("ratio of means", None, confidence=confidence, note="the reference's mean is zero")
+    if n == 1:
+        return Estimate("ratio of means", x / y, confidence=confidence, note="one cell has no interval")
+    from scipy.special import stdtrit
+
+    # Scaling by the means keeps every term near 1, whatever the unit.
+    u, v = [value / y for value in this], [value / y for value in reference]
+    ratio = x / y
+    share = float(stdtrit(n - 1, (1 + confidence) / 2)) ** 2 / (n * (n - 1))
+    xx = share * math.fsum((value - ratio) ** 2 for value in u)
+    yy = share * math.fsum((value - 1) ** 2 for value in v)
+    xy = share * math.fsum((a - ratio) * (b - 1) for a, b in zip(u, v, strict=True))
+    if yy >= 1:
+        return Estimate("ratio of means", ratio, confidence=confidence, note="the means are too uncertain to divide")
+    root = math.sqrt(max(0.0, (ratio - xy) ** 2 - (ratio**2 - xx) * (1 - yy)))
+    low, high = (ratio - xy - root) / (1 - yy), (ratio - xy + root) / (1 - yy)
+    return Estimate("ratio of means", ratio, low, high, confidence)

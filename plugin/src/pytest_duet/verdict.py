@@ -1,0 +1,106 @@
+"""From an interval and a margin to one of five words, with the reason in plain language.
+
+Not for computing intervals (``stats``) nor for knowing which member is judged (``compare``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet import units
+
+if TYPE_CHECKING:
+    from pytest_duet.words import Verdict
+
+ENOUGH_CELLS: Final = 8
+"""From here on the 90 % interval judges."""
+
+FEWEST_CELLS: Final = 4
+"""From here on a clear difference is believed, if even the 99 % interval clears the margin."""
+
+Bounds = tuple[float, float]
+"""Lower and upper end of an interval of log(time of this / time of the reference)."""
+
+_LARGEST_EXPONENT: Final = 700.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A word and why; `smallest_change` is the least relative change that would have been seen, None without interval."""
+
+    verdict: Verdict
+    reason: str
+    smallest_change: float | None
+
+
+def exponential(log_ratio: float) -> float:
+    """Return exp(`log_ratio`), bounded so that a hopelessly wide interval stays a number JSON can hold."""
+    return math.exp(max(-_LARGEST_EXPONENT, min(_LARGEST_EXPONENT, log_ratio)))
+
+
+def smallest_change(judged: Bounds, alarm_above: float) -> float:
+    """Return the least relative change that an interval of this width shows: (1 + δ0) · exp(2h) − 1."""
+    return (1 + alarm_above) * exponential(judged[1] - judged[0]) - 1
+
+
+def judge(
+    cells: int, judged: Bounds | None, strict: Bounds | None, margin: float, alarm_above: float, seconds: float
+) -> Judgement:
+    """Judge one member from its intervals.
+
+    Args:
+        cells: how many independent log-ratios the intervals rest on.
+        judged: the 90 % interval.
+        strict: the 99 % interval, asked for below `ENOUGH_CELLS`.
+        margin: the relative difference below which speed does not matter.
+        alarm_above: the relative difference a gate must be sure of.
+        seconds: what the group's timed rounds took, from which the needed budget is estimated.
+
+    Source: equivalence by the 90 % interval is two one-sided tests at 5 % (Schuirmann, 1987, J. Pharmacokinet. 15).
+
+    """
+    change = smallest_change(judged, alarm_above) if judged else None
+    if cells < FEWEST_CELLS or judged is None or strict is None:
+        return Judgement("inconclusive", f"{_cells(cells)} are too few to judge: {_budget(cells, seconds)}", change)
+    delta = math.log1p(margin)
+    side = _side(judged, delta) if cells >= ENOUGH_CELLS else _side(strict, delta)
+    if cells < ENOUGH_CELLS and side not in {"faster", "slower"}:
+        why = f"{_lean(judged)}with {_cells(cells)} only the 99 % interval counts: {_budget(cells, seconds)}"
+        return Judgement("inconclusive", why, change)
+    if side is None:
+        sees = units.percent(smallest_change(judged, alarm_above))
+        wide = f"the interval is too wide for a margin of {units.percent(margin)}: changes below {sees} stay unseen"
+        return Judgement("inconclusive", f"{_lean(judged)}{wide}", change)
+    return Judgement(side, "", change)
+
+
+def _side(bounds: Bounds, delta: float) -> Verdict | None:
+    low, high = bounds
+    if low > delta:
+        return "slower"
+    if high < -delta:
+        return "faster"
+    if -delta < low and high < delta:
+        return "equivalent"
+    return None
+
+
+def _lean(judged: Bounds) -> str:
+    if judged[0] > 0:
+        return "slower, but by how much is open; "
+    if judged[1] < 0:
+        return "faster, but by how much is open; "
+    return ""
+
+
+def _cells(cells: int) -> str:
+    return f"{cells} cell" if cells == 1 else f"{cells} cells"
+
+
+def _budget(cells: int, seconds: float) -> str:
+    if cells < 1 or seconds <= 0:
+        return f"raise group_seconds until there are {ENOUGH_CELLS}"
+    needed = math.ceil(1.1 * seconds * ENOUGH_CELLS / cells)
+    return f"{ENOUGH_CELLS} need group_seconds = {needed} in the profile"

@@ -1,0 +1,213 @@
+"""Answer the protocol's requests on Python implementations: the twin of the Rust harness ``duet-worker``.
+
+Not for finding implementations (``python``) and not for carrying messages (``direct``, ``serve``).
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_duet.errors import DuetError, ImplementationError, Unavailable
+from pytest_duet.implementation import JobReader
+from pytest_duet.protocol import (
+    Describe,
+    DescribeReply,
+    ErrorReply,
+    Hello,
+    HelloReply,
+    Outputs,
+    OutputsReply,
+    Prepare,
+    PrepareReply,
+    Quit,
+    QuitReply,
+    Reply,
+    Request,
+    Reset,
+    ResetReply,
+    Run,
+    RunReply,
+    Verify,
+    VerifyReply,
+    digest_outputs,
+    to_number,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_duet import implementation
+    from pytest_duet.protocol import Capability, Job
+    from pytest_duet.workers.threads import Threads
+
+
+class Host:
+    """Holds at most one prepared job and does with it what requests say.
+
+    `identify` fills the `hello` reply; `capabilities` lists what there is; `find` returns the constructor of an
+    implementation for a job; `threads` limits and reads the threads in effect.
+    """
+
+    clock: Callable[[], int] = staticmethod(time.perf_counter_ns)
+
+    def __init__(
+        self,
+        *,
+        identify: Callable[[int], HelloReply],
+        capabilities: Callable[[], list[Capability]],
+        find: Callable[[Job], implementation.Prepare],
+        threads: Threads,
+    ) -> None:
+        """Be ready for requests; nothing is imported or prepared yet."""
+        self._identify = identify
+        self._capabilities = capabilities
+        self._find = find
+        self._threads = threads
+        self._prepared: implementation.Implementation[Any, Any] | None = None
+        self._kept: implementation.Outputs | None = None
+
+    def handle(self, request: Request) -> Reply:
+        """Return the reply to `request`; whatever an implementation raises becomes an error reply."""
+        try:
+            return self._answer(request)
+        except Unavailable as error:
+            return ErrorReply(id=request.id, kind="unsupported", message=str(error))
+        except DuetError as error:
+            return ErrorReply(id=request.id, kind="invalid", message=str(error))
+        except Exception as error:  # noqa: BLE001 - an implementation may raise anything, and only its member fails
+            return ErrorReply(id=request.id, kind="failed", message=f"{type(error).__name__}: {error}"[:8192])
+
+    def close(self) -> None:
+        """Forget the job and give threads back as they were."""
+        self._prepared = self._kept = None
+        self._threads.restore()
+
+    def _answer(self, request: Request) -> Reply:  # noqa: PLR0911 - one return a request
+        match request:
+            case Hello():
+                return self._identify(request.id)
+            case Describe():
+                return DescribeReply(id=request.id, implementations=self._capabilities())
+            case Prepare(job=job):
+                return self._prepare(request.id, job)
+            case Verify(into=into):
+                return self._verify(request.id, into)
+            case Run():
+                return self._run(request)
+            case Outputs(into=into):
+                if self._kept is None:
+                    raise ImplementationError("no round's output was kept; ask `run` to keep one")
+                paths, digest = _write(self._kept, into)
+                return OutputsReply(id=request.id, outputs=paths, digest=digest)
+            case Reset():
+                self._prepared = self._kept = None
+                return ResetReply(id=request.id)
+            case Quit():
+                return QuitReply(id=request.id)
+
+    def _prepare(self, request_id: int, job: Job) -> PrepareReply:
+        self._prepared = self._kept = None
+        construct = self._find(job)
+        self._threads.limit(job.threads)
+        reader = JobReader(job)
+        prepared = construct(reader)
+        self._prepared = prepared
+        return PrepareReply(
+            id=request_id,
+            params=reader.read_params,
+            threads=self._threads.in_effect(),
+            device=job.device,
+            dtype=job.dtype,
+            data=reader.read_data,
+            max_iterations=prepared.max_iterations,
+        )
+
+    def _ready(self) -> implementation.Implementation[Any, Any]:
+        if self._prepared is None:
+            raise ImplementationError("nothing is prepared; send `prepare` first")
+        return self._prepared
+
+    def _verify(self, request_id: int, into: str) -> VerifyReply:
+        prepared = self._ready()
+        elapsed, result = self._round(prepared, 1)
+        outputs = prepared.outputs(result)
+        paths, digest = _write(outputs, into)
+        return VerifyReply(
+            id=request_id,
+            outputs=paths,
+            digest=digest,
+            iterations=outputs.iterations,
+            converged=outputs.converged,
+            loss=[to_number(value) for value in outputs.loss],
+            elapsed_ns=elapsed,
+        )
+
+    def _run(self, request: Run) -> RunReply:
+        prepared = self._ready()
+        limit = prepared.max_iterations
+        if limit is not None and request.iterations > limit:
+            raise ImplementationError(f"a round may hold {limit} calls at most, {request.iterations} were asked")
+        elapsed = []
+        with _undisturbed():
+            for index in range(request.rounds):
+                ns, result = self._round(prepared, request.iterations)
+                elapsed.append(ns)
+                if index == request.keep:
+                    self._kept = prepared.outputs(result)
+                # Freed here, or its end would fall into the next round's clock.
+                del result
+        return RunReply(
+            id=request.id,
+            elapsed_ns=elapsed,
+            digest=digest_outputs(self._kept.arrays) if request.keep is not None and self._kept else None,
+            spans={},
+            work=prepared.work(),
+        )
+
+    def _round(self, prepared: implementation.Implementation[Any, Any], calls: int) -> tuple[int, Any]:
+        """Time `calls` calls on inputs made before, results dropped after; return nanoseconds and the last result."""
+        inputs = [prepared.fresh() for _ in range(calls)]
+        results: list[Any] = [None] * calls
+        run, clock = prepared.run, self.clock
+        # No collection while the clock runs, in every mode and on every side alike: Rust has none either.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            start = clock()
+            for index in range(calls):
+                results[index] = run(inputs[index])
+            prepared.sync()
+            elapsed = clock() - start
+        finally:
+            if collecting:
+                gc.enable()
+        return elapsed, results[-1]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Suspend tracers and profilers: they slow Python alone."""
+    trace, profile = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
+        sys.setprofile(profile)
+
+
+def _write(outputs: implementation.Outputs, into: str) -> tuple[dict[str, str], str]:
+    paths = {}
+    for name, array in outputs.arrays.items():
+        path = Path(into) / f"{name}.npy"
+        np.save(path, np.asarray(array), allow_pickle=False)
+        paths[name] = str(path)
+    return paths, digest_outputs({name: np.asarray(array) for name, array in outputs.arrays.items()})

@@ -1,0 +1,190 @@
+"""Find Python implementations and put a host before them: a room's ``impl_<framework>.py``, or a plain function.
+
+Not for answering requests: ``host`` does.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import inspect
+import platform
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_duet.attest import source_digest
+from pytest_duet.errors import ImplementationError, SpecError, Unavailable
+from pytest_duet.implementation import Implementation, JobReader, Outputs
+from pytest_duet.protocol import VERSION, Capability, Features, HelloReply
+from pytest_duet.workers.host import Host
+from pytest_duet.workers.threads import Threads, blas, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_duet.implementation import Prepare
+    from pytest_duet.protocol import Job
+    from pytest_duet.spec import Framework
+
+
+def load_module(folder: Path, name: str) -> types.ModuleType:
+    """Return module `name` of the room `folder`; the room is a package, so its modules may import each other relatively.
+
+    Raises:
+        SpecError: there is no such file.
+
+    """
+    package = f"duet_room_{folder.name}"
+    known = sys.modules.get(package)
+    if known is None or list(known.__path__) != [str(folder)]:
+        for stale in [key for key in sys.modules if key == package or key.startswith(f"{package}.")]:
+            del sys.modules[stale]
+        room = types.ModuleType(package)
+        room.__path__ = [str(folder)]
+        sys.modules[package] = room
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name == f"{package}.{name}":
+            raise SpecError(f"{folder / name}.py does not exist; create it or drop what names it") from error
+        raise Unavailable(f"{folder.name}/{name}.py needs module {error.name!r}, which is not installed") from error
+
+
+def framework_host(benches: Path, name: str, framework: Framework) -> Host:
+    """Return a host for every implementation of Python framework `name` in the rooms of `benches`."""
+
+    def rooms() -> list[Path]:
+        return sorted(path.parent for path in benches.glob(f"*/impl_{name}.py"))
+
+    def implementations(room: Path) -> dict[tuple[str, str], Prepare]:
+        table: dict[tuple[str, str], Prepare] = load_module(room, f"impl_{name}").IMPLEMENTATIONS
+        return table
+
+    def capabilities() -> list[Capability]:
+        return sorted(
+            Capability(task=room.name, algorithm=algorithm, phase=phase)
+            for room in rooms()
+            for algorithm, phase in implementations(room)
+        )
+
+    def find(job: Job) -> Prepare:
+        room = benches / job.task
+        try:
+            return implementations(room)[job.algorithm, job.phase]
+        except KeyError:
+            msg = f"{name} has no {job.algorithm} {job.phase} in {room.name}/impl_{name}.py"
+            raise Unavailable(msg) from None
+
+    def identify(request_id: int) -> HelloReply:
+        for module in framework.modules:
+            # Only what is imported shows its BLAS.
+            importlib.import_module(module)
+        return HelloReply(
+            id=request_id,
+            protocol=VERSION,
+            framework=name,
+            versions={each: importlib.metadata.version(each) for each in framework.distributions},
+            source_digest=source_digest([room / f"impl_{name}.py" for room in rooms()]),
+            details={word: str(resolve(where)) for word, where in framework.details.items()},
+            **_interpreter(),
+        )
+
+    return Host(
+        identify=identify,
+        capabilities=capabilities,
+        find=find,
+        threads=Threads(framework.set_threads, framework.get_threads),
+    )
+
+
+def _interpreter() -> dict[str, Any]:
+    return {
+        "lock_digest": "",
+        "compiler": f"{platform.python_implementation()} {platform.python_version()}",
+        "profile": "interpreted",
+        "features": Features(detected=[], compiled=[]),
+        "blas": blas(),
+    }
+
+
+class FunctionCall(Implementation[dict[str, Any], Any]):
+    """A user's own Python function, called with the job's parameters and arrays by name."""
+
+    def __init__(self, function: Callable[..., Any], reader: JobReader) -> None:
+        """Read every parameter and array the job has: a plain function takes all of them."""
+        self._function = function
+        self._given: dict[str, Any] = {name: reader.scalar(name) for name in reader.job.params}
+        self._given.update({name: reader.array(name) for name in reader.job.data})
+
+    def fresh(self) -> dict[str, Any]:
+        """Copy arrays, so that a function may write into what it was given."""
+        return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._given.items()}
+
+    def run(self, given: dict[str, Any]) -> Any:
+        """Call the function."""
+        return self._function(**given)
+
+    def outputs(self, result: Any) -> Outputs:
+        """Name what it returned: a mapping's entries by their keys, anything else ``result``."""
+        named = result if isinstance(result, dict) else {"result": result}
+        arrays = {str(key): np.asarray(value) for key, value in named.items()}
+        for key, array in arrays.items():
+            if array.dtype.kind not in "biuf":
+                msg = f"output {key!r} is a {type(named[key]).__name__}; return numbers or arrays of numbers"
+                raise ImplementationError(msg)
+        # A worker's integers are 64 bits wide and its floats come as it made them.
+        return Outputs({key: a.astype(np.int64) if a.dtype.kind in "biu" else a for key, a in arrays.items()})
+
+
+def function_host(function: Callable[..., Any], task: str) -> Host:
+    """Return a host whose only implementation, of `task`, is `function`."""
+
+    def find(job: Job) -> Prepare:
+        if job.task != task:
+            raise Unavailable(f"this host serves {task}, not {job.task}")
+        return lambda reader: FunctionCall(function, reader)
+
+    def identify(request_id: int) -> HelloReply:
+        path = inspect.getsourcefile(function)
+        return HelloReply(
+            id=request_id,
+            protocol=VERSION,
+            framework="python",
+            versions={"numpy": np.__version__},
+            source_digest=source_digest([Path(path)]) if path else "",
+            details={},
+            **_interpreter(),
+        )
+
+    return Host(
+        identify=identify,
+        capabilities=lambda: [Capability(task=task, algorithm="default", phase="call")],
+        find=find,
+        threads=Threads(),
+    )
+
+
+def load_function(file: Path, name: str) -> Callable[..., Any]:
+    """Return function `name` (dots for nesting in classes) of the Python file `file`, imported afresh.
+
+    Raises:
+        Unavailable: it cannot be imported by file and name.
+
+    """
+    spec = importlib.util.spec_from_file_location(f"duet_served_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise Unavailable(f"{file} is not importable as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    target: Any = module
+    for part in name.split("."):
+        target = getattr(target, part, None)
+    if not callable(target):
+        raise Unavailable(f"{file} has no function {name!r} at its top level")
+    function: Callable[..., Any] = target
+    return function

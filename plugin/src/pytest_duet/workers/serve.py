@@ -1,0 +1,59 @@
+"""Serve a host over this process's stdin and stdout, as any worker does.
+
+Not for answering: ``host`` does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from pytest_duet.errors import ProtocolError
+from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit, decode_request, encode
+
+if TYPE_CHECKING:
+    from pytest_duet.workers.host import Host
+
+_PR_SET_PDEATHSIG = 1
+
+
+def serve(host: Host) -> None:
+    """Answer requests line by line until `quit` or the end of stdin."""
+    die_with_parent()
+    replies = _take_stdout()
+    with os.fdopen(os.dup(0), "rb") as requests:
+        while line := requests.readline(LINE_LIMIT_BYTES + 1):
+            leave = False
+            try:
+                if len(line) > LINE_LIMIT_BYTES:
+                    raise ProtocolError(f"a line is over the limit of {LINE_LIMIT_BYTES} bytes")
+                request = decode_request(line)
+                reply = host.handle(request)
+                leave = isinstance(request, Quit)
+            except ProtocolError as error:
+                reply = ErrorReply(id=0, kind="invalid", message=str(error)[:4096])
+            os.write(replies, encode(reply))
+            if leave:
+                break
+    host.close()
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux; elsewhere the end of stdin has to do)."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _take_stdout() -> int:
+    """Keep the real stdout for replies and point descriptor 1 at stderr, so that a library's print breaks nothing."""
+    replies = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return replies

@@ -1,0 +1,77 @@
+"""Limit the threads of Python's numeric libraries, and read how many are really in effect.
+
+Not for Rust workers: each attests its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def resolve(name: str) -> Any:
+    """Return what ``module:attribute.attribute`` names, importing the module."""
+    module, _, attributes = name.partition(":")
+    return reduce(getattr, attributes.split("."), importlib.import_module(module))
+
+
+class Threads:
+    """The threads of one framework: its own setter and getter (``module:function``) where it has them, else threadpoolctl."""
+
+    def __init__(self, setter: str = "", getter: str = "") -> None:
+        """Nothing is imported or limited before `limit`."""
+        self._setter, self._getter = setter, getter
+        self._pools: Any = None
+        self._before: int | None = None
+
+    def limit(self, threads: int) -> None:
+        """Let at most `threads` run."""
+        if self._getter and self._before is None:
+            self._before = int(resolve(self._getter)())
+        if self._setter:
+            resolve(self._setter)(threads)
+        if importlib.util.find_spec("threadpoolctl"):
+            from threadpoolctl import threadpool_limits
+
+            if self._pools is None:
+                self._pools = threadpool_limits(limits=threads)
+            else:
+                threadpool_limits(limits=threads)
+
+    def in_effect(self) -> int:
+        """Return how many threads may run now: the getter's word, else the largest pool, else 1."""
+        if self._getter:
+            return int(resolve(self._getter)())
+        return max((int(pool["num_threads"]) for pool in _pools()), default=1)
+
+    def restore(self) -> None:
+        """Undo `limit`."""
+        if self._pools is not None:
+            self._pools.restore_original_limits()
+            self._pools = None
+        if self._setter and self._before is not None:
+            resolve(self._setter)(self._before)
+            self._before = None
+
+
+def blas() -> list[str]:
+    """Return the BLAS libraries loaded in this process, as ``openblas 0.3.30 pthreads``; empty without threadpoolctl."""
+    return [
+        " ".join(str(pool[key]) for key in ("internal_api", "version", "threading_layer") if pool.get(key))
+        for pool in _pools()
+        if pool["user_api"] == "blas"
+    ]
+
+
+def _pools() -> list[dict[str, Any]]:
+    if not importlib.util.find_spec("threadpoolctl"):
+        return []
+    from threadpoolctl import threadpool_info
+
+    info: Callable[[], list[dict[str, Any]]] = threadpool_info
+    return info()
