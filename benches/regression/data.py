@@ -1,0 +1,94 @@
+"""The tables that the linear models are fitted to, split and standardised.
+
+Not for reading them back: each implementation reads the files that were made from these arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_duet.protocol import Scalar
+
+    Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+    Data = dict[str, np.ndarray | dict[str, np.ndarray]]
+
+TEST_SHARE = 0.2
+
+
+def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
+    """Return a table (f64, rows × columns) split 80/20, its columns standardised on the training part.
+
+    `X_train` is in Fortran order, as column-wise solvers want it, and `X_test` in C order, as rows arrive when a model is
+    used. `y_train_centred` is for the models that are fitted without an intercept.
+    """
+    x, y = _synthetic(params, rng) if params["source"] == "synthetic" else _diabetes()
+    order = rng.permutation(len(y))
+    held_out = round(TEST_SHARE * len(y))
+    test, train = order[:held_out], order[held_out:]
+    x_train, y_train = np.asfortranarray(x[train]), y[train]
+    mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
+    # In place: a second copy of the largest table would not fit where the first just does.
+    x_train -= mean
+    x_train /= deviation
+    return {
+        "X_train": x_train,
+        "y_train": y_train,
+        "y_train_centred": y_train - y_train.mean(),
+        "X_test": np.ascontiguousarray((x[test] - mean) / deviation),
+        "y_test": y[test],
+    }
+
+
+def size(params: Mapping[str, Scalar]) -> str:
+    """Return rows × columns of the whole table, before it is split."""
+    return f"{params['rows']}×{params['columns']}" if params["source"] == "synthetic" else "442×10"
+
+
+def _diabetes() -> tuple[Floats, Floats]:
+    """Return the bundled table in the units it was measured in."""
+    from sklearn.datasets import load_diabetes
+
+    x, y = load_diabetes(return_X_y=True, scaled=False)
+    return x, y
+
+
+def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return Gaussian columns that share one factor, and a noisy weighted sum of a few of them.
+
+    `correlation` is that of any two columns: without it coordinate descent would be done after a few sweeps.
+    `noise_share` is the part of the target's variance that no model can explain.
+    """
+    rows, columns = _whole(params, "rows"), _whole(params, "columns")
+    correlation, noise_share = _real(params, "correlation"), _real(params, "noise_share")
+    x = rng.standard_normal((rows, columns))
+    x *= np.sqrt(1 - correlation)
+    x += np.sqrt(correlation) * rng.standard_normal((rows, 1))
+    chosen = rng.permutation(columns)[: max(1, round(_real(params, "informative") * columns))]
+    weights = np.zeros(columns)
+    # Far above the penalty, so that no honest solver drops them, and of both signs, so that the factor cancels.
+    weights[chosen] = rng.uniform(1.0, 4.0, len(chosen)) * np.where(np.arange(len(chosen)) % 2, -1.0, 1.0)
+    signal = x @ weights
+    noise = signal.std() * np.sqrt(noise_share / (1 - noise_share))
+    # An offset, so that an implementation that forgets the intercept is found out.
+    return x, 10.0 + signal + noise * rng.standard_normal(rows)
+
+
+def _whole(params: Mapping[str, Scalar], name: str) -> int:
+    value = params[name]
+    if not isinstance(value, int):
+        msg = f"recipe parameter {name!r} is {value!r}; it must be an integer"
+        raise TypeError(msg)
+    return value
+
+
+def _real(params: Mapping[str, Scalar], name: str) -> float:
+    value = params[name]
+    if not isinstance(value, int | float):
+        msg = f"recipe parameter {name!r} is {value!r}; it must be a number"
+        raise TypeError(msg)
+    return float(value)

@@ -1,0 +1,43 @@
+"""How good a linear model is on rows it has not seen; one function for all members.
+
+Not for deciding what is good enough: ``task.toml`` sets the floors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CENTRED = ("lasso", "elasticnet")
+"""The algorithms fitted to a centred target: what they say is relative to its mean in the training part."""
+
+
+def quality(
+    algorithm: str,
+    phase: str,
+    outputs: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],
+) -> dict[str, float]:
+    """Return R², root mean squared error and mean absolute error on the test part, in the units of the target.
+
+    A trained model is judged by predictions made here from its coefficients; a predicting one by its own predictions.
+    """
+    truth = np.asarray(data["y_test"])
+    if phase == "train":
+        predicted = np.asarray(data["X_test"]) @ outputs["coef"]
+        if algorithm not in CENTRED:
+            predicted = predicted + outputs["intercept"][0]
+    else:
+        predicted = outputs["prediction"]
+    if algorithm in CENTRED:
+        predicted = predicted + np.asarray(data["y_train"]).mean()
+    error = truth - predicted
+    return {
+        "r2": float(1 - error @ error / np.square(truth - truth.mean()).sum()),
+        "rmse": float(np.sqrt(np.square(error).mean())),
+        "mae": float(np.abs(error).mean()),
+    }
