@@ -25,7 +25,7 @@ LENET = {"conv1": (6, 1, 5, 5), "conv2": (16, 6, 5, 5), "fc1": (120, 400), "fc2"
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
-    """Return images (count × 1 × side × side, f32), labels (i64), batches (steps × batch, i64 rows) and initial weights.
+    """Return images (count × 1 × side × side, f32), labels (i64), batches (steps × batch, i64 rows) and weights.
 
     The batches go through the training part in a new order each epoch and leave out what does not fill a batch.
     """
@@ -50,7 +50,7 @@ def size(params: Mapping[str, Scalar]) -> str:
 
 
 def _digits(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bundled digits, enlarged by linear interpolation to `side` pixels and scaled to mean 0, deviation 1."""
+    """Return the bundled digits, enlarged linearly to `side` pixels and scaled to mean 0, deviation 1."""
     from scipy.ndimage import zoom
     from sklearn.datasets import load_digits
 

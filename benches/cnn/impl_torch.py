@@ -13,8 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pytest_duet.errors import ImplementationError
-from pytest_duet.implementation import Implementation, JobReader, Outputs
+from pytest_duet.implementation import Implementation, InputT, JobReader, OutputT, Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,46 +39,42 @@ class LeNet(nn.Module):
         x = functional.max_pool2d(functional.relu(self.conv2(x)), 2).flatten(1)
         x = functional.relu(self.fc1(x))
         x = functional.relu(self.fc2(x))
-        return self.fc3(x)  # type: ignore[no-any-return] - a layer's call is untyped
+        logits: torch.Tensor = self.fc3(x)
+        return logits
 
 
-class _Network:
-    """What both phases share: the device, tensors on it and a network with given weights."""
+class _OnDevice(Implementation[InputT, OutputT]):
+    """A job whose tensors lie on the device it names."""
 
     def __init__(self, job: JobReader) -> None:
-        self.device = torch.device(job.job.device)
         self._job = job
-
-    def tensor(self, name: str) -> torch.Tensor:
-        return torch.tensor(self._job.array(name), device=self.device)
-
-    def load(self, name: str) -> LeNet:
-        weights = {key: torch.tensor(array) for key, array in self._job.tensors(name).items()}
-        model = LeNet()
-        model.load_state_dict(weights, strict=True)
-        return model.to(self.device)
+        self._device = torch.device(job.job.device)
 
     def sync(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        """Wait for a GPU; a processor is done when a call returns."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        return torch.tensor(self._job.array(name), device=self._device)
+
+    def _network(self, name: str) -> LeNet:
+        model = LeNet()
+        model.load_state_dict({key: torch.tensor(array) for key, array in self._job.tensors(name).items()})
+        return model.to(self._device)
 
 
-class Train(Implementation["Learner", tuple[LeNet, list[float]]]):
+class Train(_OnDevice["Learner", tuple[LeNet, list[float]]]):
     """Take the first steps of training from the given weights, one batch a step."""
 
     def __init__(self, job: JobReader) -> None:
         """Read images, labels, batches and the weights to start from."""
-        network = _Network(job)
-        steps = job.int("steps")
+        super().__init__(job)
         self._rate = job.float("learning_rate")
-        self._initial = network.load("initial").train()
-        self._images, self._labels = network.tensor("images_train"), network.tensor("labels_train")
-        batches = network.tensor("batches")
-        if steps > len(batches):
-            msg = f"parameter 'steps' is {steps}; the data hold {len(batches)} batches: ask for at most that many"
-            raise ImplementationError(msg)
-        self._batches = batches[:steps].unbind()
-        self.sync = network.sync  # type: ignore[method-assign] - the network knows the device
+        self._initial = self._network("initial").train()
+        self._images, self._labels = self._tensor("images_train"), self._tensor("labels_train")
+        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        self._batches = self._tensor("batches").narrow(0, 0, job.int("steps")).unbind()
 
     def fresh(self) -> Learner:
         """Return an untrained copy of the network and an optimiser that has seen nothing: a step changes both."""
@@ -94,13 +89,13 @@ class Train(Implementation["Learner", tuple[LeNet, list[float]]]):
             images, labels = self._images.index_select(0, rows), self._labels.index_select(0, rows)
             optimizer.zero_grad()
             loss = functional.cross_entropy(model(images), labels)
-            loss.backward()  # type: ignore[no-untyped-call] - torch leaves it untyped
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
             losses.append(loss.item())
         return model, losses
 
     def outputs(self, result: tuple[LeNet, list[float]]) -> Outputs:
-        """Return every weight, the loss of each step (steps,) and the first by itself (1,), which no step has touched."""
+        """Return every weight, the loss of each step (steps,) and alone the first (1,), which no step has touched."""
         model, losses = result
         arrays = {f"weights.{name}": tensor.numpy(force=True) for name, tensor in model.state_dict().items()}
         loss = np.array(losses, dtype=np.float32)
@@ -111,25 +106,20 @@ class Train(Implementation["Learner", tuple[LeNet, list[float]]]):
         return {"samples": sum(len(rows) for rows in self._batches), "steps": len(self._batches)}
 
 
-class Predict(Implementation[None, torch.Tensor]):
+class Predict(_OnDevice[None, torch.Tensor]):
     """Run the trained network forward over one batch."""
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the first `batch` test images."""
-        network = _Network(job)
-        self._model = network.load("checkpoint").eval()
-        batch = job.int("batch")
-        images = network.tensor("images_test")
-        if batch > len(images):
-            msg = f"parameter 'batch' is {batch}; the data hold {len(images)} test images: ask for at most that many"
-            raise ImplementationError(msg)
-        self._images = images[:batch]
-        self.sync = network.sync  # type: ignore[method-assign] - the network knows the device
+        super().__init__(job)
+        self._model = self._network("checkpoint").eval()
+        self._images = self._tensor("images_test").narrow(0, 0, job.int("batch"))
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
         """Return logits (batch × 10)."""
         with torch.inference_mode():
-            return self._model(self._images)  # type: ignore[no-any-return] - a module's call is untyped
+            logits: torch.Tensor = self._model(self._images)
+        return logits
 
     def outputs(self, result: torch.Tensor) -> Outputs:
         """Return the logits."""
@@ -140,7 +130,5 @@ class Predict(Implementation[None, torch.Tensor]):
         return {"samples": len(self._images)}
 
 
-IMPLEMENTATIONS: dict[tuple[str, str], Callable[[JobReader], Implementation[Any, Any]]] = {
-    ("lenet", "train"): Train,
-    ("lenet", "predict"): Predict,
-}
+IMPLEMENTATIONS: dict[tuple[str, str], Callable[[JobReader], Implementation[Any, Any]]]
+IMPLEMENTATIONS = {("lenet", "train"): Train, ("lenet", "predict"): Predict}

@@ -5,6 +5,7 @@ Not for preparing data: the inputs arrive split and standardised.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,20 +18,21 @@ from pytest_duet.implementation import Implementation, JobReader, Outputs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Array = np.ndarray[Any, np.dtype[np.generic]]
-    Build = Callable[[], Any]
-
 CENTRED = ("lasso", "elasticnet")
 """The algorithms that are fitted to a centred target, without an intercept, on every side."""
 
 
-def _linear(_job: JobReader) -> Build:
-    return LinearRegression
-
-
-def _ridge(job: JobReader) -> Build:
-    alpha = job.float("alpha")
-    return lambda: Ridge(alpha=alpha, solver="cholesky")
+def _build(job: JobReader) -> Callable[[], Any]:
+    """Return what makes an unfitted estimator with the job's parameters."""
+    match job.job.algorithm:
+        case "linear":
+            return partial(LinearRegression)
+        case "ridge":
+            return partial(Ridge, alpha=job.float("alpha"), solver="cholesky")
+        case "lasso":
+            return partial(Lasso, **_descent(job))
+        case _:
+            return partial(ElasticNet, l1_ratio=job.float("l1_ratio"), **_descent(job))
 
 
 def _descent(job: JobReader) -> dict[str, Any]:
@@ -39,43 +41,21 @@ def _descent(job: JobReader) -> dict[str, Any]:
     return settings | {"fit_intercept": False, "precompute": False, "selection": "cyclic"}
 
 
-def _lasso(job: JobReader) -> Build:
-    settings = _descent(job)
-    return lambda: Lasso(**settings)
+def _as_variant(call: Callable[..., Any], variant: str) -> Callable[..., Any]:
+    """Return `call` in the way that `variant` names: as it is, or without scikit-learn's checks.
 
-
-def _elasticnet(job: JobReader) -> Build:
-    settings = _descent(job) | {"l1_ratio": job.float("l1_ratio")}
-    return lambda: ElasticNet(**settings)
-
-
-BUILDERS = {"linear": _linear, "ridge": _ridge, "lasso": _lasso, "elasticnet": _elasticnet}
-
-
-def _fit(build: Build, x: Array, y: Array) -> Any:  # noqa: ANN401 - scikit-learn has no types
-    return build().fit(x, y)
-
-
-def _predict(model: Any, x: Array) -> Any:  # noqa: ANN401 - scikit-learn has no types
-    return model.predict(x)
-
-
-def _unchecked(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `call` without checks; they are switched off inside the clock, as a setting left on would reach others."""
+    They are switched off inside the clock: a setting left on would reach the other members of this process.
+    """
 
     def without_checks(*args: object) -> Any:  # noqa: ANN401 - scikit-learn has no types
         with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
             return call(*args)
 
-    return without_checks
-
-
-def _as_variant(call: Callable[..., Any], variant: str) -> Callable[..., Any]:
-    """Return `call` in the way that `variant` names."""
-    if variant not in {"", "novalidate"}:
+    ways = {"": call, "novalidate": without_checks}
+    if variant not in ways:
         msg = f"scikit-learn has no variant {variant!r} here; write sklearn or sklearn.novalidate"
         raise ImplementationError(msg)
-    return _unchecked(call) if variant else call
+    return ways[variant]
 
 
 class Train(Implementation[None, Any]):
@@ -88,15 +68,15 @@ class Train(Implementation[None, Any]):
 
     def __init__(self, job: JobReader) -> None:
         """Read the training part, columns contiguous."""
-        self._build = BUILDERS[job.job.algorithm](job)
+        self._build = _build(job)
         self._centred = job.job.algorithm in CENTRED
         self._x = job.array("X_train", order="F")
         self._y = job.array("y_train_centred" if self._centred else "y_train")
-        self._fit = _as_variant(_fit, job.variant)
+        self._fit = _as_variant(lambda: self._build().fit(self._x, self._y), job.variant)
 
     def run(self, given: None) -> Any:  # noqa: ANN401, ARG002 - scikit-learn has no types; there is no input to use up
         """Return a fitted estimator."""
-        return self._fit(self._build, self._x, self._y)
+        return self._fit()
 
     def outputs(self, result: Any) -> Outputs:  # noqa: ANN401 - scikit-learn has no types
         """Return the coefficients (columns,), then the intercept (1,) or how the descent ended."""
@@ -117,14 +97,13 @@ class Predict(Implementation[None, Any]):
 
     def __init__(self, job: JobReader) -> None:
         """Fit, and read the test part, rows contiguous."""
-        train = Train(job)
-        self._model = train.run(None)
+        self._model = Train(job).run(None)
         self._x = job.array("X_test", order="C")
-        self._predict = _as_variant(_predict, job.variant)
+        self._predict = _as_variant(self._model.predict, job.variant)
 
     def run(self, given: None) -> Any:  # noqa: ANN401, ARG002 - as in Train
         """Return one prediction for each row."""
-        return self._predict(self._model, self._x)
+        return self._predict(self._x)
 
     def outputs(self, result: Any) -> Outputs:  # noqa: ANN401 - scikit-learn has no types
         """Return the predictions (rows,); those of lasso and elasticnet are of the centred target."""
@@ -136,5 +115,7 @@ class Predict(Implementation[None, Any]):
 
 
 IMPLEMENTATIONS: dict[tuple[str, str], Callable[[JobReader], Implementation[Any, Any]]] = {
-    (algorithm, phase): prepare for algorithm in BUILDERS for phase, prepare in (("train", Train), ("predict", Predict))
+    (algorithm, phase): prepare
+    for algorithm in ("linear", "ridge", *CENTRED)
+    for phase, prepare in (("train", Train), ("predict", Predict))
 }
