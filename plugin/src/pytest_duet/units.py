@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 
 _NS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
+_BYTES = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B"))
+_PLAIN_FROM, _PLAIN_BELOW = 1e-3, 1e7
+_SMALL_P = 1e-4
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -16,22 +19,88 @@ def significant(value: float, digits: int = 3) -> str:
         return str(value)
     if value == 0:
         return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, places)
+    rounded = round(value, digits - 1 - math.floor(math.log10(abs(value))))
+    # Rounding may have carried into one more digit: 9.996 is 10.0, not 10.00.
+    places = digits - 1 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:.{max(places, 0)}f}"
+
+
+def _scaled(value: float, scale: tuple[tuple[float, str], ...]) -> str:
+    for size, unit in scale:
+        # What would round to a thousand of a unit is one of the next: never "1000 us".
+        if abs(value) >= size * 0.9995:
+            return f"{significant(value / size)} {unit}"
+    return f"{significant(value)} {scale[-1][1]}"
 
 
 def duration(ns: float) -> str:
     """Return nanoseconds as ``1.23 ms``."""
-    for size, unit in _NS:
-        if abs(ns) >= size:
-            return f"{significant(ns / size)} {unit}"
-    return f"{significant(ns)} ns"
+    return _scaled(ns, _NS)
 
 
 def memory(size_bytes: float) -> str:
     """Return bytes as ``12.3 MiB``."""
-    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if size_bytes >= 1024**power:
-            return f"{significant(size_bytes / 1024**power)} {unit}"
-    return f"{size_bytes:.0f} B"
+    return _scaled(size_bytes, _BYTES)
+
+
+def factor(ratio: float) -> str:
+    """Return a ratio as ``1.32``; from a thousandth to ten million without exponent, beyond with one."""
+    if ratio == 0 or not math.isfinite(ratio):
+        return str(ratio)
+    return significant(ratio) if _PLAIN_FROM <= abs(ratio) < _PLAIN_BELOW else f"{ratio:.2e}"
+
+
+def speed_up(ratio: float) -> str:
+    """Return a speed-up as ``1.32x``."""
+    return f"{factor(ratio)}x"
+
+
+def interval(low: float, high: float) -> str:
+    """Return an interval of ratios or effects as ``[1.28, 1.36]``."""
+    return f"[{factor(low)}, {factor(high)}]"
+
+
+def percent(share: float) -> str:
+    """Return a share as ``7.3 %``; a share above ten as a multiple."""
+    if not math.isfinite(share) or abs(share) >= 10:  # noqa: PLR2004 - beyond 1000 % a percentage stops being readable
+        return f"{factor(share)}-fold"
+    return f"{_trimmed(significant(100 * share, 2))} %" if abs(share) < 1 else f"{100 * share:.0f} %"
+
+
+def error(value: float) -> str:
+    """Return an error or a tolerance with at most two digits: ``3.1e-15``, ``0.01``, ``0``."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    mantissa, exponent = f"{value:.1e}".split("e")
+    if -3 <= int(exponent) <= 1:  # noqa: PLR2004 - three places are read faster than an exponent
+        return _trimmed(significant(value, 2))
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def quality(value: float) -> str:
+    """Return a quality with four digits: ``0.9731``, ``12.35``, ``1.235e-07``."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    return significant(value, 4) if _PLAIN_FROM <= abs(value) < _PLAIN_BELOW else f"{value:.3e}"
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as it is written after ``p``: ``= 0.0078``, ``< 0.0001``."""
+    return "< 0.0001" if p < _SMALL_P else f"= {significant(p, 2)}"
+
+
+def reading(value: float, unit: str) -> str:
+    """Return a telemetry value in its unit: bytes and ns are scaled, shares become per cent, the rest is named."""
+    if not math.isfinite(value):
+        return str(value)
+    if unit == "bytes":
+        return memory(value)
+    if unit == "ns":
+        return duration(value)
+    if unit in {"share", "ratio"}:
+        return percent(value)
+    return f"{factor(value)} {unit}".rstrip()

@@ -65,14 +65,17 @@ def judge(
     if cells < FEWEST_CELLS or judged is None or strict is None:
         return Judgement("inconclusive", f"{_cells(cells)} are too few to judge: {_budget(cells, seconds)}", change)
     delta = math.log1p(margin)
-    side = _side(judged, delta) if cells >= ENOUGH_CELLS else _side(strict, delta)
-    if cells < ENOUGH_CELLS and side not in {"faster", "slower"}:
-        why = f"{_lean(judged)}with {_cells(cells)} only the 99 % interval counts: {_budget(cells, seconds)}"
-        return Judgement("inconclusive", why, change)
+    if cells < ENOUGH_CELLS:
+        side = _side(strict, delta)
+        if side not in {"faster", "slower"}:
+            why = f"{_lean(judged, margin)}; below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}"
+            return Judgement("inconclusive", f"{why}: {_budget(cells, seconds)}", change)
+        return Judgement(side, "", change)
+    side = _side(judged, delta)
     if side is None:
         sees = units.percent(smallest_change(judged, alarm_above))
-        wide = f"the interval is too wide for a margin of {units.percent(margin)}: changes below {sees} stay unseen"
-        return Judgement("inconclusive", f"{_lean(judged)}{wide}", change)
+        why = f"{_lean(judged, margin)}; the smallest change it could see is {sees}"
+        return Judgement("inconclusive", why, change)
     return Judgement(side, "", change)
 
 
@@ -87,12 +90,13 @@ def _side(bounds: Bounds, delta: float) -> Verdict | None:
     return None
 
 
-def _lean(judged: Bounds) -> str:
+def _lean(judged: Bounds, margin: float) -> str:
+    limit = units.percent(margin)
     if judged[0] > 0:
-        return "slower, but by how much is open; "
+        return f"slower, but maybe by less than the margin of {limit}"
     if judged[1] < 0:
-        return "faster, but by how much is open; "
-    return ""
+        return f"faster, but maybe by less than the margin of {limit}"
+    return f"no difference seen, but one beyond the margin of {limit} is not ruled out"
 
 
 def _cells(cells: int) -> str:

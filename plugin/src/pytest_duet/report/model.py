@@ -1,0 +1,176 @@
+"""A run as tables of rows: everything a report shows, still as numbers.
+
+Not for turning them into text: ``phrases`` does, and ``terminal`` and ``markdown`` lay it out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, get_args
+
+from pytest_duet.compare import compare_run
+from pytest_duet.protocol import from_number
+from pytest_duet.stats.ratio import cell_log_times
+from pytest_duet.verdict import exponential
+from pytest_duet.words import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_duet.record import (
+        Bound,
+        Comparison,
+        GroupRecord,
+        Interval,
+        MemberRecord,
+        ParityRecord,
+        Reading,
+        RunRecord,
+    )
+
+PEAK_MEMORY: Final = "peak_memory"
+AVERAGE_MEMORY: Final = "average_memory"
+CPU_UTILISATION: Final = "cpu_utilisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One member as shown. `shown` is False where no number of it may be: it failed, or there is nothing sound to show."""
+
+    member: MemberRecord
+    comparison: Comparison | None
+    shown: bool
+    why_not: str
+    time_ns: float | None
+
+    @property
+    def speed_up(self) -> float | None:
+        """Time of the reference over time of this member."""
+        ratio = self.comparison.ratio if self.comparison else None
+        return 1 / ratio if ratio else None
+
+    @property
+    def speed_up_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the speed-up."""
+        return _inverted(self.comparison.interval) if self.comparison else None
+
+    @property
+    def parity(self) -> ParityRecord | None:
+        """The output whose error is the largest part of its tolerance."""
+        return max(self.member.parity, key=_strain, default=None)
+
+    @property
+    def quality(self) -> Bound | None:
+        """The first quality metric of the spec."""
+        return self.member.quality[0] if self.member.quality else None
+
+    def reading(self, metric: str) -> Reading | None:
+        """Return the reading of `metric`, None where there is none."""
+        return next((reading for reading in self.member.readings if reading.metric == metric), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One group and its rows, the reference first."""
+
+    group: GroupRecord
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run: tables, and what is counted over all of them."""
+
+    run: RunRecord
+    tables: tuple[Table, ...]
+    statuses: tuple[tuple[Status, int], ...]
+    reasons: tuple[tuple[str, int], ...]
+    verdicts: tuple[tuple[Verdict, int], ...]
+    family: int
+
+    def rows(self) -> Iterator[Row]:
+        """Return every row of every table."""
+        return (row for table in self.tables for row in table.rows)
+
+
+def build(run: RunRecord) -> Report:
+    """Return what is to be shown of `run`; its comparisons are derived where it holds none."""
+    waiting: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    for comparison in run.comparisons or compare_run(run.groups):
+        waiting[comparison.group, comparison.member].append(comparison)
+    tables = tuple(_table(group, waiting) for group in run.groups)
+    rows = [row for table in tables for row in table.rows]
+    statuses = Counter(row.member.status for row in rows)
+    # The same reason of ten members is one thing to read.
+    reasons = Counter(f"{row.member.status}: {row.member.reason}" for row in rows if row.member.status != "ok")
+    verdicts = Counter(row.comparison.verdict for row in rows if row.comparison)
+    return Report(
+        run=run,
+        tables=tables,
+        statuses=tuple((status, statuses[status]) for status in get_args(Status) if statuses[status]),
+        reasons=tuple(reasons.items()),
+        verdicts=tuple((verdict, verdicts[verdict]) for verdict in get_args(Verdict) if verdicts[verdict]),
+        family=sum(1 for row in rows if row.comparison and row.comparison.tests),
+    )
+
+
+def _table(group: GroupRecord, waiting: dict[tuple[str, str], list[Comparison]]) -> Table:
+    reference = next((member for member in group.members if member.name == group.reference), None)
+    members = sorted(group.members, key=lambda member: member is not reference)
+    rows = []
+    for member in members:
+        # Groups of one id that differ in threads or device come in the same order as their comparisons.
+        found = waiting[group.id, member.name]
+        rows.append(_row(group, member, found.pop(0) if found else None, reference))
+    return Table(group, tuple(rows))
+
+
+def _row(
+    group: GroupRecord, member: MemberRecord, comparison: Comparison | None, reference: MemberRecord | None
+) -> Row:
+    why_not = ""
+    if member.status != "ok":
+        why_not = f"{member.status}: {member.reason}" if member.reason else member.status
+    elif member is not reference and reference is not None and reference.status != "ok":
+        why_not = f"not comparable: reference {reference.status}"
+    elif comparison is not None and comparison.verdict == "not comparable" and reference is not None:
+        why_not = f"not comparable: {comparison.reason}"
+    shown = not why_not
+    timed = shown and not group.verified_only
+    return Row(member, comparison, shown, why_not, typical_call_ns(member) if timed else None)
+
+
+def typical_call_ns(member: MemberRecord) -> float | None:
+    """Return the nanoseconds a call typically takes: the median over cells of the median over cycles of the fastest round.
+
+    None where there are no rounds, or any of them makes no sense.
+    """
+    rounds = [total for cell in member.cells for burst in cell for total in burst]
+    whole = all(cell and all(cell) for cell in member.cells)
+    if not rounds or not whole or min(rounds) <= 0 or member.calls_per_round < 1:
+        return None
+    times = sorted(cell_log_times(member.cells, member.calls_per_round))
+    middle = len(times) // 2
+    return (exponential(times[middle]) + exponential(times[~middle])) / 2
+
+
+def _inverted(interval: Interval | None) -> tuple[float, float] | None:
+    if interval is None or interval.low <= 0:
+        return None
+    return 1 / interval.high, 1 / interval.low
+
+
+def _strain(parity: ParityRecord) -> tuple[bool, float]:
+    """Order parity records: failed before passed, then by how much of the tolerance the error takes."""
+    error = from_number(parity.error)
+    if error != error:  # noqa: PLR0124 - NaN: worse than any error
+        return (not parity.passed, float("inf"))
+    if parity.tolerance > 0:
+        return (not parity.passed, error / parity.tolerance)
+    return (not parity.passed, 0.0 if error == 0 else float("inf"))
+
+
+def reasons_in(tables: Sequence[Table]) -> list[str]:
+    """Return the groups' flags, each once, in order."""
+    return list(dict.fromkeys(flag for table in tables for flag in table.group.flags))
