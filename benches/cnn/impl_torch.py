@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pytest_duet.implementation import Implementation, InputT, JobReader, OutputT, Outputs
+from pytest_duet.implementation import Implementation, InputT, JobReader, Outputs, OutputT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,8 @@ TEST_SHARE = 0.2
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
     """Return a table (f64, rows × columns) split 80/20, its columns standardised on the training part.
 
-    `X_train` is in Fortran order, as column-wise solvers want it, and `X_test` in C order, as rows arrive in use. `y_train_centred` is for the models that are fitted without an intercept.
+    `X_train` is in Fortran order, as column-wise solvers want it, and `X_test` in C order, as rows arrive in use.
+    `y_train_centred` is for the models that are fitted without an intercept.
     """
     x, y = _synthetic(params, rng) if params["source"] == "synthetic" else _diabetes()
     order = rng.permutation(len(y))
