@@ -1,0 +1,167 @@
+//! What an implementation is, and the loop that times it.
+//!
+//! Not for requests: `serve` turns those into calls of what is here.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::{Array, Error, Outputs, Result};
+
+/// One prepared job: loaded, laid out, and ready to be run any number of times.
+///
+/// Preparing is what the registered function does before it returns this, so none of it can be in a timed round.
+/// A timed round is k calls of [`run`](Self::run) with [`sync`](Self::sync) after them, and nothing else: inputs are made
+/// before the clock starts, outputs are dropped after it stops.
+pub trait Implementation {
+    /// What one call consumes: `()` where it only reads what was prepared.
+    type Input;
+    /// What one call returns, in the framework's own types.
+    type Output;
+
+    /// The largest number of calls in one round, where inputs are too large for many.
+    fn max_iterations(&self) -> Option<u64> {
+        None
+    }
+
+    /// Make one input: a fresh model, a copy of what the call overwrites. Not timed.
+    fn fresh(&self) -> Result<Self::Input>;
+
+    /// The timed region: do the work from scratch and return all of it.
+    fn run(&self, input: Self::Input) -> Result<Self::Output>;
+
+    /// Wait until the device has done what it was told. Timed, once a round.
+    fn sync(&self) {}
+
+    /// Turn what a call returned into arrays. Not timed.
+    fn outputs(&self, output: &Self::Output) -> Result<Outputs>;
+
+    /// What one call works through, by unit (samples, steps).
+    fn work(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+}
+
+impl<T: Implementation + ?Sized> Implementation for Box<T> {
+    type Input = T::Input;
+    type Output = T::Output;
+
+    fn max_iterations(&self) -> Option<u64> {
+        (**self).max_iterations()
+    }
+    fn fresh(&self) -> Result<Self::Input> {
+        (**self).fresh()
+    }
+    fn run(&self, input: Self::Input) -> Result<Self::Output> {
+        (**self).run(input)
+    }
+    fn sync(&self) {
+        (**self).sync();
+    }
+    fn outputs(&self, output: &Self::Output) -> Result<Outputs> {
+        (**self).outputs(output)
+    }
+    fn work(&self) -> BTreeMap<String, u64> {
+        (**self).work()
+    }
+}
+
+/// A closure as an implementation: its value becomes the output `result`.
+pub(crate) struct Call<F>(pub F);
+
+impl<F: Fn() -> T, T: Clone + Into<Array>> Implementation for Call<F> {
+    type Input = ();
+    type Output = T;
+
+    fn fresh(&self) -> Result<()> {
+        Ok(())
+    }
+    fn run(&self, (): ()) -> Result<T> {
+        Ok((self.0)())
+    }
+    fn outputs(&self, output: &T) -> Result<Outputs> {
+        Ok(Outputs::new().array("result", output.clone()))
+    }
+}
+
+/// A prepared implementation, whatever its types, with the output that was kept.
+pub(crate) trait Prepared {
+    fn max_iterations(&self) -> Option<u64>;
+    fn work(&self) -> BTreeMap<String, u64>;
+    /// Time one call; return its nanoseconds and its outputs.
+    fn verify(&self) -> Result<(u64, Outputs)>;
+    /// Time `rounds` of `iterations`; return the nanoseconds of each and keep the last output of round `keep`.
+    fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Vec<u64>>;
+    /// Turn the kept output into arrays, where there is one.
+    fn kept(&self) -> Result<Option<Outputs>>;
+}
+
+pub(crate) struct Timed<I: Implementation> {
+    implementation: I,
+    kept: Option<I::Output>,
+}
+
+impl<I: Implementation> Timed<I> {
+    pub(crate) fn new(implementation: I) -> Self {
+        Self {
+            implementation,
+            kept: None,
+        }
+    }
+
+    /// Time one round. The outputs leave the clock's scope alive, so that dropping them costs no round anything.
+    fn round(&self, iterations: usize) -> Result<(u64, Vec<I::Output>)> {
+        let implementation = &self.implementation;
+        let inputs: Result<Vec<I::Input>> = (0..iterations).map(|_| implementation.fresh()).collect();
+        let mut inputs = inputs?.into_iter();
+        let mut outputs = Vec::with_capacity(iterations);
+        let start = Instant::now();
+        // By reference: the vector of inputs is given back after the clock has stopped.
+        for input in inputs.by_ref() {
+            // The implementation too is opaque: a call must not be moved out of the loop.
+            outputs.push(black_box(black_box(implementation).run(black_box(input))?));
+        }
+        implementation.sync();
+        let elapsed = start.elapsed();
+        Ok((u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), outputs))
+    }
+}
+
+impl<I: Implementation> Prepared for Timed<I> {
+    fn max_iterations(&self) -> Option<u64> {
+        self.implementation.max_iterations()
+    }
+
+    fn work(&self) -> BTreeMap<String, u64> {
+        self.implementation.work()
+    }
+
+    fn verify(&self) -> Result<(u64, Outputs)> {
+        let (elapsed_ns, outputs) = self.round(1)?;
+        let output = outputs
+            .first()
+            .ok_or_else(|| Error::failed("the call returned nothing"))?;
+        Ok((elapsed_ns, self.implementation.outputs(output)?))
+    }
+
+    fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Vec<u64>> {
+        let iterations = usize::try_from(iterations)?;
+        self.kept = None;
+        let mut elapsed_ns = Vec::new();
+        for round in 0..rounds {
+            let (elapsed, mut outputs) = self.round(iterations)?;
+            elapsed_ns.push(elapsed);
+            if keep == Some(round) {
+                self.kept = outputs.pop();
+            }
+        }
+        Ok(elapsed_ns)
+    }
+
+    fn kept(&self) -> Result<Option<Outputs>> {
+        self.kept
+            .as_ref()
+            .map(|output| self.implementation.outputs(output))
+            .transpose()
+    }
+}
