@@ -1,0 +1,209 @@
+//! Linear models through linfa's public interface.
+//!
+//! Not ridge: its elastic net without the absolute penalty never stops early (see `tests/known_differences.rs`).
+
+use std::collections::BTreeMap;
+
+use duet_worker::{Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
+use linfa::prelude::*;
+use linfa_elasticnet::ElasticNet;
+use linfa_linear::LinearRegression;
+use ndarray::{Array1, Array2, ShapeBuilder as _};
+
+/// Register every linear model of linfa that can be compared.
+pub fn register(registry: &mut Registry) {
+    registry.add("regression", "linear", "train", |job| {
+        Training::new(job, Model::Linear)
+    });
+    registry.add("regression", "linear", "predict", |job| {
+        Prediction::new(job, Model::Linear)
+    });
+    registry.add("regression", "lasso", "train", |job| {
+        Training::new(job, Model::lasso(job)?)
+    });
+    registry.add("regression", "lasso", "predict", |job| {
+        Prediction::new(job, Model::lasso(job)?)
+    });
+    registry.add("regression", "elasticnet", "train", |job| {
+        Training::new(job, Model::elastic_net(job)?)
+    });
+    registry.add("regression", "elasticnet", "predict", |job| {
+        Prediction::new(job, Model::elastic_net(job)?)
+    });
+}
+
+/// What is fitted.
+#[derive(Clone, Copy)]
+enum Model {
+    /// Least squares with an intercept.
+    Linear,
+    /// Coordinate descent on a centred target, without an intercept: linfa would not centre the columns for one.
+    Descent {
+        alpha: f64,
+        l1_ratio: f64,
+        tolerance: f64,
+        max_iterations: u32,
+    },
+}
+
+impl Model {
+    fn lasso(job: &Job) -> Result<Self> {
+        Self::descent(job, 1.0)
+    }
+
+    fn elastic_net(job: &Job) -> Result<Self> {
+        Self::descent(job, job.f64("l1_ratio")?)
+    }
+
+    fn descent(job: &Job, l1_ratio: f64) -> Result<Self> {
+        let max_iterations = u32::try_from(job.u64("max_iterations")?)
+            .map_err(|_| Error::invalid("max_iterations is over linfa's limit; give at most 4294967295"))?;
+        Ok(Self::Descent {
+            alpha: job.f64("alpha")?,
+            l1_ratio,
+            tolerance: job.f64("tol")?,
+            max_iterations,
+        })
+    }
+
+    fn target(self) -> &'static str {
+        if matches!(self, Self::Linear) {
+            "y_train"
+        } else {
+            "y_train_centred"
+        }
+    }
+
+    fn fit(self, x: &Array2<f64>, y: &Array1<f64>) -> Result<Fitted> {
+        let table = DatasetBase::new(x.view(), y.view());
+        match self {
+            Self::Linear => Ok(Fitted::Linear(LinearRegression::new().fit(&table)?)),
+            Self::Descent {
+                alpha,
+                l1_ratio,
+                tolerance,
+                max_iterations,
+            } => {
+                let params = ElasticNet::params()
+                    .with_intercept(false)
+                    .penalty(alpha)
+                    .l1_ratio(l1_ratio);
+                let fit = params
+                    .tolerance(tolerance)
+                    .max_iterations(max_iterations)
+                    .fit(&table)?;
+                Ok(Fitted::Descent {
+                    fit,
+                    allowed_gap: tolerance * y.dot(y),
+                })
+            }
+        }
+    }
+}
+
+/// A fitted model, as linfa returns it.
+enum Fitted {
+    Linear(linfa_linear::FittedLinearRegression<f64>),
+    Descent { fit: ElasticNet<f64>, allowed_gap: f64 },
+}
+
+/// Fit from scratch.
+struct Training {
+    model: Model,
+    x: Array2<f64>,
+    y: Array1<f64>,
+}
+
+impl Training {
+    fn new(job: &Job, model: Model) -> Result<Self> {
+        // Column by column: coordinate descent walks along columns, and is 2.5 times slower across them.
+        let x = array(job.matrix_f64("X_train", Order::Fortran)?)?;
+        let y = Array1::from(job.vector_f64(model.target())?);
+        if x.nrows() != y.len() {
+            return Err(Error::invalid(format!(
+                "X_train has {} rows, the target {}; write both again",
+                x.nrows(),
+                y.len()
+            )));
+        }
+        Ok(Self { model, x, y })
+    }
+}
+
+impl Implementation for Training {
+    type Input = ();
+    type Output = Fitted;
+
+    fn fresh(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&self, (): ()) -> Result<Fitted> {
+        self.model.fit(&self.x, &self.y)
+    }
+
+    fn outputs(&self, fit: &Fitted) -> Result<Outputs> {
+        Ok(match fit {
+            Fitted::Linear(fit) => Outputs::new()
+                .array("coef", fit.params().to_vec())
+                .array("intercept", vec![fit.intercept()]),
+            Fitted::Descent { fit, allowed_gap } => Outputs::new()
+                .array("coef", fit.hyperplane().to_vec())
+                .iterations(u64::from(fit.n_steps()))
+                .converged(fit.duality_gap() < *allowed_gap),
+        })
+    }
+
+    fn work(&self) -> BTreeMap<String, u64> {
+        samples(&self.x)
+    }
+}
+
+/// Predict the held-out rows with a model that was fitted beforehand.
+struct Prediction {
+    fit: Fitted,
+    x: Array2<f64>,
+}
+
+impl Prediction {
+    fn new(job: &Job, model: Model) -> Result<Self> {
+        let fit = Training::new(job, model)?.run(())?;
+        Ok(Self {
+            fit,
+            x: array(job.matrix_f64("X_test", Order::C)?)?,
+        })
+    }
+}
+
+impl Implementation for Prediction {
+    type Input = ();
+    type Output = Array1<f64>;
+
+    fn fresh(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&self, (): ()) -> Result<Array1<f64>> {
+        Ok(match &self.fit {
+            Fitted::Linear(fit) => fit.predict(&self.x),
+            Fitted::Descent { fit, .. } => fit.predict(&self.x),
+        })
+    }
+
+    fn outputs(&self, prediction: &Array1<f64>) -> Result<Outputs> {
+        Ok(Outputs::new().array("prediction", prediction.to_vec()))
+    }
+
+    fn work(&self) -> BTreeMap<String, u64> {
+        samples(&self.x)
+    }
+}
+
+fn samples(x: &Array2<f64>) -> BTreeMap<String, u64> {
+    BTreeMap::from([("samples".to_owned(), x.nrows() as u64)])
+}
+
+fn array(matrix: Matrix<f64>) -> Result<Array2<f64>> {
+    let shape = (matrix.rows, matrix.columns).set_f(matrix.order == Order::Fortran);
+    Ok(Array2::from_shape_vec(shape, matrix.data)?)
+}
