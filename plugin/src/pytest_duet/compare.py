@@ -1,6 +1,7 @@
 """From a group's raw rounds to one judgement a rival: which intervals, tests and effects, and what they say.
 
-Not for statistics (``stats``) nor for choosing words (``verdict``); the same records give the same comparisons, bit for bit.
+Not for statistics (``stats``) nor for choosing words (``verdict``). The same records give the same comparisons, bit for
+bit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pytest_duet.stats.corrections import Method, adjust
 from pytest_duet.stats.effects import cliffs_delta, hedges_g
 from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, ratio_of_means
 from pytest_duet.stats.signed_rank import location
-from pytest_duet.verdict import Bounds, exponential, judge
+from pytest_duet.verdict import Bounds, Evidence, exponential, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +146,8 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
     ratios = cell_log_ratios(*ours, *theirs)
     printed, judged, strict = (location(ratios, confidence) for confidence in (PRINTED, JUDGED, STRICT))
     means = ratio_of_means(cell_means(*ours), cell_means(*theirs), PRINTED)
-    judgement = judge(len(ratios), _bounds(judged), _bounds(strict), group.margin, ALARM_ABOVE, _timed_seconds(group))
+    evidence = Evidence(len(ratios), _bounds(judged), _bounds(strict), _timed_seconds(group))
+    judgement = judge(evidence, group.margin, ALARM_ABOVE)
     mine, other = cell_log_times(*ours), cell_log_times(*theirs)
     interval, mean_interval = _ratio_interval(printed), _interval(means)
     return Comparison(

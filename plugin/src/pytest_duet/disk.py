@@ -39,8 +39,9 @@ def read_regular(path: Path) -> bytes:
                 msg = f"{path}: is not a regular file; name a saved run (.json) or a journal (.jsonl)"
                 raise StoreError(msg)
             if found.st_size > LARGEST_FILE_BYTES:
-                msg = f"{path}: {found.st_size} bytes are more than the {LARGEST_FILE_BYTES} a saved run may have"
-                raise StoreError(f"{msg}; name a saved run")
+                limit = f"the {LARGEST_FILE_BYTES} a saved run may have"
+                msg = f"{path}: {found.st_size} bytes are more than {limit}; name a saved run"
+                raise StoreError(msg)
             content = file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError as error:
         msg = f"{path}: there is no such file; check the path"
@@ -66,6 +67,8 @@ def write_whole(path: Path, content: bytes) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                with suppress(FileNotFoundError):
+                    os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -76,7 +76,8 @@ class Journal:
         """Open the journal at `path`, new or to go on with; a cut-off last line is removed first.
 
         Raises:
-            StoreError: it cannot be written, or the journal there was begun by another version, machine, profile or mode.
+            StoreError: it cannot be written, or was begun by another version, on another machine, in another profile or
+                mode.
 
         """
         exists = path.exists() and path.stat().st_size > 0

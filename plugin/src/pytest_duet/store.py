@@ -30,8 +30,8 @@ _LONGEST_SLUG: Final = 40
 def machine() -> Machine:
     """Return this machine, without host name, user or path.
 
-    The fingerprint is a SHA-256 over what makes times comparable: processor, number of CPUs, memory in GiB, architecture
-    and the kernel's major and minor version. Two machines of one model share it.
+    The fingerprint is a SHA-256 over what makes times comparable: processor, number of CPUs, memory in GiB,
+    architecture, and the kernel's major and minor version. Two machines of one model share it.
     """
     import psutil
 

@@ -11,10 +11,11 @@ _NS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 _BYTES = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B"))
 _PLAIN_FROM, _PLAIN_BELOW = 1e-3, 1e7
 _SMALL_P = 1e-4
+_THREE_DIGITS_FROM = 0.1
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return `value` with `digits` significant digits and no exponent: ``1234`` → ``1230``, ``0.01234`` → ``0.0123``."""
+    """Return `value` with `digits` significant digits, no exponent: ``1234`` as ``1230``, ``0.01234`` as ``0.0123``."""
     if not math.isfinite(value):
         return str(value)
     if value == 0:
@@ -44,10 +45,11 @@ def memory(size_bytes: float) -> str:
 
 
 def factor(ratio: float) -> str:
-    """Return a ratio as ``1.32``; from a thousandth to ten million without exponent, beyond with one."""
+    """Return a ratio as ``1.32``, below a tenth as ``0.028``; from a thousandth to ten million without exponent."""
     if ratio == 0 or not math.isfinite(ratio):
         return str(ratio)
-    return significant(ratio) if _PLAIN_FROM <= abs(ratio) < _PLAIN_BELOW else f"{ratio:.2e}"
+    digits = 3 if abs(ratio) >= _THREE_DIGITS_FROM else 2
+    return significant(ratio, digits) if _PLAIN_FROM <= abs(ratio) < _PLAIN_BELOW else f"{ratio:.1e}"
 
 
 def speed_up(ratio: float) -> str:
@@ -67,13 +69,13 @@ def percent(share: float) -> str:
     return f"{_trimmed(significant(100 * share, 2))} %" if abs(share) < 1 else f"{100 * share:.0f} %"
 
 
-def error(value: float) -> str:
-    """Return an error or a tolerance with at most two digits: ``3.1e-15``, ``0.01``, ``0``."""
+def error(value: float, digits: int = 2) -> str:
+    """Return an error or a tolerance with at most `digits` digits: ``3.1e-15``, ``0.01``, ``0``."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
-    mantissa, exponent = f"{value:.1e}".split("e")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     if -3 <= int(exponent) <= 1:  # noqa: PLR2004 - three places are read faster than an exponent
-        return _trimmed(significant(value, 2))
+        return _trimmed(significant(value, digits))
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 

@@ -24,11 +24,27 @@ Bounds = tuple[float, float]
 """Lower and upper end of an interval of log(time of this / time of the reference)."""
 
 _LARGEST_EXPONENT: Final = 700.0
+_UNSTORED: Final = 1.4
+"""Of a group's seconds, at most this many are spent for each that is stored: warm-up cycles are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one member is judged by.
+
+    `cells` is how many independent log-ratios there are, `judged` their 90 % interval, `strict` their 99 % interval
+    (asked for below `ENOUGH_CELLS`), `seconds` what the group's timed rounds took, from which a budget is estimated.
+    """
+
+    cells: int
+    judged: Bounds | None
+    strict: Bounds | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A word and why; `smallest_change` is the least relative change that would have been seen, None without interval."""
+    """A word and why; `smallest_change` is the least relative change that would have been seen, None if unknown."""
 
     verdict: Verdict
     reason: str
@@ -41,26 +57,18 @@ def exponential(log_ratio: float) -> float:
 
 
 def smallest_change(judged: Bounds, alarm_above: float) -> float:
-    """Return the least relative change that an interval of this width shows: (1 + δ0) · exp(2h) − 1."""
+    """Return the least relative change that an interval of this width shows: (1 + δ0) · exp(2h) - 1."""
     return (1 + alarm_above) * exponential(judged[1] - judged[0]) - 1
 
 
-def judge(
-    cells: int, judged: Bounds | None, strict: Bounds | None, margin: float, alarm_above: float, seconds: float
-) -> Judgement:
-    """Judge one member from its intervals.
+def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
+    """Judge one member.
 
-    Args:
-        cells: how many independent log-ratios the intervals rest on.
-        judged: the 90 % interval.
-        strict: the 99 % interval, asked for below `ENOUGH_CELLS`.
-        margin: the relative difference below which speed does not matter.
-        alarm_above: the relative difference a gate must be sure of.
-        seconds: what the group's timed rounds took, from which the needed budget is estimated.
+    A difference below `margin` does not matter, and a gate must be sure of more than `alarm_above`; both are relative.
 
     Source: equivalence by the 90 % interval is two one-sided tests at 5 % (Schuirmann, 1987, J. Pharmacokinet. 15).
-
     """
+    cells, judged, strict, seconds = evidence.cells, evidence.judged, evidence.strict, evidence.seconds
     change = smallest_change(judged, alarm_above) if judged else None
     if cells < FEWEST_CELLS or judged is None or strict is None:
         return Judgement("inconclusive", f"{_cells(cells)} are too few to judge: {_budget(cells, seconds)}", change)
@@ -106,5 +114,5 @@ def _cells(cells: int) -> str:
 def _budget(cells: int, seconds: float) -> str:
     if cells < 1 or seconds <= 0:
         return f"raise group_seconds until there are {ENOUGH_CELLS}"
-    needed = math.ceil(1.1 * seconds * ENOUGH_CELLS / cells)
-    return f"{ENOUGH_CELLS} need group_seconds = {needed} in the profile"
+    needed = math.ceil(_UNSTORED * seconds * ENOUGH_CELLS / cells)
+    return f"group_seconds = {needed} in the profile should give {ENOUGH_CELLS}"

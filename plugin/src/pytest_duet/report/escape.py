@@ -12,25 +12,32 @@ from typing import Final
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories that move, hide or reorder what is beside them: controls, bidi marks, line separators."""
 
-_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~$@-])")
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]#~$])")
+_ENTITIES: Final = (
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    ("|", "&#124;"),
+    ("://", ":&#47;/"),
+    ("www.", "www&#46;"),
+)
 _ASCII: Final = str.maketrans(
     {"≤": "<=", "≥": ">=", "·": "-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "μ": "u", "µ": "u"}
 )
 
 
 def for_line(text: str) -> str:
-    """Return `text` as one line that no terminal or log acts upon: white space is one space, hidden characters are `?`."""
+    """Return `text` as one line that nothing acts upon: white space is one space, hidden characters are `?`."""
     words = " ".join(text.split())
     return "".join("?" if unicodedata.category(letter) in _HIDDEN else letter for letter in words)
 
 
 def for_markdown(text: str) -> str:
     """Return `text` as one line of literal Markdown, fit for a table's cell."""
-    return _MARKDOWN.sub(lambda match: f"&#{ord(match[1])};" if match[1] in "<>|@" else f"\\{match[1]}", _amp(text))
-
-
-def _amp(text: str) -> str:
-    return for_line(text).replace("&", "&amp;")
+    escaped = _MARKDOWN.sub(r"\\\1", for_line(text))
+    for plain, entity in _ENTITIES:
+        escaped = escaped.replace(plain, entity)
+    return escaped
 
 
 def for_ascii(text: str) -> str:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from pytest_duet.report.model import Report, Row, Table
 
 _TITLES: Final = (
-    "task",
+    "task / algorithm / phase / workload",
     "framework",
-    "time/call",
+    "time",
     "speed-up [95 % interval]",
     "verdict",
     "parity",
     "quality",
     "peak memory",
 )
-_RIGHT: Final = frozenset({"time/call", "peak memory"})
+_RIGHT: Final = frozenset({"time", "peak memory"})
 
 
 def render(run: RunRecord, stem: str) -> str:
@@ -44,15 +44,20 @@ def _cells(table: Table, row: Row, *, first: bool) -> list[str]:
     what = f"{group.task} / {group.algorithm} / {group.phase} / {group.workload}" if first else ""
     head = [for_markdown(what), for_markdown(row.member.name)]
     if not row.shown:
-        return [*head, "", "", for_markdown(row.why_not), "", "", ""]
+        return [*head, "", "", for_markdown(_why_not(row)), "", "", ""]
     quality = f"{row.quality.metric} {phrases.quality(row)}" if row.quality else phrases.NOTHING
     word = "verified only" if group.verified_only else phrases.verdict(row)
     texts = (phrases.time(row), phrases.speed_up(row), word, phrases.parity(row), quality, phrases.peak_memory(row))
     return [*head, *map(for_markdown, texts)]
 
 
+def _why_not(row: Row) -> str:
+    return f"{row.why_not}; reproducer: {row.member.reproducer}" if row.member.reproducer else row.why_not
+
+
 def _caption(report: Report, stem: str) -> str:
     run = report.run
-    source = f"Run {stem}, {run.created[:10]}, {run.machine.cpu}, profile {run.profile}, mode {run.mode}"
+    source = f"Run {stem}, {run.created[:10]}, {run.machine.cpu}"
     counted = phrases.counts(report)
-    return f"{for_markdown(source)}; {for_markdown(counted)}. {for_markdown(' '.join(phrases.scope(report)[1:]))}".rstrip()
+    scope = " ".join(phrases.scope(report))
+    return for_markdown(f"{source}; {counted}. {scope}".rstrip())

@@ -16,7 +16,7 @@ from pytest_duet.verdict import exponential
 from pytest_duet.words import Status, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from pytest_duet.record import (
         Bound,
@@ -36,7 +36,7 @@ CPU_UTILISATION: Final = "cpu_utilisation"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One member as shown. `shown` is False where no number of it may be: it failed, or there is nothing sound to show."""
+    """One member as shown; where `shown` is False, `why_not` stands in place of every number of it."""
 
     member: MemberRecord
     comparison: Comparison | None
@@ -103,13 +103,13 @@ def build(run: RunRecord) -> Report:
     rows = [row for table in tables for row in table.rows]
     statuses = Counter(row.member.status for row in rows)
     # The same reason of ten members is one thing to read.
-    reasons = Counter(f"{row.member.status}: {row.member.reason}" for row in rows if row.member.status != "ok")
+    reasons = Counter((row.member.status, row.why_not) for row in rows if row.member.status != "ok")
     verdicts = Counter(row.comparison.verdict for row in rows if row.comparison)
     return Report(
         run=run,
         tables=tables,
         statuses=tuple((status, statuses[status]) for status in get_args(Status) if statuses[status]),
-        reasons=tuple(reasons.items()),
+        reasons=tuple((why, n) for status in get_args(Status) for (of, why), n in reasons.items() if of == status),
         verdicts=tuple((verdict, verdicts[verdict]) for verdict in get_args(Verdict) if verdicts[verdict]),
         family=sum(1 for row in rows if row.comparison and row.comparison.tests),
     )
@@ -142,7 +142,7 @@ def _row(
 
 
 def typical_call_ns(member: MemberRecord) -> float | None:
-    """Return the nanoseconds a call typically takes: the median over cells of the median over cycles of the fastest round.
+    """Return the nanoseconds a call typically takes: over cells the median, over cycles the median, of fastest rounds.
 
     None where there are no rounds, or any of them makes no sense.
     """
@@ -169,8 +169,3 @@ def _strain(parity: ParityRecord) -> tuple[bool, float]:
     if parity.tolerance > 0:
         return (not parity.passed, error / parity.tolerance)
     return (not parity.passed, 0.0 if error == 0 else float("inf"))
-
-
-def reasons_in(tables: Sequence[Table]) -> list[str]:
-    """Return the groups' flags, each once, in order."""
-    return list(dict.fromkeys(flag for table in tables for flag in table.group.flags))

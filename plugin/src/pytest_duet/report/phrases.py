@@ -11,6 +11,7 @@ from pytest_duet import units
 from pytest_duet.compare import CORRECTIONS, FAMILY_TEST
 from pytest_duet.protocol import from_number
 from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMORY
+from pytest_duet.stats.signed_rank import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 NOTHING: Final = "–"
 """Stands where a row has no such number."""
 
+_NAMES: Final[dict[str, str]] = {"benjamini-hochberg": "Benjamini-Hochberg", "holm": "Holm"}
+
 
 def heading(group: GroupRecord) -> str:
-    """Return what all members of a group share: ``regression · linear · train · synthetic (20000x100) · 1 thread · cpu``."""
+    """Return what all members of a group share: ``regression · linear · train · synthetic (20000x100) · 1 thread``."""
     size = f" ({group.workload_size})" if group.workload_size else ""
     threads = "1 thread" if group.threads == 1 else f"{group.threads} threads"
     parts = [group.task, group.algorithm, group.phase, f"{group.workload}{size}", threads, group.device, group.dtype]
@@ -60,7 +63,8 @@ def parity(row: Row) -> str:
 def held(record: ParityRecord) -> str:
     """Return one output's error against its tolerance."""
     sign = "≤" if record.passed else ">"
-    return f"{units.error(from_number(record.error))} {sign} {units.error(record.tolerance)}"
+    digits = 1 if record.passed else 2
+    return f"{units.error(from_number(record.error), digits)} {sign} {units.error(record.tolerance)}"
 
 
 def quality(row: Row) -> str:
@@ -70,7 +74,7 @@ def quality(row: Row) -> str:
 
 def reading(row: Row, metric: str) -> str:
     """Return the value of one telemetry metric."""
-    found = row.reading(metric)
+    found = row.reading(metric) if row.time_ns is not None else None
     if found is None or found.value is None:
         return NOTHING
     return units.reading(from_number(found.value), found.unit)
@@ -103,12 +107,13 @@ def smallest_change(row: Row) -> str:
 
 
 def details(row: Row) -> Iterator[str]:
-    """Yield what a curious reader wants to know about a row, a line each; nothing of it where no number may be shown."""
+    """Yield what a curious reader wants to know about a row, a line each; no number where none may be shown."""
     member = row.member
     if row.shown and row.comparison is not None:
         comparison = row.comparison
         yield f"estimate: {comparison.estimator} over {comparison.cells} cells{_means(row)}"
-        tests = [_test(test) for test in comparison.tests if test.name == FAMILY_TEST]
+        named = {FAMILY_TEST} if comparison.cells >= SMALL else {FAMILY_TEST, "paired t"}
+        tests = [_test(test) for test in comparison.tests if test.name in named]
         effects = [_effect(effect) for effect in comparison.effects]
         yield "; ".join(tests + effects)
     if row.shown and len(member.parity) > 1:
@@ -119,9 +124,7 @@ def details(row: Row) -> Iterator[str]:
     if row.shown and member.iterations is not None:
         converged = {True: ", converged", False: ", did not converge", None: ""}[member.converged]
         yield f"iterations: {member.iterations}{converged}"
-    if row.shown and member.first_call_ns is not None:
-        yield f"first call: {units.duration(member.first_call_ns)}"
-    if row.shown and member.readings:
+    if row.time_ns is not None:
         yield "readings: " + "; ".join(_readings(row))
     yield from _attestation(row)
 
@@ -142,7 +145,7 @@ def _inverse(interval: Interval) -> str:
 def _test(test: TestResult) -> str:
     text = f"{test.name} p {units.p_value(from_number(test.p))}" if test.p is not None else f"{test.name} p unknown"
     adjusted = [
-        f"{method} p {units.p_value(from_number(test.p_adjusted[method]))}"
+        f"{_NAMES.get(method, method)} p {units.p_value(from_number(test.p_adjusted[method]))}"
         for method in CORRECTIONS
         if method in test.p_adjusted
     ]
@@ -158,6 +161,10 @@ def _effect(effect: Effect) -> str:
 
 
 def _readings(row: Row) -> Iterator[str]:
+    if row.member.first_call_ns is not None:
+        yield f"first call {units.duration(row.member.first_call_ns)}"
+    if not row.member.readings:
+        yield "none were taken"
     for found in row.member.readings:
         name = found.metric.replace("_", " ")
         if found.value is None:
@@ -205,10 +212,6 @@ def scope(report: Report) -> list[str]:
         )
     if report.family:
         number = "1 comparison" if report.family == 1 else f"{report.family} comparisons"
-        sentences.append(f"p-values (-v) are adjusted over the {number} of this table by {_methods()}.")
+        methods = " and ".join(_NAMES.get(method, method) for method in CORRECTIONS)
+        sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences
-
-
-def _methods() -> str:
-    names = {"benjamini-hochberg": "Benjamini-Hochberg", "holm": "Holm"}
-    return " and ".join(names.get(method, method) for method in CORRECTIONS)

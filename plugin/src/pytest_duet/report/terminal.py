@@ -5,6 +5,7 @@ Not for what is in it (``model``) nor for its words (``phrases``).
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 NARROWEST: Final = 60
 _INDENT: Final = "  "
 _GAP: Final = "  "
+_HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
+_TOGETHER: Final = re.compile(r"\[[-+.\de]+, [-+.\de]+\]|\d (?:%|[KMG]?i?B\b|[mun]?s\b)|[pn] [=<] ")
+"""What is read as one and therefore not broken over lines: intervals, numbers with their units."""
+
 _COLOURS: Final = {"faster": "32", "slower": "31", "inconclusive": "33", "not comparable": "35"}
 
 
@@ -38,13 +43,13 @@ _MEMBER: Final = Column("", lambda row: row.member.name)
 _VERDICT: Final = Column("verdict", phrases.verdict)
 _TIMED: Final = (
     _MEMBER,
-    Column("time/call", phrases.time, right=True),
+    Column("time", phrases.time, right=True),
     Column("speed-up [95 %]", phrases.speed_up),
     _VERDICT,
 )
 _PARITY: Final = Column("parity", phrases.parity)
 _QUALITY: Final = Column("quality", phrases.quality, right=True)
-_PEAK: Final = Column("peak memory", phrases.peak_memory, right=True)
+_PEAK: Final = Column("peak mem", phrases.peak_memory, right=True)
 _EXTRA: Final = (
     Column("smallest change", phrases.smallest_change, right=True),
     Column("cells", phrases.cells, right=True),
@@ -68,7 +73,7 @@ def render(run: RunRecord, width: int, verbosity: int = 0, *, colour: bool = Fal
     width = max(width, NARROWEST)
     page = _Page(report, width, colour=colour)
     lines = list(page.compact() if verbosity < 0 else page.full(verbose=verbosity > 0))
-    lines.extend(page.summary(short=verbosity < 0))
+    lines.extend(page.summary(short=verbosity < 0, verbose=verbosity > 0))
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     return for_ascii(text) if ascii_only else text
 
@@ -85,7 +90,7 @@ class _Page:
 
     def _fit(self) -> tuple[list[Column], list[Column]]:
         """Return the columns that stand side by side, and those that must go on a second line."""
-        columns, below = list(_TIMED), []
+        columns, below = list(_TIMED), list[Column]()
         used = len(_INDENT) + sum(self._wide(column) + len(_GAP) for column in columns) - len(_GAP)
         for column in (_PARITY, _QUALITY, _PEAK, *_EXTRA):
             needed = self._wide(column) + len(_GAP)
@@ -135,7 +140,7 @@ class _Page:
         inner = _INDENT + " " * self.widths[""] + _GAP
         if row.shown:
             yield self._line(columns, [for_line(column.text(row)) for column in columns], row)
-            below = [f"{column.title} {column.text(row)}" for column in self.below if column.text(row) != phrases.NOTHING]
+            below = [text for column in self.below if (text := _named(column, row))]
             if below and columns is self.columns:
                 yield from self._wrapped(", ".join(below), inner, inner)
             yield from self._remarks(row, inner)
@@ -153,7 +158,7 @@ class _Page:
         if comparison is None:
             return
         if comparison.reason:
-            yield from self._wrapped(f"{comparison.verdict}: {comparison.reason}", inner, inner + _INDENT)
+            yield from self._wrapped(comparison.reason, inner, inner + _INDENT)
         for flag in comparison.flags:
             yield from self._wrapped(f"flag: {flag}", inner, inner + _INDENT)
 
@@ -178,7 +183,7 @@ class _Page:
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def summary(self, *, short: bool) -> Iterator[str]:
+    def summary(self, *, short: bool, verbose: bool) -> Iterator[str]:
         yield from self._wrapped(phrases.counts(self.report), "", "    ")
         if not short:
             for reason, count in self.report.reasons:
@@ -187,21 +192,27 @@ class _Page:
         if self.report.verdicts:
             yield from self._wrapped(f"verdicts: {phrases.verdict_counts(self.report)}", "", "    ")
         sentences = phrases.scope(self.report)
+        if self.report.family and not verbose:
+            sentences.append("-v shows them, with effect sizes, readings and what was attested.")
+        if self.report.family and _EXTRA[0] in self.columns:
+            sentences.append("The smallest change is the least that the interval would have shown.")
         yield from self._wrapped(sentences[0] if short else " ".join(sentences), "", "")
 
     def _wrapped(self, text: str, first: str, rest: str) -> list[str]:
         """Wrap foreign text: it is stripped of everything that is not letters before a terminal sees it."""
-        clean = for_line(text)
+        clean = _TOGETHER.sub(lambda match: match[0].replace(" ", _HARD_SPACE), for_line(text))
         # A long name must not leave a column one word wide.
         rest = rest if len(rest) <= self.width // 2 else _INDENT * 2
-        return textwrap.wrap(
-            clean,
-            self.width,
-            initial_indent=first,
-            subsequent_indent=rest,
-            break_long_words=True,
-            break_on_hyphens=False,
-        ) or [first]
+        lines = textwrap.wrap(clean, self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+        return [line.replace(_HARD_SPACE, " ") for line in lines] or [first]
+
+
+def _named(column: Column, row: Row) -> str:
+    """Return a number together with what it is, for where no title stands above it; empty where there is none."""
+    text = column.text(row)
+    if text == phrases.NOTHING:
+        return ""
+    return f"{row.quality.metric if column is _QUALITY and row.quality else column.title} {text}"
 
 
 def _brief(row: Row) -> str:

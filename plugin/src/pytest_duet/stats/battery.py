@@ -20,7 +20,9 @@ _FEWEST_FOR_ANDERSON: Final = 8
 _CONSTANT: Final = "nothing varies"
 
 
-def _run(name: str, n: int, fewest: int, constant: bool, test: Callable[[], tuple[float, float]]) -> Outcome:  # noqa: FBT001 - internal
+def _run(
+    name: str, n: int, test: Callable[[], tuple[float, float]], *, fewest: int = _FEWEST_TO_TEST, constant: bool
+) -> Outcome:
     if n < fewest:
         return Outcome(name, None, None, n, f"needs {fewest} units")
     if constant:
@@ -45,7 +47,7 @@ def shapiro_wilk(differences: Sequence[float]) -> Outcome:
         result = stats.shapiro(differences)
         return result.statistic, result.pvalue
 
-    return _run("Shapiro-Wilk", len(differences), _FEWEST_FOR_SHAPE, is_constant(differences), test)
+    return _run("Shapiro-Wilk", len(differences), test, fewest=_FEWEST_FOR_SHAPE, constant=is_constant(differences))
 
 
 def anderson_darling(differences: Sequence[float]) -> Outcome:
@@ -62,7 +64,8 @@ def anderson_darling(differences: Sequence[float]) -> Outcome:
         statistic, p = normal_ad(np.asarray(differences, dtype=float))
         return statistic, p
 
-    return _run("Anderson-Darling", len(differences), _FEWEST_FOR_ANDERSON, is_constant(differences), test)
+    constant = is_constant(differences)
+    return _run("Anderson-Darling", len(differences), test, fewest=_FEWEST_FOR_ANDERSON, constant=constant)
 
 
 def paired_t(differences: Sequence[float]) -> Outcome:
@@ -72,9 +75,9 @@ def paired_t(differences: Sequence[float]) -> Outcome:
         from scipy import stats
 
         result = stats.ttest_1samp(differences, 0.0)
-        return result.statistic, result.pvalue
+        return float(result.statistic), float(result.pvalue)
 
-    return _run("paired t", len(differences), _FEWEST_TO_TEST, is_constant(differences), test)
+    return _run("paired t", len(differences), test, constant=is_constant(differences))
 
 
 def welch_t(this: Sequence[float], reference: Sequence[float]) -> Outcome:
@@ -87,7 +90,7 @@ def welch_t(this: Sequence[float], reference: Sequence[float]) -> Outcome:
         return result.statistic, result.pvalue
 
     constant = is_constant(this) and is_constant(reference)
-    return _run("Welch t", min(len(this), len(reference)), _FEWEST_TO_TEST, constant, test)
+    return _run("Welch t", min(len(this), len(reference)), test, constant=constant)
 
 
 def mann_whitney(this: Sequence[float], reference: Sequence[float]) -> Outcome:
@@ -103,7 +106,7 @@ def mann_whitney(this: Sequence[float], reference: Sequence[float]) -> Outcome:
         return result.statistic, result.pvalue
 
     constant = is_constant([*this, *reference])
-    return _run("Mann-Whitney", min(len(this), len(reference)), 1, constant, test)
+    return _run("Mann-Whitney", min(len(this), len(reference)), test, fewest=1, constant=constant)
 
 
 def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome:
@@ -121,14 +124,14 @@ def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome
         result = stats.brunnermunzel(this, reference)
         return result.statistic, result.pvalue
 
-    return _run(name, n, _FEWEST_TO_TEST, is_constant([*this, *reference]), test)
+    return _run(name, n, test, constant=is_constant([*this, *reference]))
 
 
 def battery(this: Sequence[float], reference: Sequence[float], differences: Sequence[float]) -> list[Outcome]:
     """Run every test on paired samples of equal length.
 
-    `this` and `reference` are one number a unit, `differences` one number a pair; the paired tests and those of normality
-    look at the differences, the others at the two sides.
+    `this` and `reference` are one number a unit, `differences` one number a pair. The paired tests and those of
+    normality look at the differences, the others at the two sides.
     """
     return [
         signed_rank(differences),

@@ -26,7 +26,7 @@ _STATSMODELS: Final[dict[Method, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """Adjusted p-values in the order given; None where there was none, or where `note` says why there is none at all."""
+    """Adjusted p-values in the order given; None where there was none, or where `note` says why none could be had."""
 
     method: Method
     family: int

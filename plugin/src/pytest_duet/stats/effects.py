@@ -26,8 +26,8 @@ def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: floa
 
     Positive where `this` is the larger. Undefined for fewer than two units a side or where nothing varies.
 
-    Source: Hedges (1981), J. Educ. Statist. 6 (exact correction by gamma functions); interval by the large-sample variance
-    of Hedges & Olkin (1985), Statistical Methods for Meta-Analysis, chapter 5.
+    Source: Hedges (1981), J. Educ. Statist. 6 (exact correction by gamma functions); interval by the large-sample
+    variance of Hedges & Olkin (1985), Statistical Methods for Meta-Analysis, chapter 5.
     """
     name = "Hedges' g"
     m, n = len(this), len(reference)
@@ -44,26 +44,33 @@ def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: floa
 
 
 def cliffs_delta(this: Sequence[float], reference: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Return P(this > reference) − P(this < reference) over all pairs, between −1 and 1.
+    """Return P(this > reference) - P(this < reference) over all pairs, between -1 and 1.
 
     Undefined for an empty side; no interval below two units a side.
 
     Source: Cliff (1993), Psychol. Bull. 114; asymmetric interval of Feng & Cliff (2004), J. Mod. Appl. Stat. Meth. 3,
-    with their bound (n − z²) / (n + z²), n the smaller side, where every pair points one way.
+    with their bound (n - z²) / (n + z²), n the smaller side, where every pair points one way.
     """
     name = "Cliff's delta"
     m, n = len(this), len(reference)
     if not m or not n:
         return Estimate(name, None, confidence=confidence, note="a side is empty")
-    signs = [[(a > b) - (a < b) for b in reference] for a in this]
+    signs: list[list[int]] = [[(a > b) - (a < b) for b in reference] for a in this]
     delta = sum(map(sum, signs)) / (m * n)
     if m < _FEWEST or n < _FEWEST:
         return Estimate(name, delta, confidence=confidence, note="one unit has no interval")
-    square = _z(confidence) ** 2
     if abs(delta) == 1:
+        square = _z(confidence) ** 2
         bound = (min(m, n) - square) / (min(m, n) + square)
         low, high = sorted((delta, math.copysign(1, delta) * bound))
         return Estimate(name, delta, low, high, confidence)
+    low, high = _cliffs_interval(signs, delta, confidence)
+    return Estimate(name, delta, low, high, confidence)
+
+
+def _cliffs_interval(signs: list[list[int]], delta: float, confidence: float) -> tuple[float, float]:
+    m, n = len(signs), len(signs[0])
+    square = _z(confidence) ** 2
     rows = [sum(row) / n for row in signs]
     columns = [sum(column) / m for column in zip(*signs, strict=True)]
     spread_rows = math.fsum((value - delta) ** 2 for value in rows)
@@ -74,4 +81,4 @@ def cliffs_delta(this: Sequence[float], reference: Sequence[float], confidence: 
     middle = delta - delta**3
     half = math.sqrt(variance * square * ((1 - delta**2) ** 2 + square * variance))
     scale = 1 - delta**2 + square * variance
-    return Estimate(name, delta, max(-1.0, (middle - half) / scale), min(1.0, (middle + half) / scale), confidence)
+    return max(-1.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

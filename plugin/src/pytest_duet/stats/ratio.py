@@ -46,9 +46,7 @@ def cell_log_ratios(this: Cells, calls: int, reference: Cells, reference_calls: 
 
     """
     return [
-        statistics.median(
-            log_time(b, calls) - log_time(a, reference_calls) for b, a in zip(cell, other, strict=True)
-        )
+        statistics.median(log_time(b, calls) - log_time(a, reference_calls) for b, a in zip(cell, other, strict=True))
         for cell, other in zip(this, reference, strict=True)
     ]
 
@@ -65,7 +63,7 @@ def _mean(values: Sequence[float]) -> float:
 def ratio_of_means(this: Sequence[float], reference: Sequence[float], confidence: float) -> Estimate:
     """Return mean(this) / mean(reference) with Fieller's interval for paired units of equal number.
 
-    The bounds are None where the reference's mean is not surely above zero: the set of likely ratios is then no interval.
+    The bounds are None where the reference's mean is not surely above zero: the likely ratios then are no interval.
 
     Source: Fieller (1954), Some problems in interval estimation, J. R. Statist. Soc. B 16, as used for benchmarks by
     Kalibera & Jones (2013), section 7; with the covariance, since cells are paired.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 REMEDY: Final = "needs statsmodels: pip install 'pytest-duet[stats]'"
 """The note of whatever cannot be computed without the extra."""
@@ -49,7 +49,7 @@ def is_constant(values: Sequence[float]) -> bool:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """Silence numerical warnings inside: what they warn of shows as a result that is not finite, and is then said."""
     import numpy as np
 

@@ -59,21 +59,22 @@ def tail(n: int, w: int) -> float:
     if w < 0:
         return 0.0
     cumulative = _cumulative(n)
-    return cumulative[min(w, len(cumulative) - 1)] / 2**n
+    count: int = cumulative[min(w, len(cumulative) - 1)]
+    return count / (1 << n)
 
 
 def critical(n: int, alpha: float) -> int | None:
     """Return the largest w with P(W+ ≤ w) ≤ `alpha`, or None where even W+ = 0 is likelier than that."""
     cumulative = _cumulative(n)
-    found = bisect_right(cumulative, alpha * 2**n) - 1
+    found = bisect_right(cumulative, alpha * (1 << n)) - 1
     return found if found >= 0 else None
 
 
 def signed_rank(differences: Sequence[float], shift: float = 0.0, alternative: Alternative = "two-sided") -> Outcome:
     """Test that the differences are symmetric about `shift`, exactly, by counting Walsh averages on either side.
 
-    A Walsh average equal to `shift` counts against rejecting, so ties and zeros make the test careful, never wrong, and a
-    shift is rejected exactly where it lies outside the interval of `location`.
+    A Walsh average equal to `shift` counts against rejecting, so ties and zeros make the test careful, never wrong, and
+    a shift is rejected exactly where it lies outside the interval of `location`.
 
     Source: Wilcoxon (1945); Tukey's form by Walsh averages in Hollander, Wolfe & Chicken, section 3.1, comment 17.
     """
@@ -109,15 +110,15 @@ def student(differences: Sequence[float], confidence: float) -> Estimate:
 def location(differences: Sequence[float], confidence: float) -> Estimate:
     """Return the typical difference and its interval.
 
-    From `SMALL` units on the Hodges-Lehmann estimate with the interval of all shifts the two-sided signed-rank test does
-    not reject; below that the mean with Student's t interval.
+    From `SMALL` units on the Hodges-Lehmann estimate, with the interval of all shifts that the two-sided signed-rank
+    test does not reject; below that the mean with Student's t interval.
 
     Source: Hollander, Wolfe & Chicken, section 3.3 (inversion over the ordered Walsh averages).
     """
     n = len(differences)
-    cut = critical(n, (1 - confidence) / 2) if n >= SMALL else None
     if n < SMALL:
         return student(differences, confidence)
+    cut = critical(n, (1 - confidence) / 2)
     averages = walsh_averages(differences)
     value = statistics.median(averages)
     if cut is None:
