@@ -1,1 +1,10 @@
+"""Compare machine learning in Rust and in Python so that the answer can be believed: a pytest-benchmark plugin.
+
+Not for the measuring itself: every room below has its own one-sentence purpose in its first line.
+"""
+
+from pytest_duet.plugin.door import cases, compare, worker
+
+__all__ = ["__version__", "cases", "compare", "worker"]
+
 __version__ = "0.1.0.dev0"

@@ -123,3 +123,8 @@ def attestation(hello: HelloReply, prepared: PrepareReply) -> Attestation:
         dtype=prepared.dtype,
         data=prepared.data,
     )
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of one file's bytes, in hex; empty where there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -112,6 +112,7 @@ class GroupPlan:
     profile: str
     budget: Profile
     data: Callable[[], Data]
+    cache: Path
     seed: int = 0
     threads: int = 1
     device: str = "cpu"

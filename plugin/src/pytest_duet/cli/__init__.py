@@ -1,0 +1,44 @@
+"""The ``duet`` command: one module a subcommand, each imported only when it is called.
+
+Not for pytest: ``plugin`` is the other edge.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from pytest_duet.errors import DuetError, StoreError
+
+COMMANDS: Final = ("build", "job", "report", "serve")
+STORAGE_FAILED: Final = 14
+USAGE: Final = 4
+
+
+class _Lazy(click.Group):
+    """Finds a subcommand in the module of its name, and turns our errors into one line and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except DuetError as error:
+            failure = click.ClickException(str(error))
+            failure.exit_code = STORAGE_FAILED if isinstance(error, StoreError) else USAGE
+            raise failure from error
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pytest-duet")
+def main() -> None:
+    """Compare machine learning in Rust with machine learning in Python, outside of pytest."""

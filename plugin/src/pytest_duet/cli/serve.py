@@ -1,0 +1,34 @@
+"""``duet serve``: be a worker, with a Python implementation behind the protocol.
+
+Not for people: ``measure`` starts it, where a Python member needs a process of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--benches", type=click.Path(path_type=Path, exists=True), help="Folder with frameworks.toml and the rooms.")
+@click.option("--framework", help="Serve every implementation of this framework.")
+@click.option("--callable", "function", metavar="FILE::NAME", help="Serve one plain function instead.")
+@click.option("--task", default="", help="The task name the function answers to.")
+def serve(benches: Path | None, framework: str | None, function: str | None, task: str) -> None:
+    """Answer the worker protocol on stdin and stdout with Python implementations."""
+    from pytest_duet.errors import nearest
+    from pytest_duet.suite import load_suite
+    from pytest_duet.workers.python import framework_host, function_host, load_function
+    from pytest_duet.workers.serve import serve as answer
+
+    if function:
+        file, _, name = function.partition("::")
+        answer(function_host(load_function(Path(file), name), task))
+        return
+    if not benches or not framework:
+        raise click.UsageError("give --benches and --framework, or --callable")
+    suite = load_suite(benches.resolve())
+    if framework not in suite.frameworks:
+        raise click.UsageError(f"unknown framework {framework!r}{nearest(framework, suite.frameworks)}")
+    answer(framework_host(suite.benches, framework, suite.frameworks[framework]))

@@ -1,0 +1,66 @@
+"""Have the reference train, once, the weights that every member of another phase starts from.
+
+Not for data a recipe can make: ``data`` keeps both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_duet.data import content_digest, obtain
+from pytest_duet.errors import Refused
+from pytest_duet.measure import member as step
+from pytest_duet.measure.member import Files, Member
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from pytest_duet.plan import GroupPlan
+
+NAME = "checkpoint"
+"""The name of the data file that holds the weights."""
+
+
+def add(plan: GroupPlan, files: Files) -> Files:
+    """Return `files` with the checkpoint of `plan`, from the cache or trained now.
+
+    Raises:
+        MemberError: the reference cannot train it.
+        DataError: the cache is broken.
+
+    """
+    training = plan.checkpoint
+    assert training is not None
+    trainer = Member(training.member(training.reference))
+    step.enter(trainer, training)
+    assert trainer.client is not None
+    assert trainer.hello is not None
+    try:
+        job = step.make_job(training, trainer.plan, files, for_quality=True)
+        hello = trainer.hello
+        identity = msgspec.json.encode(
+            [files.digest, hello.source_digest, sorted(hello.versions.items()), sorted(job.params.items()), job.seed]
+        )
+
+        def train() -> dict[str, dict[str, npt.NDArray[np.generic]]]:
+            step.prepare(trainer, training, files, for_quality=True)
+            _, outputs = step.verify(trainer)
+            step.check_quality(trainer, training, outputs, files)
+            prefix = plan.checkpoint_prefix
+            weights = {name.removeprefix(prefix): each for name, each in outputs.items() if name.startswith(prefix)}
+            if not weights:
+                raise Refused(f"no output of {training.id} starts with {prefix!r}; mend [checkpoint] prefix in task.toml")
+            return {NAME: weights}
+
+        data = obtain(plan.cache, content_digest(b"checkpoint", identity), train)
+    finally:
+        trainer.client.close()
+    return Files(
+        {**files.paths, **data.files},
+        {**files.hashes, **data.hashes},
+        files.arrays,
+        content_digest(files.digest.encode(), data.hashes[NAME].encode()),
+    )

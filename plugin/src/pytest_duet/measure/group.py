@@ -1,0 +1,264 @@
+"""Measure one group from its data to its record: parity before speed, members in turns, one member's failure its own.
+
+Not for what follows from the record: ``compare`` judges, ``plugin`` and ``cli`` report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from pytest_duet import parity
+from pytest_duet.errors import MemberError, Refused, Skipped
+from pytest_duet.measure import checkpoint, member as step, observe
+from pytest_duet.measure.member import Files, Member
+from pytest_duet.measure.schedule import make_schedule
+from pytest_duet.measure.timing import time_members
+from pytest_duet.record import GroupRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from pytest_duet.plan import GroupPlan
+    from pytest_duet.record import Reading
+
+MODE = "direct"
+_PILOT_NS = 20e6
+"""How long the estimate of a call's time goes on for, at most 30 calls."""
+
+
+def measure_group(
+    plan: GroupPlan,
+    *,
+    selected: Collection[str],
+    timed: bool,
+    progress: Callable[[str], None] = lambda _: None,
+    rng: random.Random | None = None,
+) -> GroupRecord:
+    """Return the record of the members of `plan` whose names are in `selected`.
+
+    Without `timed` parity and quality are checked and nothing else. A reference that was not selected runs for parity
+    alone and is not timed.
+
+    Raises:
+        DataError: the data cannot be had.
+        SpecError: the spec turns out unusable.
+
+    """
+    rng = rng or random.Random()  # noqa: S311 - an order of rounds is no secret
+    started = time.monotonic_ns()
+    with ExitStack() as stack:
+        members = {name: Member(plan.member(name)) for name in _in_order(plan, selected)}
+        session = _Session(plan, members, stack, progress)
+        session.check()
+        if timed:
+            session.time({name for name in members if name in selected}, rng)
+    if timed:
+        session.observe(selected)
+    return GroupRecord(
+        id=plan.id,
+        task=plan.task,
+        algorithm=plan.algorithm,
+        phase=plan.phase,
+        workload=plan.workload,
+        workload_size=plan.workload_size,
+        threads=plan.threads,
+        device=plan.device,
+        dtype=plan.dtype,
+        mode=MODE,
+        profile=plan.profile,
+        margin=plan.margin,
+        reference=plan.reference,
+        data_digest=session.files.digest,
+        verified_only=not timed,
+        elapsed_ns=time.monotonic_ns() - started,
+        members=[member.record() for name, member in members.items() if name in selected],
+    )
+
+
+def _in_order(plan: GroupPlan, selected: Collection[str]) -> list[str]:
+    """Return the names to run, the reference first: the others are held against it."""
+    rivals = [member.name for member in plan.members if member.name in selected and member.name != plan.reference]
+    return [plan.reference, *rivals]
+
+
+class _Session:
+    """The members of one group while they are alive."""
+
+    def __init__(
+        self, plan: GroupPlan, members: dict[str, Member], stack: ExitStack, progress: Callable[[str], None]
+    ) -> None:
+        self.plan, self.members, self.stack = plan, members, stack
+        self.reference = members[plan.reference]
+        self.progress = lambda what: progress(f"{plan.id}: {what}")
+        self.progress("data")
+        self.files = self._files()
+
+    def _files(self) -> Files:
+        data = self.plan.data()
+        files = Files(data.files, data.hashes, data.arrays, data.digest)
+        if self.plan.checkpoint is None:
+            return files
+        self.progress("checkpoint")
+        try:
+            return checkpoint.add(self.plan, files)
+        except MemberError as error:
+            # Without what the reference should have trained nobody can be compared; the record says so.
+            self.reference.fail(type(error)(f"checkpoint: {error}"))
+            return files
+
+    # --- parity before speed ------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Bring every member to the point where only time is missing, or to its reason why not."""
+        for member in self.members.values():
+            if not member.is_ok:
+                continue
+            if member is not self.reference and not self.reference.is_ok and not member.plan.unsound:
+                word = "unavailable" if self.reference.status == "unavailable" else "failed"
+                member.fail(Skipped(f"not comparable: reference {self.plan.reference} {word}"))
+                continue
+            self.progress(f"checking {member.plan.name}")
+            with self._blaming(member):
+                self._check_member(member)
+
+    def _check_member(self, member: Member) -> None:
+        step.enter(member, self.plan)
+        assert member.client is not None
+        self.stack.callback(member.client.close)
+        if member.plan.quality_params is not None:
+            step.prepare(member, self.plan, self.files, for_quality=True)
+            _, judged = step.verify(member)
+            step.check_quality(member, self.plan, judged, self.files)
+        step.prepare(member, self.plan, self.files)
+        member.verified, member.outputs = step.verify(member)
+        if member is self.reference:
+            _, again = step.verify(member)
+            why = parity.describe(step.compare(member, self.plan, member.outputs, again))
+            if why:
+                raise Refused(f"the reference does not agree with itself: {why}")
+        else:
+            step.check_parity(member, self.plan, self.reference.outputs)
+        if member.plan.quality_params is None:
+            step.check_quality(member, self.plan, member.outputs, self.files)
+
+    @contextlib.contextmanager
+    def _blaming(self, member: Member) -> Iterator[None]:
+        """Turn what goes wrong inside into the member's own status; the others go on."""
+        try:
+            yield
+        except MemberError as error:
+            member.fail(error)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def time(self, names: Collection[str], rng: random.Random) -> None:
+        """Time every member that is ok and in `names`, interleaved; check afterwards that they still told the truth."""
+        self._estimate(names)
+        ready = {name: each for name, each in self.members.items() if each.is_ok and name in names}
+        if not ready:
+            return
+        budget = self.plan.budget
+        schedule = make_schedule(
+            {name: each.call_ns for name, each in ready.items()},
+            group_seconds=budget.group_seconds,
+            most_calls={name: each.most_calls for name, each in ready.items()},
+        )
+        timed = time_members(
+            {name: each.client for name, each in ready.items() if each.client},
+            schedule,
+            budget_seconds=budget.group_seconds,
+            pinned=self.plan.threads == 1,
+            rng=rng,
+            progress=self.progress,
+        )
+        for name, each in ready.items():
+            result = timed[name]
+            each.calls_per_round, each.cells, each.work = schedule.calls[name], result.cells, result.work
+            with self._blaming(each):
+                if result.error:
+                    raise result.error
+                self._check_kept(each, result.kept)
+        self._blame_reference()
+
+    def _estimate(self, names: Collection[str]) -> None:
+        """Find out how long one call of each member takes, once warm, and leave out rivals the budget has no room for."""
+        budget = self.plan.budget
+        for name, each in self.members.items():
+            if not each.is_ok or name not in names:
+                continue
+            assert each.client is not None
+            assert each.verified is not None
+            self.progress(f"estimating {name}")
+            first = each.verified.elapsed_ns
+            with self._blaming(each):
+                rounds = max(1, min(30, math.floor(_PILOT_NS / first)))
+                each.call_ns = float(min(each.client.run(rounds, 1).elapsed_ns))
+                reference = self.reference.call_ns
+                too_slow = each.call_ns > max(
+                    budget.call_cap_seconds * 1e9, (reference or math.inf) * budget.call_cap_ratio
+                )
+                if each is not self.reference and too_slow:
+                    raise Skipped(
+                        f"too slow: {each.call_ns / 1e9:.3g} s a call, the cap of profile {self.plan.profile} is "
+                        f"{budget.call_cap_seconds:g} s or {budget.call_cap_ratio:g} times the reference; "
+                        "parity was checked, choose a larger profile to time it"
+                    )
+        self._blame_reference()
+
+    def _check_kept(self, member: Member, digest: str | None) -> None:
+        """Hold the output of a timed round, drawn at random, to what `verify` showed: nobody is right once and fast later."""
+        assert member.verified is not None
+        if digest == member.verified.digest:
+            return
+        kept = step.kept_outputs(member)
+        records = step.compare(member, self.plan, self.reference.outputs, kept)
+        why = parity.describe(records)
+        if why:
+            member.parity = records
+            raise Refused(f"a timed round gave another answer than the check: {why}")
+
+    def _blame_reference(self) -> None:
+        """Once the reference has failed nobody can be compared with it."""
+        if self.reference.is_ok:
+            return
+        for member in self.members.values():
+            if member.is_ok:
+                member.fail(Skipped(f"not comparable: reference {self.plan.reference} {self.reference.status}"))
+
+    # --- resources ----------------------------------------------------------------------------------------------------
+
+    def observe(self, selected: Collection[str]) -> None:
+        """Watch a fresh process of every member that is ok; one that breaks the thread promise loses its times."""
+        for name, member in self.members.items():
+            if name not in selected:
+                continue
+            if not member.is_ok:
+                continue
+            self.progress(f"observing {name}")
+            member.readings = self._readings(member)
+        self._blame_reference()
+
+    def _readings(self, member: Member) -> list[Reading]:
+        try:
+            client = step.open_client(member.plan, self.plan.budget.request_seconds, served=True)
+        except MemberError as error:
+            return observe.unavailable(str(error))
+        try:
+            return observe.observe(
+                client,
+                step.make_job(self.plan, member.plan, self.files),
+                call_ns=member.call_ns,
+                seconds=self.plan.budget.observe_seconds,
+            )
+        except Refused as error:
+            member.fail(error)
+            return []
+        except MemberError as error:
+            return observe.unavailable(f"the observed worker failed: {error}")
+        finally:
+            client.close()

@@ -1,0 +1,281 @@
+"""One member on its way through a group: started, attested, verified, held against the reference.
+
+Not for time: ``timing`` and ``group`` do that with the client kept here.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_duet import attest, parity
+from pytest_duet.errors import Invalid, MemberError, ProtocolError, Refused, Skipped, Unavailable
+from pytest_duet.protocol import Job, from_number, to_number
+from pytest_duet.record import Attestation, Bound, MemberRecord, ParityRecord, Reading
+from pytest_duet.workers.client import Client
+from pytest_duet.workers.direct import DirectChannel
+from pytest_duet.workers.process import ProcessChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from pytest_duet.plan import GroupPlan, MemberPlan
+    from pytest_duet.protocol import HelloReply, VerifyReply
+    from pytest_duet.words import Status
+
+    Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The data files of a group with their hashes, checkpoint included, and the arrays quality reads."""
+
+    paths: Mapping[str, Path]
+    hashes: Mapping[str, str]
+    arrays: Mapping[str, Any]
+    digest: str
+
+
+@dataclass
+class Member:
+    """What is known of one member so far; `record` closes the book."""
+
+    plan: MemberPlan
+    client: Client | None = None
+    hello: HelloReply | None = None
+    status: Status = "ok"
+    reason: str = ""
+    attestation: Attestation | None = None
+    parity: list[ParityRecord] = field(default_factory=list)
+    quality: list[Bound] = field(default_factory=list)
+    verified: VerifyReply | None = None
+    outputs: Arrays = field(default_factory=dict)
+    most_calls: int | None = None
+    call_ns: float = 0.0
+    calls_per_round: int = 1
+    cells: list[list[list[int]]] = field(default_factory=list)
+    work: dict[str, int] = field(default_factory=dict)
+    readings: list[Reading] = field(default_factory=list)
+
+    def fail(self, error: MemberError) -> None:
+        """Note why this member has no comparison."""
+        self.status, self.reason = error.status, str(error)
+
+    @property
+    def is_ok(self) -> bool:
+        """Say whether nothing has gone wrong so far."""
+        return self.status == "ok"
+
+    def record(self) -> MemberRecord:
+        """Return what is saved; a member that is not ok keeps its evidence and loses its times."""
+        return MemberRecord(
+            name=self.plan.name,
+            framework=self.plan.framework,
+            variant=self.plan.variant,
+            role=self.plan.role,
+            language=self.plan.language,
+            status=self.status,
+            reason=self.reason,
+            reproducer=self.plan.reproducer if self.plan.unsound else "",
+            attestation=self.attestation,
+            parity=self.parity,
+            quality=self.quality,
+            iterations=self.verified.iterations if self.verified else None,
+            converged=self.verified.converged if self.verified else None,
+            first_call_ns=self.verified.elapsed_ns if self.verified and self.is_ok else None,
+            calls_per_round=self.calls_per_round,
+            cells=self.cells if self.is_ok else [],
+            work=self.work,
+            readings=self.readings,
+        )
+
+
+def open_client(plan: MemberPlan, seconds: float, *, served: bool = False) -> Client:
+    """Start the worker of `plan`: as it is timed, or (`served`) as a process of its own in any case.
+
+    Raises:
+        Unavailable: it cannot be started.
+
+    """
+    start = plan.start
+    if start.missing:
+        raise Unavailable(start.missing)
+    if start.kind == "direct" and not served:
+        assert start.host is not None
+        return Client(DirectChannel(start.host()), plan.name, seconds=seconds)  # type: ignore[arg-type]
+    if not start.argv:
+        raise Unavailable(start.unserved or f"{plan.name} cannot run in a process of its own")
+    channel = ProcessChannel(start.argv, name=plan.name, environment=start.environment, build=start.build)
+    return Client(channel, plan.name, seconds=seconds)
+
+
+def make_job(group: GroupPlan, plan: MemberPlan, files: Files, *, for_quality: bool = False) -> Job:
+    """Return what `plan`'s worker is told."""
+    quality = plan.quality_params if for_quality else None
+    return Job(
+        task=group.task,
+        algorithm=group.algorithm,
+        phase=group.phase,
+        workload=group.workload,
+        variant=plan.variant,
+        params=dict(quality if quality is not None else plan.params),
+        seed=group.seed,
+        threads=group.threads,
+        device=group.device,
+        dtype=group.dtype,
+        data={name: str(path) for name, path in files.paths.items()},
+    )
+
+
+def enter(member: Member, group: GroupPlan) -> None:
+    """Start `member` and hold what it says of itself against the tree.
+
+    Raises:
+        MemberError: it is declared unsound, missing, stale, or misbehaves.
+
+    """
+    plan = member.plan
+    if plan.unsound:
+        raise Skipped(f"declared unsound: {plan.unsound}")
+    member.client = open_client(plan, group.budget.request_seconds)
+    member.hello = member.client.hello()
+    start = plan.start
+    attest.check_hello(
+        member.hello,
+        name=plan.name,
+        sources=attest.source_digest(start.sources) if start.sources else "",
+        lock=attest.file_digest(start.lock) if start.lock else "",
+        build=start.build,
+    )
+
+
+def prepare(member: Member, group: GroupPlan, files: Files, *, for_quality: bool = False) -> None:
+    """Have `member` load its job, and hold what it loaded against what was asked.
+
+    Raises:
+        MemberError: it loaded something else, or cannot.
+
+    """
+    assert member.client is not None
+    assert member.hello is not None
+    job = make_job(group, member.plan, files, for_quality=for_quality)
+    reply = member.client.prepare(job)
+    attest.check_prepared(reply, job, name=member.plan.name, hashes=files.hashes)
+    member.attestation = attest.attestation(member.hello, reply)
+    member.most_calls = reply.max_iterations
+
+
+def verify(member: Member) -> tuple[VerifyReply, Arrays]:
+    """Run once; return the reply and the outputs.
+
+    Raises:
+        MemberError: the worker fails, or its outputs cannot be read.
+
+    """
+    assert member.client is not None
+    with tempfile.TemporaryDirectory(prefix="duet-") as folder:
+        reply = member.client.verify(Path(folder))
+        return reply, read_outputs(reply.outputs, Path(folder), member.plan.name)
+
+
+def kept_outputs(member: Member) -> Arrays:
+    """Return the outputs of the round that was kept.
+
+    Raises:
+        MemberError: the worker fails, or they cannot be read.
+
+    """
+    assert member.client is not None
+    with tempfile.TemporaryDirectory(prefix="duet-") as folder:
+        reply = member.client.outputs(Path(folder))
+        return read_outputs(reply.outputs, Path(folder), member.plan.name)
+
+
+def read_outputs(paths: Mapping[str, str], folder: Path, name: str) -> Arrays:
+    """Return the arrays a worker wrote into `folder`.
+
+    Raises:
+        ProtocolError: a path lies elsewhere, or holds no array.
+
+    """
+    if not paths:
+        raise ProtocolError(f"{name} handed over no outputs; parity cannot be judged without")
+    arrays = {}
+    for output, path in paths.items():
+        if Path(path).resolve().parent != folder.resolve():
+            raise ProtocolError(f"{name} wrote output {output!r} outside of the folder it was given")
+        try:
+            arrays[output] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ProtocolError(f"{name}: output {output!r} cannot be read: {error}") from error
+    return arrays
+
+
+def compare(member: Member, group: GroupPlan, reference: Arrays, outputs: Arrays) -> list[ParityRecord]:
+    """Return how `outputs` of `member` compare with `reference`, by the rules of the member and the checks of the group."""
+    checks = {**parity.CHECKS, **group.checks}
+    return parity.compare_outputs(reference, outputs, member.plan.parity, dtype=group.dtype, checks=checks)
+
+
+def check_parity(member: Member, group: GroupPlan, reference: Arrays) -> None:
+    """Hold the outputs of `member` against the reference's.
+
+    Raises:
+        Refused: they are too far apart.
+
+    """
+    member.parity = compare(member, group, reference, member.outputs)
+    why = parity.describe(member.parity)
+    if why:
+        raise Refused(f"parity with {group.reference} failed: {why}")
+
+
+def check_quality(member: Member, group: GroupPlan, outputs: Arrays, files: Files) -> None:
+    """Hold the quality of `outputs` against the spec's limits.
+
+    Raises:
+        Refused: it lies outside of them, or the output does not vary at all.
+        Invalid: it is not a number.
+
+    """
+    if group.quality is None:
+        return
+    varying = [array for array in outputs.values() if array.size > 1 and array.dtype.kind == "f"]
+    if varying and all(np.ptp(array) == 0 for array in varying):
+        raise Refused("the output is constant; a model that says the same of everything is no model")
+    try:
+        values = group.quality(group.algorithm, group.phase, outputs, files.arrays)
+    except (ValueError, ArithmeticError, KeyError) as error:
+        raise Invalid(f"quality cannot be computed from the outputs: {error}") from error
+    limits = group.limits
+    member.quality = [
+        Bound(
+            metric=metric,
+            value=to_number(float(value)),
+            floor=limits.floor.get(metric),
+            ceiling=limits.ceiling.get(metric),
+        )
+        for metric, value in values.items()
+    ]
+    missing = (limits.floor.keys() | limits.ceiling.keys()) - values.keys()
+    if missing:
+        raise Refused(f"quality {', '.join(sorted(missing))} has a limit and was not computed")
+    for bound in member.quality:
+        _check_bound(bound)
+
+
+def _check_bound(bound: Bound) -> None:
+    value = from_number(bound.value)
+    if math.isnan(value):
+        raise Invalid(f"quality {bound.metric} is not a number, which is worse than any floor")
+    if bound.floor is not None and value < bound.floor:
+        raise Refused(f"quality {bound.metric} {value:.4g} is below its floor of {bound.floor:g}")
+    if bound.ceiling is not None and value > bound.ceiling:
+        raise Refused(f"quality {bound.metric} {value:.4g} is above its ceiling of {bound.ceiling:g}")

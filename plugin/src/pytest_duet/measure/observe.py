@@ -1,0 +1,119 @@
+"""Watch one member work in a fresh process, from outside and off the clock: memory, processor, GPU.
+
+Not for times: what is watched is never timed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from pytest_duet import attest
+from pytest_duet.errors import MemberError, Refused
+from pytest_duet.record import Reading
+from pytest_duet.telemetry import cpu, memory
+from pytest_duet.telemetry.gpu import Gpu, GpuUnavailable, device
+
+if TYPE_CHECKING:
+    from pytest_duet.protocol import Job
+    from pytest_duet.workers.client import Client
+
+_METRICS = {
+    "peak_memory": "bytes",
+    "average_memory": "bytes",
+    "prepared_memory": "bytes",
+    "cpu_utilisation": "ratio",
+    "gpu_memory": "bytes",
+    "gpu_utilisation": "percent",
+}
+
+
+def unavailable(reason: str) -> list[Reading]:
+    """Return every reading without a value, for `reason`."""
+    return [Reading(metric=metric, unit=unit, value=None, reason=reason) for metric, unit in _METRICS.items()]
+
+
+class _Sampler:
+    """Collects memory and GPU samples of one process each time it is called."""
+
+    def __init__(self, pid: int, gpu: Gpu | None) -> None:
+        self.pid, self.gpu = pid, gpu
+        self.resident: list[int] = []
+        self.gpu_memory: list[int] = []
+        self.gpu_utilisation: list[int] = []
+        self.gpu_reason = ""
+
+    def __call__(self) -> None:
+        try:
+            self.resident.append(memory.resident_bytes(self.pid))
+        except OSError:
+            # It may just have ended; the request that waits for it will say so.
+            return
+        if self.gpu and not self.gpu_reason:
+            try:
+                self.gpu_memory.append(self.gpu.memory_bytes(self.pid))
+                self.gpu_utilisation.append(self.gpu.utilisation_percent())
+            except GpuUnavailable as error:
+                self.gpu_reason = f"lost or unsupported: {error}"
+
+
+def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list[Reading]:
+    """Return the readings of `client`, a fresh and unpinned worker, doing `job` for about `seconds`.
+
+    Raises:
+        Refused: it kept more processors busy than it was asked to.
+        MemberError: the worker failed.
+
+    """
+    client.hello()
+    prepared = client.prepare(job)
+    with ExitStack() as stack:
+        gpu, gpu_reason = _gpu(stack)
+        sampler = _Sampler(client.pid, gpu)
+        try:
+            readings = [_reading("prepared_memory", memory.resident_bytes(client.pid))]
+            memory.reset_peak(client.pid)
+            client.run(1, 1)
+            readings.insert(0, _reading("peak_memory", memory.peak_bytes(client.pid)))
+        except OSError as error:
+            return unavailable(f"/proc does not tell: {error}")
+        busy, wall = _work(client, sampler, call_ns, seconds, prepared.max_iterations)
+    attest.check_busy(busy, wall, name=client.name, threads=job.threads)
+    readings.append(_reading("average_memory", _mean(sampler.resident), "no sample could be taken"))
+    readings.append(_reading("cpu_utilisation", busy / wall))
+    reason = gpu_reason or sampler.gpu_reason
+    readings.append(_reading("gpu_memory", max(sampler.gpu_memory, default=None), reason))
+    readings.append(_reading("gpu_utilisation", _mean(sampler.gpu_utilisation), reason))
+    return readings
+
+
+def _work(
+    client: Client, sampler: _Sampler, call_ns: float, seconds: float, most_calls: int | None
+) -> tuple[int, int]:
+    """Keep the worker at work for about `seconds`; return the processor and the wall time that took, in ns."""
+    calls = max(1, min(most_calls or 1_000_000, math.floor(50e6 / call_ns)))
+    rounds = max(1, math.ceil(seconds * 1e9 / (call_ns * calls)))
+    busy = cpu.used_ns(client.pid)
+    start = time.perf_counter_ns()
+    client.run(rounds, calls, tick=sampler)
+    wall = time.perf_counter_ns() - start
+    return cpu.used_ns(client.pid) - busy, wall
+
+
+def _gpu(stack: ExitStack) -> tuple[Gpu | None, str]:
+    try:
+        return stack.enter_context(device()), ""
+    except GpuUnavailable as error:
+        return None, str(error)
+
+
+def _mean(samples: list[int]) -> float | None:
+    return sum(samples) / len(samples) if samples else None
+
+
+def _reading(metric: str, value: float | None, reason: str = "") -> Reading:
+    return Reading(metric=metric, unit=_METRICS[metric], value=value, reason="" if value is not None else reason)
+
+

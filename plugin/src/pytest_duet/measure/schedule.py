@@ -1,0 +1,58 @@
+"""Decide how long rounds are and how many of them make a cell, from one estimate of each member's call.
+
+Not for running them: ``timing`` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHORTEST_ROUND_NS: Final = 1_000_000
+LONGEST_ROUND_NS: Final = 5_000_000
+BURST_ROUNDS: Final = 3
+CELLS: Final = 8
+"""The smallest number of independent units at which the exact interval can reject at the levels that are used."""
+LEAST_CELLS: Final = 4
+LEAST_CYCLES: Final = 3
+MOST_CYCLES: Final = 20
+WARMUP_CYCLES: Final = 2
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`calls` per round and member, `burst` rounds in a row, `cycles` measured after `warmup` ones in each of `cells`."""
+
+    calls: Mapping[str, int]
+    burst: int
+    warmup: int
+    cycles: int
+    cells: int
+
+
+def make_schedule(
+    call_ns: Mapping[str, float], *, group_seconds: float, most_calls: Mapping[str, int | None]
+) -> Schedule:
+    """Return the schedule for members whose calls take about `call_ns`, within `group_seconds`.
+
+    Members' rounds are made about equally long, as far as whole calls and `most_calls` allow. A cell shrinks before
+    their number does: fewer cycles in each of eight cells say more than many cycles in few.
+    """
+    round_ns = min(max(max(call_ns.values()), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
+    calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
+    calls = {name: min(count, most_calls.get(name) or count) for name, count in calls.items()}
+    long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5
+    burst = 1 if long_rounds else BURST_ROUNDS
+    cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
+    # A tenth of the budget a cell leaves room for eight of them with their warm-up.
+    cycles = int(group_seconds * 1e9 / 10 / cycle_ns)
+    return Schedule(
+        calls=calls,
+        burst=burst,
+        warmup=1 if long_rounds else WARMUP_CYCLES,
+        cycles=min(max(cycles, LEAST_CYCLES), MOST_CYCLES),
+        cells=CELLS,
+    )

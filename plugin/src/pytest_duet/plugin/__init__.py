@@ -1,0 +1,172 @@
+"""The pytest plugin: hooks and fixtures, each a few lines that call the module that knows.
+
+Not for anything that could be said without pytest. Every pytest run of every user imports this module, so its top level
+imports pytest and the standard library only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_duet.plugin import options, slots
+from pytest_duet.plugin.slots import slot_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pytest_duet.plugin.conductor import Conductor
+
+_CONDUCTOR = pytest.StashKey["Conductor"]()
+_SETTINGS = pytest.StashKey[options.Settings]()
+
+STORAGE_FAILED = 14
+UNAVAILABLE = 13
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register ``--duet-*`` and their ini twins."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings, once."""
+    config.stash[_SETTINGS] = options.read_settings(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one item per member; last, so that a member's name ends the id."""
+    slots.parametrize(metafunc)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Find out which member of which group an item is."""
+    slots.assign(item)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what the exact selectors name, and plan the session from what every selection has left."""
+    from pytest_duet.plugin import selection
+
+    settings = config.stash[_SETTINGS]
+    ours = [(item, slot) for item in items if (slot := slot_of(item))]
+    if not ours:
+        selection.check_unused(settings, config.rootpath)
+        return
+    selection.refuse_conflicts(config)
+    dropped = selection.deselect(settings, config.rootpath, [item for item, _ in ours])
+    if dropped:
+        config.hook.pytest_deselected(items=[item for item in items if item in dropped])
+        items[:] = [item for item in items if item not in dropped]
+    if not config.option.collectonly:
+        config.stash[_CONDUCTOR] = _conductor(session, items)
+
+
+def _conductor(session: pytest.Session, items: list[pytest.Item]) -> Conductor:
+    from pytest_duet.errors import DuetError, StoreError
+    from pytest_duet.plugin.conductor import Conductor
+    from pytest_duet.plugin.progress import Progress
+
+    config = session.config
+    timed = not (config.getoption("benchmark_disable", default=False) or config.getoption("benchmark_skip", default=False))
+    conductor = Conductor(config.stash[_SETTINGS], config.rootpath, timed=timed, progress=Progress(config))
+    try:
+        conductor.plan([slot for item in items if (slot := slot_of(item))])
+    except StoreError as error:
+        pytest.exit(str(error), returncode=STORAGE_FAILED)
+    except DuetError as error:
+        raise pytest.UsageError(str(error)) from error
+    return conductor
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With ``--duet-plan``, show the plan instead of running it."""
+    if not session.config.stash[_SETTINGS].plan:
+        return None
+    from pytest_duet.plugin import plan_view
+
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    conductor = session.config.stash.get(_CONDUCTOR, None)
+    if conductor is not None:
+        for line in plan_view.lines(conductor):
+            reporter.write_line(line)
+    return True
+
+
+@pytest.fixture
+def duet_group(request: pytest.FixtureRequest) -> str:
+    """The group of the current case, ``algorithm-phase-workload``; empty for a pair declared in code."""
+    return str(getattr(request, "param", ""))
+
+
+@pytest.fixture
+def duet_member(request: pytest.FixtureRequest) -> str:
+    """The name of the current case's member."""
+    return str(getattr(request, "param", ""))
+
+
+@pytest.fixture
+def duet(
+    request: pytest.FixtureRequest, benchmark: Any, duet_group: str, duet_member: str
+) -> Callable[..., None]:
+    """Measure the members of this benchmark against each other; call it once, with the inputs if there are any."""
+    slot = slot_of(request.node)
+    if slot is None:
+        pytest.fail("the fixture 'duet' needs a benchmark declared with @cases or @compare", pytrace=False)
+    if not hasattr(benchmark, "disabled"):
+        pytest.fail(f"the fixture 'benchmark' is a {type(benchmark).__name__}, not pytest-benchmark's; disable the other plugin")
+    conductor = request.config.stash[_CONDUCTOR]
+
+    def call(*args: Any, **kwargs: Any) -> None:
+        conductor.play(slot, benchmark, args, kwargs)
+
+    return call
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None:  # noqa: ARG001 - the hook's signature
+    """Keep pytest-timeout from charging a whole group to its first item: every request has its own deadline."""
+    return True if slot_of(item) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show each item its own share of the group's time; the first one would show all of it."""
+    report = yield
+    conductor = item.config.stash.get(_CONDUCTOR, None)
+    slot = slot_of(item)
+    if call.when == "call" and conductor is not None and slot is not None:
+        seconds = conductor.seconds_of(slot)
+        if seconds is not None:
+            report.duration = seconds
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Judge, save, and set the exit status where ours outranks pytest's."""
+    conductor = session.config.stash.get(_CONDUCTOR, None)
+    if conductor is None or conductor.settings.plan:
+        return
+    conductor.finish(complete=exitstatus != pytest.ExitCode.INTERRUPTED)
+    if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        if conductor.storage_errors:
+            session.exitstatus = STORAGE_FAILED
+        elif conductor.settings.strict and conductor.has_unavailable():
+            session.exitstatus = UNAVAILABLE
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the verdict table, below pytest-benchmark's own tables."""
+    conductor = config.stash.get(_CONDUCTOR, None)
+    if conductor is None or conductor.run is None:
+        return
+    from pytest_duet.plugin import summary
+
+    summary.write(terminalreporter, conductor)

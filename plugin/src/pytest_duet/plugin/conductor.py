@@ -1,0 +1,281 @@
+"""One pytest session: measures a group when the first of its items asks, remembers, and tells every item its part.
+
+Not for hooks (``plugin``) and not for measuring (``measure``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import pytest_duet
+from pytest_duet.compare import compare_run
+from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
+from pytest_duet.journal import Header, Journal
+from pytest_duet.measure.group import MODE, measure_group
+from pytest_duet.plugin import pair
+from pytest_duet.plugin.door import PairDeclaration, SuiteDeclaration
+from pytest_duet.plugin.replay import replay, verify_only
+from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
+from pytest_duet.spec import Profile
+from pytest_duet.store import check_writable, folder, machine, save
+from pytest_duet.suite import GroupKey, load_suite, make_group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pytest_duet.plan import GroupPlan
+    from pytest_duet.plugin.options import Settings
+    from pytest_duet.plugin.slots import Slot
+
+GroupId = tuple[str, str, str]
+
+
+@dataclass
+class _Group:
+    """One planned group: who was selected, what came of it."""
+
+    slots: list[Slot] = field(default_factory=list)
+    record: GroupRecord | None = None
+    error: DuetError | None = None
+    inputs: str = ""
+
+
+class Conductor:
+    """What pytest-duet knows of this session."""
+
+    def __init__(self, settings: Settings, root: Path, *, timed: bool, progress: Callable[[str], None]) -> None:
+        """Plan nothing yet; `timed` is False where only parity and quality are to be checked."""
+        self.settings = settings
+        self.timed = timed
+        self.run: RunRecord | None = None
+        self.saved: Path | None = None
+        self.storage_errors: list[str] = []
+        self._root = root
+        self._progress = progress
+        self._groups: dict[GroupId, _Group] = {}
+        self._journal: Journal | None = None
+        self._created = datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds")
+
+    # --- before -------------------------------------------------------------------------------------------------------
+
+    def plan(self, slots: Sequence[Slot]) -> None:
+        """Take note of the items that were selected.
+
+        Raises:
+            SpecError: the profile is unknown.
+            StoreError: results could not be saved in the end.
+
+        """
+        for slot in slots:
+            self._groups.setdefault(slot.group, _Group()).slots.append(slot)
+        for slot in slots:
+            self.budget(slot)
+        if self.timed and not self.settings.plan:
+            check_writable(self.settings.results, machine())
+
+    def plans(self) -> list[tuple[GroupPlan | None, list[Slot]]]:
+        """Return every group with its plan, None where inputs are only known when the benchmark's body has run."""
+        return [
+            (self._suite_plan(group.slots[0]) if isinstance(group.slots[0].declaration, SuiteDeclaration) else None, group.slots)
+            for group in self._groups.values()
+        ]
+
+    def budget(self, slot: Slot) -> Profile:
+        """Return the budget of the chosen profile, which a suite may define anew."""
+        known = {"smoke": Profile()}
+        if isinstance(slot.declaration, SuiteDeclaration):
+            known = dict(load_suite(slot.declaration.room.parent).profiles)
+        if self.settings.profile not in known:
+            name = self.settings.profile
+            raise SpecError(f"--duet-profile: unknown profile {name!r}{nearest(name, known)}")
+        return known[self.settings.profile]
+
+    # --- one item -----------------------------------------------------------------------------------------------------
+
+    def play(self, slot: Slot, benchmark: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Do what `duet(...)` in the body of one item means: measure its group if need be, then this member's part."""
+        group = self._groups[slot.group]
+        plan, inputs = self._make_plan(slot, args, kwargs)
+        if group.record is None and group.error is None:
+            group.inputs = inputs
+            self._measure(group, plan)
+        if group.error is not None:
+            pytest.fail(str(group.error), pytrace=False)
+        if inputs != group.inputs:
+            pytest.fail("the inputs differ from those of the group's first item; make them the same in each", pytrace=False)
+        assert group.record is not None
+        member = next(each for each in group.record.members if each.name == slot.member)
+        tell(member)
+        if self.timed:
+            # The timer that was attached at collection is the one the fixture runs on.
+            replay(benchmark, benchmark._timer, group.record, member)  # noqa: SLF001
+        else:
+            verify_only(benchmark)
+
+    def _make_plan(self, slot: Slot, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[GroupPlan, str]:
+        try:
+            if isinstance(slot.declaration, SuiteDeclaration):
+                if args or kwargs:
+                    raise SpecError("duet(): takes no inputs here; they come from task.toml")
+                return self._suite_plan(slot), ""
+            return self._pair_plan(slot, slot.declaration, args, kwargs)
+        except SpecError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def _suite_plan(self, slot: Slot) -> GroupPlan:
+        assert isinstance(slot.declaration, SuiteDeclaration)
+        suite = load_suite(slot.declaration.room.parent)
+        key = GroupKey(slot.task, slot.algorithm, slot.phase, slot.workload)
+        return make_group(suite, key, self.settings.profile, self.settings.cache / "data")
+
+    def _pair_plan(
+        self, slot: Slot, declaration: PairDeclaration, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[GroupPlan, str]:
+        reference = declaration.members[0]
+        assert callable(reference)
+        params, arrays = pair.bind_inputs(reference, args, kwargs)
+        plan = pair.make_pair_group(
+            slot,
+            declaration,
+            params,
+            arrays,
+            profile=self.settings.profile,
+            budget=self.budget(slot),
+            data_cache=self.settings.cache / "data",
+            root=self._root,
+        )
+        return plan, pair.inputs_digest(params, arrays)
+
+    def _measure(self, group: _Group, plan: GroupPlan) -> None:
+        selected = [slot.member for slot in group.slots]
+        try:
+            group.record = measure_group(plan, selected=selected, timed=self.timed, progress=self._progress)
+        except DuetError as error:
+            group.error = error
+            return
+        finally:
+            self._progress("")
+        if self.timed:
+            self._remember(group.record)
+
+    def _remember(self, record: GroupRecord) -> None:
+        """Write the journal's line; where that fails the session goes on and says so at its end."""
+        try:
+            if self._journal is None:
+                self._journal = self._open_journal()
+            self._journal.append(record)
+        except StoreError as error:
+            self.storage_errors.append(str(error))
+
+    def _open_journal(self) -> Journal:
+        stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
+        # The process number tells apart two sessions of the same second.
+        path = folder(self.settings.results, machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
+        header = Header(
+            schema=SCHEMA,
+            created=self._created,
+            version=pytest_duet.__version__,
+            machine=machine(),
+            profile=self.settings.profile,
+            mode=MODE,
+        )
+        return Journal.open(path, header)
+
+    # --- after --------------------------------------------------------------------------------------------------------
+
+    def finish(self, *, complete: bool) -> None:
+        """Judge what there is and save it; `run` and `saved` say what came of it."""
+        groups = [group.record or _unfinished(group, self.settings.profile) for group in self._groups.values()]
+        self.run = RunRecord(
+            schema=SCHEMA,
+            created=self._created,
+            version=pytest_duet.__version__,
+            machine=machine(),
+            profile=self.settings.profile,
+            mode=MODE,
+            complete=complete,
+            groups=groups,
+            comparisons=compare_run(groups),
+        )
+        if self.timed and any(group.record for group in self._groups.values()):
+            self._save(self.run)
+
+    def _save(self, run: RunRecord) -> None:
+        """Write the result file, then drop the journal that it makes superfluous."""
+        try:
+            self.saved = save(run, self.settings.results)
+        except StoreError as error:
+            self.storage_errors.append(str(error))
+            return
+        if self._journal is not None:
+            self._journal.close()
+            self._journal.path.unlink(missing_ok=True)
+
+    def seconds_of(self, slot: Slot) -> float | None:
+        """Return the time that the rounds of one item took, None where it was not timed."""
+        record = self._groups[slot.group].record if slot.group in self._groups else None
+        if record is None:
+            return None
+        member = next(each for each in record.members if each.name == slot.member)
+        return sum(ns for cell in member.cells for cycle in cell for ns in cycle) / 1e9 or None
+
+    def has_unavailable(self) -> bool:
+        """Say whether a selected framework could not be tried."""
+        return any(
+            member.status == "unavailable"
+            for group in self._groups.values()
+            if group.record
+            for member in group.record.members
+        )
+
+
+def tell(member: MemberRecord) -> None:
+    """End the current item the way `member` fared, unless it is ok; before pytest-benchmark has seen anything of it."""
+    reason = f"{member.reason} [reproducer: {member.reproducer}]" if member.reproducer else member.reason
+    if member.status in {"skipped", "unavailable"}:
+        pytest.skip(reason)
+    if member.status != "ok":
+        pytest.fail(f"{member.status}: {reason}", pytrace=False)
+
+
+def _unfinished(group: _Group, profile: str) -> GroupRecord:
+    """Return the record of a group that has no measurement: interrupted, never reached, or impossible."""
+    first = group.slots[0]
+    status, reason = ("failed", str(group.error)) if group.error else ("interrupted", "the session ended before it")
+    return GroupRecord(
+        id=first.group_id,
+        task=first.task,
+        algorithm=first.algorithm,
+        phase=first.phase,
+        workload=first.workload,
+        workload_size="",
+        threads=1,
+        device="cpu",
+        dtype="",
+        mode=MODE,
+        profile=profile,
+        margin=0.05,
+        reference="",
+        data_digest="",
+        verified_only=False,
+        elapsed_ns=0,
+        members=[
+            MemberRecord(
+                name=slot.member,
+                framework=slot.framework,
+                variant=slot.member.partition(".")[2],
+                role="rival",
+                language="python",
+                status=status,  # type: ignore[arg-type] - one of the two words above
+                reason=reason,
+            )
+            for slot in group.slots
+        ],
+    )

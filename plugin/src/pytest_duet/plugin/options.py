@@ -1,0 +1,79 @@
+"""The ``--duet-*`` options, their ini twins, and the settings they are parsed into, once.
+
+Not for what they select: ``selection`` and ``conductor`` read the settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+SELECTORS = ("task", "algorithm", "framework", "phase")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for. `selected` maps each selector that was used to the names given."""
+
+    selected: dict[str, list[str]]
+    profile: str
+    results: Path
+    cache: Path
+    plan: bool
+    strict: bool
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and its ini twin."""
+    group = parser.getgroup("duet", "duet: Rust and Python compared, parity before speed")
+    for name in SELECTORS:
+        text = f"Only cases of this {name}; may be repeated or hold several names with commas."
+        group.addoption(f"--duet-{name}", action="append", metavar="NAME", default=None, help=text)
+        parser.addini(f"duet_{name}", text, type="args", default=[])
+    text = "How much to run, as profiles.toml says: smoke (default), standard, full."
+    group.addoption("--duet-profile", metavar="NAME", default=None, help=text)
+    parser.addini("duet_profile", text, default="smoke")
+    text = "Folder of saved runs, one subfolder a machine (default: results)."
+    group.addoption("--duet-results", metavar="DIR", default=None, help=text)
+    parser.addini("duet_results", text, default="results")
+    text = "Folder where data sets are kept (default: .duet)."
+    group.addoption("--duet-cache", metavar="DIR", default=None, help=text)
+    parser.addini("duet_cache", text, default=".duet")
+    text = "Show what would run, what is unavailable and why, and the estimated time; run nothing."
+    group.addoption("--duet-plan", action="store_true", default=None, help=text)
+    parser.addini("duet_plan", text, type="bool", default=False)
+    text = "Exit with status 13 when a framework that was selected is unavailable."
+    group.addoption("--duet-strict", action="store_true", default=None, help=text)
+    parser.addini("duet_strict", text, type="bool", default=False)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings: the command line's word, else the ini file's, else the default."""
+
+    def value(name: str) -> object:
+        given = config.getoption(f"duet_{name}")
+        return config.getini(f"duet_{name}") if given is None else given
+
+    selected = {name: _split(value(name)) for name in SELECTORS}
+    return Settings(
+        selected={name: names for name, names in selected.items() if names},
+        profile=str(value("profile")),
+        results=_from_root(config, str(value("results"))),
+        cache=_from_root(config, str(value("cache"))),
+        plan=bool(value("plan")),
+        strict=bool(value("strict")),
+    )
+
+
+def _split(given: object) -> list[str]:
+    words = given if isinstance(given, list) else []
+    return [name for word in words for name in str(word).split(",") if name]
+
+
+def _from_root(config: pytest.Config, path: str) -> Path:
+    """Relative folders start at the rootdir, so that a session in a subfolder finds the same ones."""
+    return (config.rootpath / Path(path).expanduser()).resolve()

@@ -1,0 +1,182 @@
+"""Make the plan of a group that a user declared in code: inputs bound by name, members started from functions and programs.
+
+Not for groups of the suite: ``suite`` reads those from spec files.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_duet.data import content_digest, obtain
+from pytest_duet.errors import Refused, SpecError
+from pytest_duet.plan import GroupPlan, MemberPlan, Start
+from pytest_duet.plugin.door import Worker, member_name
+from pytest_duet.spec import ParityRule, framework_of, variant_of
+from pytest_duet.suite import THREAD_VARIABLES
+from pytest_duet.workers.python import function_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from pytest_duet.plan import Check
+    from pytest_duet.plugin.door import PairDeclaration
+    from pytest_duet.plugin.slots import Slot
+    from pytest_duet.protocol import Scalar
+    from pytest_duet.spec import Profile
+
+    Array = npt.NDArray[np.generic]
+
+_CHECK = "pair"
+
+
+def bind_inputs(
+    reference: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Scalar], dict[str, Array]]:
+    """Return parameters and arrays by the names `reference` gives them.
+
+    Raises:
+        SpecError: they do not fit its signature, or one can neither be a parameter nor a file.
+
+    """
+    name = member_name(reference)
+    try:
+        bound = inspect.signature(reference).bind(*args, **kwargs)
+    except TypeError as error:
+        raise SpecError(f"duet(...): the inputs do not fit {name}{inspect.signature(reference)}: {error}") from error
+    bound.apply_defaults()
+    params: dict[str, Scalar] = {}
+    arrays: dict[str, Array] = {}
+    for key, given in bound.arguments.items():
+        value = given.item() if isinstance(given, np.generic) else given
+        if isinstance(value, bool | int | float | str):
+            params[key] = value
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            arrays[key] = value
+        else:
+            msg = f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, texts or numpy arrays of numbers"
+            raise SpecError(msg)
+    return params, arrays
+
+
+def inputs_digest(params: Mapping[str, Scalar], arrays: Mapping[str, Array]) -> str:
+    """Return the SHA-256 that names the inputs of one call of `duet`."""
+    parts = [repr(sorted(params.items())).encode()]
+    for key in sorted(arrays):
+        array = arrays[key]
+        parts += [f"{key} {array.dtype.str} {array.shape}".encode(), array.tobytes()]
+    return content_digest(*parts)
+
+
+def make_pair_group(
+    slot: Slot,
+    declaration: PairDeclaration,
+    params: Mapping[str, Scalar],
+    arrays: Mapping[str, Array],
+    *,
+    profile: str,
+    budget: Profile,
+    data_cache: Path,
+    root: Path,
+) -> GroupPlan:
+    """Return the plan for one call of `duet` with these inputs."""
+    rule = ParityRule(output="*", check=_CHECK, tolerance=1.0)
+    # Arrays alone make the data set: numbers travel in the job.
+    digest = inputs_digest({}, arrays)
+    return GroupPlan(
+        id=slot.group_id,
+        task=slot.task,
+        algorithm=slot.algorithm,
+        phase=slot.phase,
+        workload=slot.workload,
+        workload_size="",
+        reference=member_name(declaration.members[0]),
+        members=tuple(_member(each, index, slot, params, rule, root) for index, each in enumerate(declaration.members)),
+        dtype=declaration.dtype,
+        profile=profile,
+        budget=budget,
+        data=lambda: obtain(data_cache, digest, lambda: arrays),
+        cache=data_cache,
+        margin=declaration.margin,
+        checks={_CHECK: _user_check(declaration.check) if declaration.check else equal_or_close},
+    )
+
+
+def equal_or_close(reference: Array, other: Array) -> float:
+    """Return 0 for equal whole numbers and inf for others; for floats max|a − b| / (1e-8 + 1e-5·|a|), fit for tolerance 1."""
+    if reference.dtype.kind != "f":
+        return 0.0 if np.array_equal(reference, other) else np.inf
+    a, b = np.asarray(reference, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if a.size == 0:
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        error = np.where(a == b, 0.0, np.abs(a - b) / (1e-8 + 1e-5 * np.abs(a)))
+    return float(np.max(np.where(np.isnan(error), np.inf, error)))
+
+
+def _user_check(check: Callable[[Any, Any], object]) -> Check:
+    def call(reference: Array, other: Array) -> float:
+        a, b = (side.item() if side.ndim == 0 else side for side in (reference, other))
+        try:
+            check(a, b)
+        except AssertionError as error:
+            raise Refused(f"check {member_name(check)} refused the result: {error}") from error
+        return 0.0
+
+    return call
+
+
+def _member(
+    member: Callable[..., Any] | Worker, index: int, slot: Slot, params: Mapping[str, Scalar], rule: ParityRule, root: Path
+) -> MemberPlan:
+    name = member_name(member)
+    return MemberPlan(
+        name=name,
+        framework=framework_of(name),
+        variant=variant_of(name),
+        role="reference" if index == 0 else "rival",
+        language="rust" if isinstance(member, Worker) else "python",
+        start=_worker_start(member, root) if isinstance(member, Worker) else _function_start(member, slot.task),
+        params=params,
+        parity=(rule,),
+    )
+
+
+def _environment() -> dict[str, str]:
+    return dict.fromkeys(THREAD_VARIABLES, "1")
+
+
+def _worker_start(worker: Worker, root: Path) -> Start:
+    program = worker.argv[0]
+    path = root / program
+    # A bare word such as "python3" is looked up on PATH, as a shell does.
+    is_path = "/" in program
+    remedy = f"; build it: {worker.build}" if worker.build else "; build it first, or correct the path"
+    return Start(
+        kind="process",
+        argv=(str(path) if is_path else program, *worker.argv[1:]),
+        environment=_environment(),
+        missing=f"{program} does not exist{remedy}" if is_path and not path.is_file() else "",
+        sources=(root / worker.source,) if worker.source else (),
+        build=worker.build,
+    )
+
+
+def _function_start(function: Callable[..., Any], task: str) -> Start:
+    file = inspect.getsourcefile(function)
+    name = getattr(function, "__qualname__", "<")
+    reachable = file is not None and "<" not in name
+    argv = (sys.executable, "-m", "pytest_duet", "serve", "--callable", f"{file}::{name}", "--task", task)
+    return Start(
+        kind="direct",
+        argv=argv if reachable else (),
+        environment=_environment(),
+        unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
+        host=lambda: function_host(function, task),
+    )

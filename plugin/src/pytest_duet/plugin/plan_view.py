@@ -1,0 +1,66 @@
+"""What ``--duet-plan`` shows: every group, who is in it, who cannot be and why, and how long it would take.
+
+Not for running any of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_duet import store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_duet.plan import MemberPlan
+    from pytest_duet.plugin.conductor import Conductor
+    from pytest_duet.plugin.slots import Slot
+
+_OVERHEAD_SECONDS = 3.0
+"""What a group needs beside its timed rounds and its observations: starts, checks; seen on small machines."""
+
+
+def lines(conductor: Conductor) -> Iterator[str]:
+    """Yield the lines of the plan."""
+    before = _seconds_before(conductor)
+    total, guessed, count = 0.0, 0, 0
+    for plan, slots in conductor.plans():
+        count += 1
+        if plan is None:
+            yield f"{slots[0].group_id}: {', '.join(slot.member for slot in slots)} (inputs are made when it runs)"
+            guessed += 1
+            total += _ceiling(conductor, slots)
+            continue
+        known = before.get(plan.id)
+        guessed += known is None
+        seconds = _ceiling(conductor, slots) if known is None else known
+        total += seconds
+        size = f" ({plan.workload_size})" if plan.workload_size else ""
+        yield f"{plan.id}{size}: {'<= ' if known is None else ''}{seconds:.0f} s"
+        for slot in slots:
+            yield f"  {slot.member:<20} {_fate(plan.member(slot.member))}"
+    yield ""
+    source = "from the last saved run" if not guessed else f"{guessed} of {count} by their budgets, never measured here"
+    word = "about" if not guessed else "at most about"
+    yield f"{count} groups, profile {conductor.settings.profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
+
+
+def _fate(member: MemberPlan) -> str:
+    if member.unsound:
+        return f"skipped: {member.unsound} [reproducer: {member.reproducer}]"
+    if member.start.missing:
+        return f"unavailable: {member.start.missing}"
+    return "would run" if member.role != "context" else "would run, for context"
+
+
+def _ceiling(conductor: Conductor, slots: list[Slot]) -> float:
+    budget = conductor.budget(slots[0])
+    return budget.group_seconds + len(slots) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
+
+
+def _seconds_before(conductor: Conductor) -> dict[str, float]:
+    """Return how long each group took in the newest saved run of this machine and profile."""
+    run = store.latest(conductor.settings.results, store.machine())
+    if run is None or run.profile != conductor.settings.profile:
+        return {}
+    return {group.id: group.elapsed_ns / 1e9 for group in run.groups if group.elapsed_ns}

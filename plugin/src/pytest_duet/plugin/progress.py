@@ -1,0 +1,39 @@
+"""Say on the terminal what a long group is doing, on one line that comes and goes.
+
+Not for results, and silent where nobody watches: in a file or a CI log pytest's own dots do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+_CLEAR = "\r\x1b[2K"
+
+
+class Progress:
+    """Called with what is going on; an empty text clears the line."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Find out whether anybody watches."""
+        self._capture = config.pluginmanager.get_plugin("capturemanager")
+        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
+        self._shown = bool(self._reporter and self._reporter.isatty and config.option.verbose >= 0)
+        self._open = False
+
+    def __call__(self, what: str) -> None:
+        """Show `what` in place of what was shown before."""
+        if not self._shown or not (what or self._open):
+            return
+        text = _CLEAR + what[: max(self._reporter._tw.fullwidth - 1, 10)]  # noqa: SLF001 - there is no public width
+        if self._capture is None:
+            self._write(text)
+        else:
+            with self._capture.global_and_fixture_disabled():
+                self._write(text)
+        self._open = bool(what)
+
+    def _write(self, text: str) -> None:
+        self._reporter.write(text, flush=True)

@@ -1,0 +1,75 @@
+"""Hand durations that were measured elsewhere to pytest-benchmark, through its public API alone.
+
+Not for measuring: the numbers come from a `MemberRecord`.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_duet.record import GroupRecord, MemberRecord
+
+
+class VirtualTimer:
+    """A clock that stands at zero and jumps by one duration: exact where a running clock would round."""
+
+    __name__ = "duet_worker_clock"
+
+    def __init__(self) -> None:
+        """Stand at zero."""
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Return the time, in seconds."""
+        return self.now
+
+
+def replay(benchmark: Any, timer: VirtualTimer, group: GroupRecord, member: MemberRecord) -> None:
+    """Make `benchmark` see the rounds of `member`, each as seconds a call."""
+    benchmark.extra_info["duet"] = {
+        "group": group.id,
+        "member": member.name,
+        "reference": group.reference,
+        "calls_per_round": member.calls_per_round,
+        "cells_ns": member.cells,
+        "quality": {bound.metric: bound.value for bound in member.quality if isinstance(bound.value, int | float)},
+        "peak_memory_bytes": next((r.value for r in member.readings if r.metric == "peak_memory"), None),
+    }
+    seconds = [ns / member.calls_per_round / 1e9 for cell in member.cells for cycle in cell for ns in cycle]
+    position = iter(seconds)
+
+    def rewind() -> None:
+        timer.now = 0.0
+
+    def jump() -> None:
+        timer.now = next(position)
+
+    with _interrupt_later():
+        benchmark.pedantic(jump, setup=rewind, rounds=len(seconds), iterations=1)
+
+
+def verify_only(benchmark: Any) -> None:
+    """Tell pytest-benchmark, which is disabled, that its fixture was used."""
+    benchmark.pedantic(lambda: None)
+
+
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Hold Ctrl-C back until the replay is over: one in its middle would leave pytest-benchmark without its statistics."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,138 @@
+"""Which collected item is which member of which group.
+
+Not for what a group is told: ``conductor`` makes its plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_duet.plugin.door import ATTRIBUTE, PairDeclaration, SuiteDeclaration
+
+if TYPE_CHECKING:
+    from pytest_duet.suite import GroupKey
+
+PREFIX = "bench_"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One item's place: `group` identifies its group in this session, `member` its member.
+
+    `task`, `algorithm` and `phase` are what the exact selectors compare.
+    """
+
+    group: tuple[str, str, str]
+    member: str
+    task: str
+    algorithm: str
+    phase: str
+    workload: str
+    declaration: SuiteDeclaration | PairDeclaration
+
+    @property
+    def framework(self) -> str:
+        """The member's framework: the part before the dot of its name."""
+        return self.member.partition(".")[0]
+
+    @property
+    def group_id(self) -> str:
+        """The group's name in tables: ``cnn/lenet-train-digits``."""
+        rest = f"{self.algorithm}-{self.phase}-{self.workload}" if self.workload else ""
+        return f"{self.task}/{rest}" if rest else self.task
+
+
+SLOT = pytest.StashKey[Slot]()
+
+
+def slot_of(item: pytest.Item) -> Slot | None:
+    """Return the slot of `item`, None where it is not one of ours."""
+    return item.stash.get(SLOT, None)
+
+
+def declaration_of(function: object) -> SuiteDeclaration | PairDeclaration | None:
+    """Return what a benchmark function was declared to be."""
+    found: SuiteDeclaration | PairDeclaration | None = getattr(function, ATTRIBUTE, None)
+    return found
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a declared benchmark one item per member, the member's name last in the id."""
+    declaration = declaration_of(metafunc.function)
+    if declaration is None:
+        return
+    if "duet" not in metafunc.fixturenames:
+        msg = f"{metafunc.definition.nodeid}: takes no fixture 'duet'; add it as a parameter and call it"
+        raise pytest.UsageError(msg)
+    if isinstance(declaration, SuiteDeclaration):
+        found = _suite_cases(declaration)
+        metafunc.parametrize(
+            ("duet_group", "duet_member"),
+            [(key.id, member) for key, member in found],
+            indirect=True,
+            ids=[f"{key.id}-{member}" for key, member in found],
+        )
+        return
+    names = declaration.names()
+    _check_pair(metafunc.definition.nodeid, names)
+    metafunc.parametrize("duet_member", names, indirect=True, ids=names)
+
+
+def _suite_cases(declaration: SuiteDeclaration) -> list[tuple[GroupKey, str]]:
+    from pytest_duet.errors import SpecError
+    from pytest_duet.suite import group_keys, load_suite, member_names
+
+    try:
+        suite = load_suite(declaration.room.parent)
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
+    name = declaration.room.name
+    if name not in suite.tasks:
+        msg = f"{declaration.room / 'task.toml'}: does not exist; a room of benchmarks needs one"
+        raise pytest.UsageError(msg)
+    task = suite.tasks[name]
+    return [
+        (key, member)
+        for key in group_keys(name, task)
+        for member in member_names(task, key.algorithm, key.phase, key.workload)
+    ]
+
+
+def _check_pair(where: str, names: list[str]) -> None:
+    from pytest_duet.spec import NAME
+
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise pytest.UsageError(f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _")
+    if len(set(names)) != len(names):
+        raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; name workers apart")
+
+
+def assign(item: pytest.Item) -> None:
+    """Note the slot of `item` and put it into pytest-benchmark's group of its own."""
+    from pytest_duet.plugin.replay import VirtualTimer
+
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return
+    declaration = declaration_of(item.function)
+    if declaration is None:
+        return
+    params: dict[str, Any] = item.callspec.params
+    member = str(params["duet_member"])
+    prefix = item.callspec.id.removesuffix(member).removesuffix("-")
+    parent = item.parent.nodeid if item.parent else ""
+    name = str(item.originalname)
+    if isinstance(declaration, SuiteDeclaration):
+        algorithm, phase, workload = str(params["duet_group"]).split("-")
+        slot = Slot((parent, name, prefix), member, declaration.room.name, algorithm, phase, workload, declaration)
+    else:
+        task = name.removeprefix(PREFIX)
+        slot = Slot((parent, name, prefix), member, task, "default", "call", prefix, declaration)
+    item.stash[SLOT] = slot
+    # `get_closest_marker` does not merge, so what the user set is carried over.
+    own = item.get_closest_marker("benchmark")
+    settings = {"group": slot.group_id, **(own.kwargs if own else {}), "timer": VirtualTimer()}
+    item.add_marker(pytest.mark.benchmark(**settings), append=False)

@@ -1,0 +1,264 @@
+"""Turn a folder of spec files into plans: which groups there are, who is in them, what each is told.
+
+Not for measuring them, and not for groups a user declares in code (``plugin.door``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pytest_duet.data import DataSet, obtain, recipe_digest
+from pytest_duet.errors import SpecError, nearest
+from pytest_duet.plan import GroupPlan, Limits, MemberPlan, Start
+from pytest_duet.spec import (
+    Framework,
+    Profile,
+    Task,
+    framework_of,
+    load_frameworks,
+    load_profiles,
+    load_task,
+    matches,
+    variant_of,
+)
+from pytest_duet.workers.python import framework_host, load_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_duet.protocol import Scalar
+    from pytest_duet.spec import Rule
+
+_RuleT = TypeVar("_RuleT", bound="Rule")
+
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+"""What numeric libraries of both languages read at their start."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """All spec files below `benches`; `project` is the folder workers and crates are found from."""
+
+    benches: Path
+    frameworks: Mapping[str, Framework]
+    profiles: Mapping[str, Profile]
+    tasks: Mapping[str, Task]
+
+    @property
+    def project(self) -> Path:
+        """The folder that holds `benches`."""
+        return self.benches.parent
+
+
+@dataclass(frozen=True)
+class GroupKey:
+    """What tells a group from another of the same session."""
+
+    task: str
+    algorithm: str
+    phase: str
+    workload: str
+
+    @property
+    def id(self) -> str:
+        """The id without the task, as pytest shows it: ``linear-train-diabetes``."""
+        return f"{self.algorithm}-{self.phase}-{self.workload}"
+
+
+@cache
+def load_suite(benches: Path) -> Suite:
+    """Return the suite in folder `benches`.
+
+    Raises:
+        SpecError: a file cannot be used, or names a framework that `frameworks.toml` does not have.
+
+    """
+    suite = Suite(
+        benches=benches,
+        frameworks=load_frameworks(benches / "frameworks.toml"),
+        profiles=load_profiles(benches / "profiles.toml"),
+        tasks={path.parent.name: load_task(path) for path in sorted(benches.glob("*/task.toml"))},
+    )
+    for name, task in suite.tasks.items():
+        for member in task.members:
+            framework = framework_of(member)
+            if framework not in suite.frameworks:
+                where = f"{benches / name / 'task.toml'}: [members.{member}]"
+                raise SpecError(f"{where} names framework {framework!r}{nearest(framework, suite.frameworks)}")
+        for workload, entry in task.workloads.items():
+            for profile in entry.profiles:
+                if profile not in suite.profiles:
+                    where = f"{benches / name / 'task.toml'}: [workloads.{workload}.profiles]"
+                    raise SpecError(f"{where} names profile {profile!r}{nearest(profile, suite.profiles)}")
+    return suite
+
+
+def group_keys(task_name: str, task: Task) -> list[GroupKey]:
+    """Return every group of a task, in the order of its spec."""
+    return [
+        GroupKey(task_name, algorithm, phase, workload)
+        for algorithm in task.algorithms
+        for phase in task.phases
+        for workload in task.workloads
+        if member_names(task, algorithm, phase, workload)
+    ]
+
+
+def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[str]:
+    """Return the members that stand in one group, in the order of the spec."""
+    return [
+        name
+        for name, member in task.members.items()
+        if matches(member.algorithms, algorithm) and matches(member.phases, phase) and matches(member.workloads, workload)
+    ]
+
+
+def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> GroupPlan:
+    """Return the plan of one group.
+
+    Raises:
+        SpecError: the room's files cannot be used.
+
+    """
+    task = suite.tasks[key.task]
+    room = suite.benches / key.task
+    recipe = load_module(room, "data")
+    workload = task.workloads[key.workload]
+    params = {**workload.data, **workload.profiles.get(profile, {})}
+    size = getattr(recipe, "size", None)
+    checkpoint = task.checkpoint if task.checkpoint and matches(task.checkpoint.phase, key.phase) else None
+    return GroupPlan(
+        id=f"{key.task}/{key.id}",
+        task=key.task,
+        algorithm=key.algorithm,
+        phase=key.phase,
+        workload=key.workload,
+        workload_size=str(size(params)) if size else "",
+        reference=task.reference,
+        members=tuple(
+            _member(suite, key, name, profile)
+            for name in member_names(task, key.algorithm, key.phase, key.workload)
+        ),
+        dtype=task.dtype,
+        profile=profile,
+        budget=suite.profiles[profile],
+        data=_data(room, params, workload.seed, data_cache),
+        cache=data_cache,
+        seed=workload.seed,
+        margin=task.margin,
+        limits=_limits(task, key, profile),
+        quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
+        checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
+        checkpoint=make_group(
+            suite, GroupKey(key.task, key.algorithm, checkpoint.trained_by, key.workload), profile, data_cache
+        )
+        if checkpoint
+        else None,
+        checkpoint_prefix=checkpoint.prefix if checkpoint else "",
+    )
+
+
+def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path) -> Callable[[], DataSet]:
+    def get() -> DataSet:
+        source = (room / "data.py").read_bytes()
+
+        def make() -> Mapping[str, object]:
+            import numpy as np
+
+            made: Mapping[str, object] = load_module(room, "data").make(params, np.random.default_rng(seed))
+            return made
+
+        return obtain(data_cache, recipe_digest(source, params, seed), make)  # type: ignore[arg-type] - checked there
+
+    return get
+
+
+def applying(rules: Sequence[_RuleT], key: GroupKey, member: str, profile: str) -> list[_RuleT]:
+    """Return the rules that hold for one case, in order."""
+    return [
+        rule
+        for rule in rules
+        if matches(rule.algorithm, key.algorithm)
+        and matches(rule.phase, key.phase)
+        and matches(rule.workload, key.workload)
+        and matches(rule.member, member)
+        and matches(rule.profile, profile)
+    ]
+
+
+def _limits(task: Task, key: GroupKey, profile: str) -> Limits:
+    floor: dict[str, float] = {}
+    ceiling: dict[str, float] = {}
+    for rule in applying(task.quality, key, task.reference, profile):
+        floor.update(rule.floor)
+        ceiling.update(rule.ceiling)
+    return Limits(floor, ceiling)
+
+
+def _member(suite: Suite, key: GroupKey, name: str, profile: str) -> MemberPlan:
+    task = suite.tasks[key.task]
+    framework = framework_of(name)
+    params: dict[str, Scalar] = {}
+    for rule in applying(task.params, key, name, profile):
+        params.update(rule.set)
+    quality: dict[str, Scalar] = {}
+    for quality_rule in applying(task.quality, key, name, profile):
+        quality.update(quality_rule.params)
+    unsound = applying(task.unsound, key, name, profile)
+    return MemberPlan(
+        name=name,
+        framework=framework,
+        variant=variant_of(name),
+        role=task.members[name].role,
+        language=suite.frameworks[framework].language,
+        start=start(suite, framework, threads=1),
+        params=params,
+        quality_params={**params, **quality} if quality else None,
+        parity=tuple(applying(task.parity, key, name, profile)),
+        unsound=unsound[-1].reason if unsound else "",
+        reproducer=unsound[-1].reproducer if unsound else "",
+    )
+
+
+def start(suite: Suite, name: str, *, threads: int) -> Start:
+    """Return how framework `name` is started here, or why it cannot be."""
+    framework = suite.frameworks[name]
+    fill = {"python": sys.executable, "root": str(suite.project), "threads": str(threads)}
+    environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment.update({key: value.format(**fill) for key, value in framework.environment.items()})
+    command = tuple(part.format(**fill) for part in framework.command)
+    if framework.language == "python":
+        serve = (sys.executable, "-m", "pytest_duet", "serve", "--benches", str(suite.benches), "--framework", name)
+        return Start(
+            kind="process" if command else "direct",
+            argv=command or serve,
+            environment=environment,
+            missing=_missing_modules(framework),
+            host=None if command else lambda: framework_host(suite.benches, name, framework),
+        )
+    crates = suite.project / "rust_crates"
+    binary = suite.project / "target" / "release" / f"duet-{name}"
+    build = f"duet build {name}"
+    missing = "" if command or binary.is_file() else f"target/release/duet-{name} is not built; build it: {build}"
+    return Start(
+        kind="process",
+        argv=command or (str(binary),),
+        environment=environment,
+        missing=missing,
+        sources=() if command else (crates / "frameworks" / name, crates / "duet-worker"),
+        lock=None if command else crates / "Cargo.lock",
+        build="" if command else build,
+    )
+
+
+def _missing_modules(framework: Framework) -> str:
+    missing = [module for module in framework.modules if importlib.util.find_spec(module) is None]
+    if not missing:
+        return ""
+    remedy = f"; pip install 'pytest-duet[{framework.extra}]'" if framework.extra else ""
+    return f"{framework.title} is not installed (no module {missing[0]!r}){remedy}"
