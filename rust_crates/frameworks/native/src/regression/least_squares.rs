@@ -1,0 +1,231 @@
+//! Least squares with an intercept, by QR or through the normal equations, on faer.
+//!
+//! Not for fewer rows than columns, nor for columns that depend on each other: those have no one answer.
+
+use duet_worker::{Error, Result};
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::linalg::qr::no_pivoting::factor;
+use faer::linalg::solvers::Solve as _;
+use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
+use faer::{Accum, Mat, MatMut, Side};
+
+use super::{Fit, Table};
+use crate::vector::Vectors;
+
+/// Rows that are centred and multiplied at a time, so that the centred copy never leaves the cache.
+const BLOCK_ROWS: usize = 256;
+
+/// Fit by QR of the centred columns with the target beside them, which turns Qᵀy out as the last column of R.
+pub(super) fn by_qr(table: &Table, vectors: Vectors) -> Result<Fit> {
+    let (rows, columns) = (table.x.rows, table.x.columns);
+    let means = Means::of(table, vectors);
+    let mut work = Mat::<f64>::zeros(rows, columns + 1);
+    for column in 0..columns {
+        vectors.shift(
+            contiguous(work.as_mut(), column),
+            table.column(column),
+            means.columns[column],
+        );
+    }
+    vectors.shift(contiguous(work.as_mut(), columns), &table.y, means.target);
+
+    let parallelism = faer::get_global_parallelism();
+    let block = factor::recommended_block_size::<f64>(rows, columns + 1);
+    let mut coefficients = Mat::<f64>::zeros(block, (columns + 1).min(rows));
+    let scratch =
+        factor::qr_in_place_scratch::<f64>(rows, columns + 1, block, parallelism, faer::Spec::default());
+    let mut buffer = MemBuffer::new(scratch);
+    let stack = MemStack::new(&mut buffer);
+    factor::qr_in_place(
+        work.as_mut(),
+        coefficients.as_mut(),
+        parallelism,
+        stack,
+        faer::Spec::default(),
+    );
+
+    let (left, right) = work.as_mut().split_at_col_mut(columns);
+    let mut solution = right.subrows_mut(0, columns);
+    solve_upper_triangular_in_place(left.as_ref().subrows(0, columns), solution.as_mut(), parallelism);
+    finished(
+        solution.as_ref().col(0).iter().copied().collect(),
+        &means,
+        vectors,
+    )
+}
+
+/// Fit by Cholesky's factorisation of XᵀX + `alpha`·I, X centred.
+pub(super) fn by_normal_equations(table: &Table, alpha: f64, vectors: Vectors) -> Result<Fit> {
+    let columns = table.x.columns;
+    let means = Means::of(table, vectors);
+    let mut gram = gram_and_moments(table, &means, vectors);
+    for column in 0..columns {
+        gram[(column, column)] += alpha;
+    }
+    let square = gram.as_ref().submatrix(0, 0, columns, columns);
+    let factor = square.llt(Side::Lower).map_err(|_| dependent())?;
+    let mut solution = Mat::from_fn(columns, 1, |column, _| gram[(columns, column)]);
+    factor.solve_in_place(solution.as_mut());
+    finished(solution.col(0).iter().copied().collect(), &means, vectors)
+}
+
+/// Return the lower triangle of \[X y\]ᵀ\[X y\], both centred: Xᵀy is its last row.
+fn gram_and_moments(table: &Table, means: &Means, vectors: Vectors) -> Mat<f64> {
+    let (rows, columns) = (table.x.rows, table.x.columns);
+    let mut gram = Mat::<f64>::zeros(columns + 1, columns + 1);
+    let mut block = Mat::<f64>::zeros(BLOCK_ROWS.min(rows), columns + 1);
+    for start in (0..rows).step_by(BLOCK_ROWS) {
+        let length = BLOCK_ROWS.min(rows - start);
+        let range = start..start + length;
+        for column in 0..columns {
+            let centred = &mut contiguous(block.as_mut(), column)[..length];
+            vectors.shift(
+                centred,
+                &table.column(column)[range.clone()],
+                means.columns[column],
+            );
+        }
+        vectors.shift(
+            &mut contiguous(block.as_mut(), columns)[..length],
+            &table.y[range],
+            means.target,
+        );
+        let centred = block.as_ref().subrows(0, length);
+        triangular::matmul(
+            gram.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            centred.transpose(),
+            BlockStructure::Rectangular,
+            centred,
+            BlockStructure::Rectangular,
+            1.0,
+            faer::get_global_parallelism(),
+        );
+    }
+    gram
+}
+
+/// What is taken off before the fit and returns as the intercept.
+struct Means {
+    columns: Vec<f64>,
+    target: f64,
+}
+
+impl Means {
+    fn of(table: &Table, vectors: Vectors) -> Self {
+        let columns = (0..table.x.columns)
+            .map(|column| vectors.mean(table.column(column)))
+            .collect();
+        Self {
+            columns,
+            target: vectors.mean(&table.y),
+        }
+    }
+}
+
+fn finished(coef: Vec<f64>, means: &Means, vectors: Vectors) -> Result<Fit> {
+    if coef.iter().any(|weight| !weight.is_finite()) {
+        return Err(dependent());
+    }
+    let intercept = means.target - vectors.dot(&means.columns, &coef);
+    Ok(Fit {
+        coef,
+        intercept: Some(intercept),
+        descent: None,
+    })
+}
+
+fn dependent() -> Error {
+    Error::failed("columns of X_train depend on each other; leave out those that others add up to")
+}
+
+/// Return one column of a matrix that was made here, whose columns are therefore contiguous.
+fn contiguous(matrix: MatMut<'_, f64>, column: usize) -> &mut [f64] {
+    let column = matrix.col_mut(column).try_as_col_major_mut();
+    column
+        .expect("faer's own matrices are column-major")
+        .as_slice_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duet_worker::{Matrix, Order};
+
+    /// A table of `rows` whose target is exactly 2a − 3b + 5.
+    fn table(rows: usize) -> Table {
+        let a: Vec<f64> = (0..rows).map(|row| (row as f64 * 0.7).sin()).collect();
+        let b: Vec<f64> = (0..rows).map(|row| (row as f64 * 1.1).cos() + 4.0).collect();
+        let y = a.iter().zip(&b).map(|(a, b)| 2.0 * a - 3.0 * b + 5.0).collect();
+        Table {
+            x: Matrix {
+                rows,
+                columns: 2,
+                order: Order::Fortran,
+                data: [a, b].concat(),
+            },
+            y,
+        }
+    }
+
+    fn assert_near(expected: &[f64], found: &[f64]) {
+        assert_eq!(expected.len(), found.len());
+        for (expected, found) in expected.iter().zip(found) {
+            assert!((expected - found).abs() < 1e-10, "{expected} {found}");
+        }
+    }
+
+    #[test]
+    fn both_ways_find_an_exact_plane_again() {
+        for rows in [4, 255, 256, 257, 1000] {
+            let table = table(rows);
+            for fit in [
+                by_qr(&table, Vectors::detect()),
+                by_normal_equations(&table, 0.0, Vectors::detect()),
+            ] {
+                let fit = fit.unwrap();
+                assert_near(&[2.0, -3.0], &fit.coef);
+                assert_near(&[5.0], &[fit.intercept.unwrap()]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_penalty_shrinks_as_one_column_by_hand_says() {
+        // Centred x = -1, 0, 1 and y = -2, 0, 2: w = Σxy / (Σx² + α) = 4 / (2 + 2).
+        let x = Matrix {
+            rows: 3,
+            columns: 1,
+            order: Order::Fortran,
+            data: vec![0.0, 1.0, 2.0],
+        };
+        let fit = by_normal_equations(
+            &Table {
+                x,
+                y: vec![1.0, 3.0, 5.0],
+            },
+            2.0,
+            Vectors::detect(),
+        )
+        .unwrap();
+        assert_near(&[1.0, 2.0], &[fit.coef[0], fit.intercept.unwrap()]);
+    }
+
+    #[test]
+    fn a_column_of_one_value_is_refused() {
+        let x = Matrix {
+            rows: 3,
+            columns: 1,
+            order: Order::Fortran,
+            data: vec![1.0; 3],
+        };
+        let table = Table {
+            x,
+            y: vec![1.0, 2.0, 3.0],
+        };
+        assert!(by_qr(&table, Vectors::detect()).is_err());
+        assert!(by_normal_equations(&table, 0.0, Vectors::detect()).is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! Loops over contiguous floats, compiled for several instruction sets of which the best is picked when they run.
+//!
+//! Not for matrices by matrices: faer does those.
+//!
+//! Products and sums are rounded one by one and sums are split the same way everywhere, so that results do not depend on
+//! the instruction set.
+
+use pulp::Arch;
+
+/// Partial sums kept at once: enough that no addition has to wait for the one before it.
+const LANES: usize = 32;
+
+/// Partial sums for rows so short that folding many would cost more than adding.
+const FEW_LANES: usize = 8;
+
+/// The instruction set that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Vectors(Arch);
+
+impl Vectors {
+    /// Find out what the processor can do.
+    pub fn detect() -> Self {
+        Self(Arch::new())
+    }
+
+    /// Return Σ aᵢ bᵢ.
+    pub fn dot(self, a: &[f64], b: &[f64]) -> f64 {
+        self.0.dispatch(
+            #[inline(always)]
+            || dot::<LANES>(a, b),
+        )
+    }
+
+    /// Add `factor`·x to y.
+    pub fn add_scaled(self, y: &mut [f64], factor: f64, x: &[f64]) {
+        self.0.dispatch(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x),
+        );
+    }
+
+    /// Add `factor`·x to y and return what y times z is then: one pass over y where two calls would make two.
+    pub fn add_scaled_then_dot(self, y: &mut [f64], factor: f64, x: &[f64], z: &[f64]) -> f64 {
+        self.0.dispatch(
+            #[inline(always)]
+            || add_scaled_then_dot(y, factor, x, z),
+        )
+    }
+
+    /// Return the mean.
+    pub fn mean(self, x: &[f64]) -> f64 {
+        let sum = self.0.dispatch(
+            #[inline(always)]
+            || sum(x),
+        );
+        sum / x.len() as f64
+    }
+
+    /// Write x − `shift` to y.
+    pub fn shift(self, y: &mut [f64], x: &[f64], shift: f64) {
+        self.0.dispatch(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, x)| *y = x - shift),
+        );
+    }
+
+    /// Return `intercept` plus each row of `rows` times `weights`; rows follow each other and are as long as `weights`.
+    pub fn affine(self, rows: &[f64], weights: &[f64], intercept: f64) -> Vec<f64> {
+        self.0.dispatch(
+            #[inline(always)]
+            || {
+                rows.chunks_exact(weights.len())
+                    .map(|row| intercept + dot::<FEW_LANES>(row, weights))
+                    .collect()
+            },
+        )
+    }
+}
+
+#[inline(always)]
+fn dot<const N: usize>(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<N>();
+    let (b, b_rest) = b.as_chunks::<N>();
+    let mut sums = [0.0; N];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..N {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    fold(sums) + rest
+}
+
+#[inline(always)]
+fn add_scaled_then_dot(y: &mut [f64], factor: f64, x: &[f64], z: &[f64]) -> f64 {
+    let (y, y_rest) = y.as_chunks_mut::<LANES>();
+    let (x, x_rest) = x.as_chunks::<LANES>();
+    let (z, z_rest) = z.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for ((y, x), z) in y.iter_mut().zip(x).zip(z) {
+        for lane in 0..LANES {
+            y[lane] += factor * x[lane];
+            sums[lane] += y[lane] * z[lane];
+        }
+    }
+    let mut rest = 0.0;
+    for ((y, x), z) in y_rest.iter_mut().zip(x_rest).zip(z_rest) {
+        *y += factor * x;
+        rest += *y * z;
+    }
+    fold(sums) + rest
+}
+
+#[inline(always)]
+fn sum(x: &[f64]) -> f64 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane];
+        }
+    }
+    fold(sums) + rest.iter().sum::<f64>()
+}
+
+/// Add up partial sums in halves, which vectors can do too.
+#[inline(always)]
+fn fold<const N: usize>(mut sums: [f64; N]) -> f64 {
+    let mut half = N / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole numbers, so that every order of adding gives the same sum; lengths round every chunk's border.
+    fn vectors() -> impl Iterator<Item = (Vec<f64>, Vec<f64>)> {
+        [0, 1, 7, 8, 31, 32, 33, 100].into_iter().map(|length| {
+            let a: Vec<f64> = (0..length).map(|i| f64::from(i % 7)).collect();
+            let b: Vec<f64> = (0..length).map(|i| f64::from(i % 5) - 2.0).collect();
+            (a, b)
+        })
+    }
+
+    #[test]
+    fn dot_is_the_sum_of_products() {
+        for (a, b) in vectors() {
+            let expected: f64 = a.iter().zip(&b).map(|(a, b)| a * b).sum();
+            assert_eq!(expected, Vectors::detect().dot(&a, &b));
+        }
+    }
+
+    #[test]
+    fn the_fused_pass_is_the_two_passes() {
+        for (a, b) in vectors() {
+            let v = Vectors::detect();
+            let (mut one, mut two) = (b.clone(), b.clone());
+            let fused = v.add_scaled_then_dot(&mut one, 3.0, &a, &b);
+            v.add_scaled(&mut two, 3.0, &a);
+            assert_eq!((v.dot(&two, &b), two), (fused, one));
+        }
+    }
+
+    #[test]
+    fn shifting_by_the_mean_centres() {
+        let x: Vec<f64> = (0..99).map(f64::from).collect();
+        let mut centred = vec![0.0; 99];
+        Vectors::detect().shift(&mut centred, &x, Vectors::detect().mean(&x));
+        assert_eq!((-49.0, 49.0), (centred[0], centred[98]));
+    }
+
+    #[test]
+    fn affine_is_rows_times_weights_plus_intercept() {
+        let rows = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(
+            vec![11.0, 21.0],
+            Vectors::detect().affine(&rows, &[2.0, 3.0], 3.0)
+        );
+    }
+}
