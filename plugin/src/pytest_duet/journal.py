@@ -72,14 +72,21 @@ class Journal:
         self._descriptor = descriptor
 
     @classmethod
-    def open(cls, path: Path, header: Header) -> Self:
+    def open(cls, path: Path, *, machine: Machine, profile: str, mode: str, created: str) -> Self:
         """Open the journal at `path`, new or to go on with; a cut-off last line is removed first.
+
+        `created` is UTC in ISO 8601; a journal that is gone on with keeps its own.
 
         Raises:
             StoreError: it cannot be written, or was begun by another version, on another machine, in another profile or
                 mode.
 
         """
+        from pytest_duet import __version__
+
+        header = Header(
+            schema=SCHEMA, created=created, version=__version__, machine=machine, profile=profile, mode=mode
+        )
         exists = path.exists() and path.stat().st_size > 0
         whole = _continuable(path, header) if exists else 0
         try:
@@ -124,6 +131,12 @@ class Journal:
             with suppress(OSError):  # `read` drops a partial last line in any case
                 os.ftruncate(self._descriptor, before)
             raise disk.unwritable(self.path, error) from error
+
+    def discard(self) -> None:
+        """Close the file and remove it: what it holds is saved elsewhere, or not worth keeping."""
+        self.close()
+        with suppress(OSError):  # a journal left behind does no harm
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file; further calls do nothing."""

@@ -63,7 +63,7 @@ def _cpu_model() -> str:
 
 
 def folder(root: Path, machine: Machine) -> Path:
-    """Return where runs of `machine` lie under `root`: ``results/<processor>-<fingerprint>``.
+    """Return where runs of `machine` lie in the folder of results `root`: ``<root>/<processor>-<fingerprint>``.
 
     Raises:
         StoreError: the fingerprint is none, so that no path may be made of it.
@@ -73,7 +73,7 @@ def folder(root: Path, machine: Machine) -> Path:
         msg = f"machine has fingerprint {machine.fingerprint!r}; it must be 8 to 64 hexadecimal digits"
         raise StoreError(msg)
     slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", " ", machine.cpu.lower())).strip("-")
-    return root / "results" / f"{slug[:_LONGEST_SLUG].strip('-') or 'unknown'}-{machine.fingerprint[:8]}"
+    return root / f"{slug[:_LONGEST_SLUG].strip('-') or 'unknown'}-{machine.fingerprint[:8]}"
 
 
 def check_writable(root: Path, machine: Machine) -> Path:

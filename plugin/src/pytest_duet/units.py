@@ -103,6 +103,6 @@ def reading(value: float, unit: str) -> str:
         return memory(value)
     if unit == "ns":
         return duration(value)
-    if unit in {"share", "ratio"}:
-        return percent(value)
+    if unit in {"share", "ratio", "percent"}:
+        return percent(value / 100 if unit == "percent" else value)
     return f"{factor(value)} {unit}".rstrip()

@@ -5,6 +5,7 @@ Not for data a recipe can make: ``data`` keeps both.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,10 +36,9 @@ def add(plan: GroupPlan, files: Files) -> Files:
     training = plan.checkpoint
     assert training is not None
     trainer = Member(training.member(training.reference))
-    step.enter(trainer, training)
-    assert trainer.client is not None
-    assert trainer.hello is not None
-    try:
+    with ExitStack() as stack:
+        step.enter(trainer, training, stack)
+        assert trainer.hello is not None
         job = step.make_job(training, trainer.plan, files, for_quality=True)
         hello = trainer.hello
         identity = msgspec.json.encode(
@@ -56,8 +56,6 @@ def add(plan: GroupPlan, files: Files) -> Files:
             return {NAME: weights}
 
         data = obtain(plan.cache, content_digest(b"checkpoint", identity), train)
-    finally:
-        trainer.client.close()
     return Files(
         {**files.paths, **data.files},
         {**files.hashes, **data.hashes},

@@ -80,6 +80,23 @@ def measure_group(
     )
 
 
+def obtain_files(plan: GroupPlan) -> Files:
+    """Return the data files of `plan`, made or trained now if they are not in the cache.
+
+    Raises:
+        DataError: they cannot be had, or the cache is broken.
+        MemberError: the reference cannot train the checkpoint.
+
+    """
+    files = _stock(plan)
+    return checkpoint.add(plan, files) if plan.checkpoint else files
+
+
+def _stock(plan: GroupPlan) -> Files:
+    data = plan.data()
+    return Files(data.files, data.hashes, data.arrays, data.digest)
+
+
 def _in_order(plan: GroupPlan, selected: Collection[str]) -> list[str]:
     """Return the names to run, the reference first: the others are held against it."""
     rivals = [member.name for member in plan.members if member.name in selected and member.name != plan.reference]
@@ -96,20 +113,12 @@ class _Session:
         self.reference = members[plan.reference]
         self.progress = lambda what: progress(f"{plan.id}: {what}")
         self.progress("data")
-        self.files = self._files()
-
-    def _files(self) -> Files:
-        data = self.plan.data()
-        files = Files(data.files, data.hashes, data.arrays, data.digest)
-        if self.plan.checkpoint is None:
-            return files
-        self.progress("checkpoint")
         try:
-            return checkpoint.add(self.plan, files)
+            self.files = obtain_files(plan)
         except MemberError as error:
             # Without what the reference should have trained nobody can be compared; the record says so.
             self.reference.fail(type(error)(f"checkpoint: {error}"))
-            return files
+            self.files = _stock(plan)
 
     # --- parity before speed ------------------------------------------------------------------------------------------
 
@@ -127,9 +136,7 @@ class _Session:
                 self._check_member(member)
 
     def _check_member(self, member: Member) -> None:
-        step.enter(member, self.plan)
-        assert member.client is not None
-        self.stack.callback(member.client.close)
+        step.enter(member, self.plan, self.stack)
         if member.plan.quality_params is not None:
             step.prepare(member, self.plan, self.files, for_quality=True)
             _, judged = step.verify(member)

@@ -23,6 +23,7 @@ from pytest_duet.workers.process import ProcessChannel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import ExitStack
 
     import numpy.typing as npt
 
@@ -134,8 +135,8 @@ def make_job(group: GroupPlan, plan: MemberPlan, files: Files, *, for_quality: b
     )
 
 
-def enter(member: Member, group: GroupPlan) -> None:
-    """Start `member` and hold what it says of itself against the tree.
+def enter(member: Member, group: GroupPlan, stack: ExitStack) -> None:
+    """Start `member`, to be closed with `stack`, and hold what it says of itself against the tree.
 
     Raises:
         MemberError: it is declared unsound, missing, stale, or misbehaves.
@@ -145,6 +146,7 @@ def enter(member: Member, group: GroupPlan) -> None:
     if plan.unsound:
         raise Skipped(f"declared unsound: {plan.unsound}")
     member.client = open_client(plan, group.budget.request_seconds)
+    stack.callback(member.client.close)
     member.hello = member.client.hello()
     start = plan.start
     attest.check_hello(

@@ -132,7 +132,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None
     return True if slot_of(item) else None
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -144,6 +144,9 @@ def pytest_runtest_makereport(
         seconds = conductor.seconds_of(slot)
         if seconds is not None:
             report.duration = seconds
+        if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined] - our items are functions
+            # A member that failed before its replay did not forget the fixture; spare the user that warning.
+            item.funcargs["benchmark"].skipped = True  # type: ignore[attr-defined]
     return report
 
 

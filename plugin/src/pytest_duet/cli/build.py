@@ -1,0 +1,58 @@
+"""``duet build``: build the Rust workers, each with a line of its own; one that fails does not stop the others.
+
+Not for Python: its environment is the one this command runs in.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("frameworks", nargs=-1)
+@click.option(
+    "--benches",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="benches",
+    show_default=True,
+    help="Folder with frameworks.toml.",
+)
+def build(frameworks: tuple[str, ...], benches: Path) -> None:
+    """Build the workers of FRAMEWORKS (default: every Rust framework) in release, from the locked versions."""
+    from pytest_duet.errors import nearest
+    from pytest_duet.suite import load_suite
+
+    suite = load_suite(benches.resolve())
+    known = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
+    for name in frameworks:
+        if name not in known:
+            raise click.UsageError(f"unknown Rust framework {name!r}{nearest(name, known)}")
+    chosen = list(frameworks) or known
+    failed = [name for index, name in enumerate(chosen, 1) if not _build(suite.project, name, f"{index}/{len(chosen)}")]
+    if failed:
+        click.echo(f"duet: not built: {', '.join(failed)}; their cases will be unavailable", err=True)
+        sys.exit(1)
+
+
+def _build(project: Path, name: str, position: str) -> bool:
+    argv = ["cargo", "build", "--release", "--locked", "--manifest-path", "rust_crates/Cargo.toml", "-p", f"duet-{name}"]
+    click.echo(f"[{position}] duet-{name}: {' '.join(argv)}", err=True)
+    started = time.monotonic()
+    try:
+        status = subprocess.run(argv, cwd=project, env=environment(), check=False).returncode
+    except FileNotFoundError:
+        raise click.ClickException("cargo is not on PATH; install Rust (rustup) and open a new shell") from None
+    word = "ready" if status == 0 else f"failed with status {status}"
+    click.echo(f"[{position}] duet-{name}: {word} after {time.monotonic() - started:.0f} s", err=True)
+    return status == 0
+
+
+def environment() -> dict[str, str]:
+    """Return this environment with this interpreter first on PATH: torch-sys asks `python3` where libtorch lies."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -1,0 +1,76 @@
+"""``duet job``: print the requests that drive a worker by hand.
+
+Not for measuring: what comes back is one worker's word, unpaired.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@click.command()
+@click.argument("task")
+@click.argument("algorithm")
+@click.argument("phase")
+@click.argument("member")
+@click.option("--workload", default="", help="Which data set; default: the task's first.")
+@click.option("--profile", default="smoke", show_default=True, help="Which size.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds to time.")
+@click.option("--calls", default=1, show_default=True, type=click.IntRange(min=1), help="Calls in each round.")
+@click.option(
+    "--benches",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="benches",
+    show_default=True,
+    help="Folder with the spec files.",
+)
+def job(  # noqa: PLR0913 - one argument an option
+    task: str, algorithm: str, phase: str, member: str, workload: str, profile: str, rounds: int, calls: int, benches: Path
+) -> None:
+    """Print requests for one case; pipe them into its worker.
+
+    Example: duet job cnn lenet train tch | target/release/duet-tch
+    """
+    from pytest_duet import protocol
+    from pytest_duet.measure import member as step
+    from pytest_duet.measure.group import obtain_files
+    from pytest_duet.suite import GroupKey, load_suite, make_group, member_names
+
+    suite = load_suite(benches.resolve())
+    _known("task", task, suite.tasks)
+    spec = suite.tasks[task]
+    _known("algorithm", algorithm, spec.algorithms)
+    _known("phase", phase, spec.phases)
+    _known("profile", profile, suite.profiles)
+    workload = workload or next(iter(spec.workloads))
+    _known("workload", workload, spec.workloads)
+    _known("member", member, member_names(spec, algorithm, phase, workload))
+    group = make_group(suite, GroupKey(task, algorithm, phase, workload), profile, suite.project / ".duet" / "data")
+    told = step.make_job(group, group.member(member), obtain_files(group))
+    into = tempfile.mkdtemp(prefix="duet-job-")
+    click.echo(f"outputs go to {into}", err=True)
+    requests: list[protocol.Request] = [
+        protocol.Hello(id=1),
+        protocol.Prepare(id=2, job=told),
+        protocol.Verify(id=3, into=into),
+        protocol.Run(id=4, rounds=rounds, iterations=calls, keep=None),
+        protocol.Quit(id=5),
+    ]
+    for request in requests:
+        sys.stdout.buffer.write(protocol.encode(request))
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> None:
+    from pytest_duet.errors import nearest
+
+    names = list(known)
+    if name not in names:
+        raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")

@@ -1,0 +1,49 @@
+"""Corrections by name, for families with gaps."""
+
+from __future__ import annotations
+
+import sys
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_duet.stats.corrections import Method, adjust
+from pytest_duet.stats.shapes import REMEDY
+
+METHODS = get_args(Method)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("bonferroni", (0.03, 0.12, 0.09)),
+        ("holm", (0.03, 0.06, 0.06)),
+        ("benjamini-hochberg", (0.03, 0.04, 0.04)),
+        ("benjamini-yekutieli", (0.055, 0.22 / 3, 0.22 / 3)),
+    ],
+)
+def test_each_method_gives_what_its_paper_says(method: Method, expected: tuple[float, ...]) -> None:
+    adjusted = adjust([0.01, 0.04, 0.03], method)
+    assert (adjusted.method, adjusted.family) == (method, 3)
+    assert adjusted.values == pytest.approx(expected)
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=12), st.sampled_from(METHODS))
+def test_an_adjusted_p_is_never_smaller_and_a_gap_stays_one(p_values: list[float | None], method: Method) -> None:
+    adjusted = adjust(p_values, method)
+    assert adjusted.family == sum(p is not None for p in p_values)
+    for p, value in zip(p_values, adjusted.values, strict=True):
+        assert (value is None) == (p is None)
+        assert p is None or p <= value <= 1
+
+
+def test_a_p_that_is_no_number_does_not_count() -> None:
+    assert adjust([0.02, float("nan"), None], "bonferroni").values == (0.02, None, None)
+
+
+def test_without_statsmodels_there_is_a_note_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels.stats.multitest", None)
+    adjusted = adjust([0.01, 0.02], "holm")
+    assert (adjusted.values, adjusted.note) == ((None, None), REMEDY)
