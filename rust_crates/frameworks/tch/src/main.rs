@@ -1,1 +1,24 @@
-fn main() {}
+//! The tch worker: says what is implemented on libtorch; not how.
+
+use std::process::ExitCode;
+
+use duet_worker::Worker;
+
+mod cnn;
+mod tensors;
+
+fn main() -> ExitCode {
+    // Can be set once in a process, and nothing here runs operators beside each other.
+    tch::set_num_interop_threads(1);
+    Worker::new("tch", duet_worker::build_info!())
+        .version("torch", env!("DUET_TORCH_VERSION"))
+        .detail("torch_git", env!("DUET_TORCH_GIT"))
+        .threads(set_threads)
+        .task(cnn::register)
+        .serve()
+}
+
+fn set_threads(asked: usize) -> usize {
+    tch::set_num_threads(i32::try_from(asked).unwrap_or(i32::MAX));
+    usize::try_from(tch::get_num_threads()).unwrap_or(usize::MAX)
+}

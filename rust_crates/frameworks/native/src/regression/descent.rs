@@ -273,10 +273,10 @@ mod tests {
         let mut table = table();
         table.x.data[4..].copy_from_slice(&[1.0, 1.0, -1.0, -0.9]);
         let penalty = Penalty {
-            alpha: 0.01,
+            alpha: 0.001,
             l1_ratio: 1.0,
             tolerance: 1e-14,
-            max_sweeps: 2,
+            max_sweeps: 1,
         };
         assert_eq!(Some((1, false)), fit(&table, penalty, Vectors::detect()).descent);
     }

@@ -1,0 +1,82 @@
+//! Arrays of a job as tensors of libtorch, and back.
+//!
+//! Not for computing: the tasks do that with tensors alone.
+
+use std::collections::BTreeMap;
+
+use duet_worker::{Array, Data, Error, Job, Result};
+use tch::nn::VarStore;
+use tch::{Kind, Tensor};
+
+/// Read an array of 32-bit floats.
+pub fn floats(job: &Job, name: &str) -> Result<Tensor> {
+    let (shape, values) = job.array_f32(name)?;
+    shaped(&Tensor::from_slice(&values), &shape)
+}
+
+/// Read an array of 64-bit integers.
+pub fn integers(job: &Job, name: &str) -> Result<Tensor> {
+    let (shape, values) = job.array_i64(name)?;
+    shaped(&Tensor::from_slice(&values), &shape)
+}
+
+/// Read named weights.
+pub fn weights(job: &Job, name: &str) -> Result<BTreeMap<String, Tensor>> {
+    let arrays = job.tensors(name)?.into_iter();
+    let tensors = arrays.map(|(name, array)| {
+        let flat = match array.data() {
+            Data::F32(values) => Tensor::from_slice(values),
+            Data::F64(values) => Tensor::from_slice(values),
+            Data::I64(values) => Tensor::from_slice(values),
+        };
+        Ok((name, shaped(&flat, array.shape())?))
+    });
+    tensors.collect()
+}
+
+/// Read the first `count` entries of `tensor`, which is called `name` in messages.
+pub fn first(tensor: &Tensor, count: usize, name: &str) -> Result<Tensor> {
+    let length = tensor.size().first().copied().unwrap_or_default();
+    let count = i64::try_from(count)?;
+    if count < 1 || count > length {
+        return Err(Error::invalid(format!(
+            "{name} has {length} entries, {count} are asked for; ask for 1 to {length}"
+        )));
+    }
+    Ok(tensor.f_narrow(0, 0, count)?)
+}
+
+/// Copy `weights` into the variables of `model`; both must have the same names.
+pub fn copy_into(model: &VarStore, weights: &BTreeMap<String, Tensor>) -> Result<()> {
+    let mut variables = model.variables();
+    if let Some(name) = weights.keys().find(|name| !variables.contains_key(*name)) {
+        return Err(Error::invalid(format!(
+            "weight {name:?} has no place in the model; leave it out"
+        )));
+    }
+    for (name, variable) in &mut variables {
+        let weight = weights.get(name);
+        let weight = weight
+            .ok_or_else(|| Error::invalid(format!("weight {name:?} is missing; add it to the file")))?;
+        if weight.size() != variable.size() {
+            let (found, wanted) = (weight.size(), variable.size());
+            return Err(Error::invalid(format!(
+                "weight {name:?} has the shape {found:?}; write it as {wanted:?}"
+            )));
+        }
+        tch::no_grad(|| variable.f_copy_(weight))?;
+    }
+    Ok(())
+}
+
+/// Hand a tensor of 32-bit floats over.
+pub fn array(tensor: &Tensor) -> Result<Array> {
+    let values = Vec::<f32>::try_from(tensor.detach().to_kind(Kind::Float).contiguous().view(-1))?;
+    let shape: Result<Vec<usize>, _> = tensor.size().into_iter().map(usize::try_from).collect();
+    Array::shaped(values, &shape?)
+}
+
+fn shaped(tensor: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let shape: Result<Vec<i64>, _> = shape.iter().map(|&length| i64::try_from(length)).collect();
+    Ok(tensor.f_reshape(shape?)?)
+}
