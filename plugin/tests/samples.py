@@ -37,7 +37,10 @@ def cells(typical_ns: float, count: int = 10, cycles: int = 3, spread: float = 0
     """Return rounds about `typical_ns` that vary by `spread` from cell to cell, the same ones each time."""
     return [
         [
-            [round(typical_ns * math.exp(spread * math.sin(7 * cell + typical_ns) + 0.004 * (cycle + extra))) for extra in range(3)]
+            [
+                round(typical_ns * math.exp(spread * math.sin(7 * cell + typical_ns) + 0.004 * (cycle + extra)))
+                for extra in range(3)
+            ]
             for cycle in range(cycles)
         ]
         for cell in range(count)
@@ -69,7 +72,7 @@ def readings(peak_mib: float) -> list[Reading]:
     return [
         Reading(metric="peak_memory", unit="bytes", value=round(peak_mib * 1024**2)),
         Reading(metric="average_memory", unit="bytes", value=round(peak_mib * 0.9 * 1024**2)),
-        Reading(metric="cpu_utilisation", unit="share", value=0.998),
+        Reading(metric="cpu_utilisation", unit="ratio", value=0.998),
         Reading(metric="energy", unit="J", value=None, reason="no counter is readable here"),
     ]
 
@@ -114,7 +117,9 @@ def reference(name: str = "sklearn", typical_ns: float = 1e6, **changes: object)
 def without_numbers(name: str, status: str, reason: str, **changes: object) -> MemberRecord:
     """Return a member that was not timed."""
     nothing = {"cells": [], "readings": [], "parity": [], "quality": [], "attestation": None}
-    return member(name, status=status, reason=reason, **{**nothing, "iterations": None, "first_call_ns": None, **changes})
+    return member(
+        name, status=status, reason=reason, **{**nothing, "iterations": None, "first_call_ns": None, **changes}
+    )
 
 
 def group(*members: MemberRecord, **changes: object) -> GroupRecord:
@@ -159,7 +164,9 @@ def run(*groups: GroupRecord, **changes: object) -> RunRecord:
 
 def everything() -> RunRecord:
     """Return a run with every status, role and verdict a table must be able to show."""
-    unsound = "unsound by declaration: elastic net with l1_ratio 0 never meets its stop rule, so each fit runs 1000 sweeps"
+    unsound = (
+        "unsound by declaration: elastic net with l1_ratio 0 never meets its stop rule, so each fit runs 1000 sweeps"
+    )
     unbuilt = "not built: cargo build --release --manifest-path rust_crates/Cargo.toml -p duet-tch"
     wrong = [
         ParityRecord(output="coef", check="close", error=0.43, tolerance=1e-9, passed=False),
@@ -169,7 +176,9 @@ def everything() -> RunRecord:
         group(
             reference(),
             member("native", 0.76e6),
-            member("native.gram", 0.171e6, readings=[Reading(metric="peak_memory", unit="bytes", value=NonFinite("nan"))]),
+            member(
+                "native.gram", 0.171e6, readings=[Reading(metric="peak_memory", unit="bytes", value=NonFinite("nan"))]
+            ),
             member("smartcore", 35.2e6),
             member("faer", 0.985e6),
             member("sklearn.novalidate", 0.91e6, role="context", language="python"),
@@ -191,7 +200,9 @@ def everything() -> RunRecord:
             reference("torch", 4.7e6),
             member("candle", 4.8e6, cells=cells(4.8e6, spread=0.2)),
             without_numbers("tch", "unavailable", unbuilt),
-            without_numbers("burn", "crashed", "SIGSEGV during run: thread 'main' \x1b[31mpanicked\x1b[0m at \u202eevil | *here*"),
+            without_numbers(
+                "burn", "crashed", "SIGSEGV during run: thread 'main' \x1b[31mpanicked\x1b[0m at \u202eevil | *here*"
+            ),
             id="cnn::lenet-train-digits",
             task="cnn",
             algorithm="lenet",

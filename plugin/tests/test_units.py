@@ -32,7 +32,8 @@ def test_memory_is_in_powers_of_1024(size: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "expected"), [(1.3211, "1.32x"), (0.02841, "0.028x"), (115.4, "115x"), (1e-5, "1.0e-05x"), (1e9, "1.0e+09x")]
+    ("ratio", "expected"),
+    [(1.3211, "1.32x"), (0.02841, "0.028x"), (115.4, "115x"), (1e-5, "1.0e-05x"), (1e9, "1.0e+09x")],
 )
 def test_a_speed_up_has_no_more_digits_than_it_can_bear(ratio: float, expected: str) -> None:
     assert expected == units.speed_up(ratio)
@@ -45,7 +46,14 @@ def test_a_share_is_in_per_cent(share: float, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "digits", "expected"),
-    [(3.14e-15, 2, "3.1e-15"), (3.14e-15, 1, "3e-15"), (1e-10, 2, "1e-10"), (0.01, 2, "0.01"), (0.0, 2, "0"), (12.0, 2, "12")],
+    [
+        (3.14e-15, 2, "3.1e-15"),
+        (3.14e-15, 1, "3e-15"),
+        (1e-10, 2, "1e-10"),
+        (0.01, 2, "0.01"),
+        (0.0, 2, "0"),
+        (12.0, 2, "12"),
+    ],
 )
 def test_an_error_is_short(value: float, digits: int, expected: str) -> None:
     assert expected == units.error(value, digits)

@@ -28,21 +28,15 @@ def read_regular(path: Path) -> bytes:
 
     """
     try:
-        if path.is_symlink() and path.resolve(strict=True).parent != path.parent.resolve():
-            msg = f"{path}: is a link that leads out of its folder; name the file itself"
-            raise StoreError(msg)
+        _check_link(path)
         # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                msg = f"{path}: is not a regular file; name a saved run (.json) or a journal (.jsonl)"
-                raise StoreError(msg)
-            if found.st_size > LARGEST_FILE_BYTES:
-                limit = f"the {LARGEST_FILE_BYTES} a saved run may have"
-                msg = f"{path}: {found.st_size} bytes are more than {limit}; name a saved run"
-                raise StoreError(msg)
-            content = file.read(LARGEST_FILE_BYTES + 1)
+        try:
+            _check_kind(path, os.fstat(descriptor))
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(LARGEST_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         msg = f"{path}: there is no such file; check the path"
         raise StoreError(msg) from error
@@ -53,6 +47,22 @@ def read_regular(path: Path) -> bytes:
         msg = f"{path}: is empty; take another saved run"
         raise StoreError(msg)
     return content
+
+
+def _check_link(path: Path) -> None:
+    if path.is_symlink() and path.resolve(strict=True).parent != path.parent.resolve():
+        msg = f"{path}: is a link that leads out of its folder; name the file itself"
+        raise StoreError(msg)
+
+
+def _check_kind(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        msg = f"{path}: is not a regular file; name a saved run (.json) or a journal (.jsonl)"
+        raise StoreError(msg)
+    if found.st_size > LARGEST_FILE_BYTES:
+        limit = f"the {LARGEST_FILE_BYTES} a saved run may have"
+        msg = f"{path}: {found.st_size} bytes are more than {limit}; name a saved run"
+        raise StoreError(msg)
 
 
 def write_whole(path: Path, content: bytes) -> None:

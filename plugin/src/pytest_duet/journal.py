@@ -59,7 +59,7 @@ class Content:
             profile=header.profile,
             mode=header.mode,
             complete=False,
-            groups=list({group.id: group for group in self.groups}.values()),
+            groups=list({(group.id, group.threads, group.device): group for group in self.groups}.values()),
         )
 
 

@@ -11,19 +11,25 @@ _NS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 _BYTES = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B"))
 _PLAIN_FROM, _PLAIN_BELOW = 1e-3, 1e7
 _SMALL_P = 1e-4
+_UNREADABLE_EXPONENT = 15
 _THREE_DIGITS_FROM = 0.1
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return `value` with `digits` significant digits, no exponent: ``1234`` as ``1230``, ``0.01234`` as ``0.0123``."""
+    """Return `value` with `digits` significant digits: ``1234`` as ``1230``, ``0.01234`` as ``0.0123``.
+
+    Numbers too large to be read without an exponent keep it.
+    """
     if not math.isfinite(value):
         return str(value)
     if value == 0:
         return "0"
-    rounded = round(value, digits - 1 - math.floor(math.log10(abs(value))))
-    # Rounding may have carried into one more digit: 9.996 is 10.0, not 10.00.
-    places = digits - 1 - math.floor(math.log10(abs(rounded)))
-    return f"{rounded:.{max(places, 0)}f}"
+    # The exponent is read after rounding, which may carry into one more digit: 9.996 is 10.0, not 10.00.
+    text = f"{value:.{digits - 1}e}"
+    exponent = int(text.partition("e")[2])
+    if exponent >= _UNREADABLE_EXPONENT:
+        return text
+    return f"{float(text):.{max(digits - 1 - exponent, 0)}f}"
 
 
 def _scaled(value: float, scale: tuple[tuple[float, str], ...]) -> str:

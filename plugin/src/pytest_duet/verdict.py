@@ -71,7 +71,7 @@ def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
     cells, judged, strict, seconds = evidence.cells, evidence.judged, evidence.strict, evidence.seconds
     change = smallest_change(judged, alarm_above) if judged else None
     if cells < FEWEST_CELLS or judged is None or strict is None:
-        return Judgement("inconclusive", f"{_cells(cells)} are too few to judge: {_budget(cells, seconds)}", change)
+        return Judgement("inconclusive", f"{_cells(cells)} too few to judge: {_budget(cells, seconds)}", change)
     delta = math.log1p(margin)
     if cells < ENOUGH_CELLS:
         side = _side(strict, delta)
@@ -108,7 +108,7 @@ def _lean(judged: Bounds, margin: float) -> str:
 
 
 def _cells(cells: int) -> str:
-    return f"{cells} cell" if cells == 1 else f"{cells} cells"
+    return f"{cells} cell is" if cells == 1 else f"{cells} cells are"
 
 
 def _budget(cells: int, seconds: float) -> str:

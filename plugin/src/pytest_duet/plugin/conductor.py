@@ -16,7 +16,7 @@ import pytest
 import pytest_duet
 from pytest_duet.compare import compare_run
 from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
-from pytest_duet.journal import Header, Journal
+from pytest_duet.journal import Journal
 from pytest_duet.measure.group import MODE, measure_group
 from pytest_duet.plugin import pair
 from pytest_duet.plugin.door import PairDeclaration, SuiteDeclaration
@@ -178,15 +178,9 @@ class Conductor:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process number tells apart two sessions of the same second.
         path = folder(self.settings.results, machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
-        header = Header(
-            schema=SCHEMA,
-            created=self._created,
-            version=pytest_duet.__version__,
-            machine=machine(),
-            profile=self.settings.profile,
-            mode=MODE,
+        return Journal.open(
+            path, machine=machine(), profile=self.settings.profile, mode=MODE, created=self._created
         )
-        return Journal.open(path, header)
 
     # --- after --------------------------------------------------------------------------------------------------------
 
@@ -215,8 +209,7 @@ class Conductor:
             self.storage_errors.append(str(error))
             return
         if self._journal is not None:
-            self._journal.close()
-            self._journal.path.unlink(missing_ok=True)
+            self._journal.discard()
 
     def seconds_of(self, slot: Slot) -> float | None:
         """Return the time that the rounds of one item took, None where it was not timed."""

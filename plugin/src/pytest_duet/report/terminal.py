@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_duet.record import RunRecord
     from pytest_duet.report.model import Report, Row, Table
 
-NARROWEST: Final = 60
+NARROWEST: Final = 72
 _INDENT: Final = "  "
 _GAP: Final = "  "
 _HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
