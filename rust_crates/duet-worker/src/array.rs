@@ -39,10 +39,7 @@ impl Array {
                 "{found} elements do not fill the shape {shape:?}; pass {wanted}"
             )));
         }
-        Ok(Self {
-            shape: shape.to_vec(),
-            data,
-        })
+        Ok(Self { shape: shape.to_vec(), data })
     }
 
     /// The length of each dimension.
@@ -56,12 +53,8 @@ impl Array {
     }
 
     fn write(&self, path: &Path) -> Result<()> {
-        let cannot = |error| {
-            Error::failed(format!(
-                "cannot write {}: {error}; choose another folder",
-                path.display()
-            ))
-        };
+        let cannot =
+            |error| Error::failed(format!("cannot write {}: {error}; choose another folder", path.display()));
         let file = std::io::BufWriter::new(fs::File::create(path).map_err(cannot)?);
         match &self.data {
             Data::F32(values) => write_npy(file, &self.shape, values),
@@ -104,11 +97,7 @@ fn write_npy<T: npyz::AutoSerialize + Copy>(
     values: &[T],
 ) -> Result<()> {
     let shape: Vec<u64> = shape.iter().map(|&length| length as u64).collect();
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&shape)
-        .writer(file)
-        .begin_nd()?;
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
     writer.extend(values.iter().copied())?;
     writer.finish()?;
     Ok(())
@@ -118,19 +107,13 @@ macro_rules! array_from {
     ($element:ty, $variant:ident, $stored:ty) => {
         impl From<$element> for Array {
             fn from(value: $element) -> Self {
-                Self {
-                    shape: Vec::new(),
-                    data: Data::$variant(vec![<$stored>::from(value)]),
-                }
+                Self { shape: Vec::new(), data: Data::$variant(vec![<$stored>::from(value)]) }
             }
         }
         impl From<Vec<$element>> for Array {
             fn from(values: Vec<$element>) -> Self {
                 let data: Vec<$stored> = values.into_iter().map(<$stored>::from).collect();
-                Self {
-                    shape: vec![data.len()],
-                    data: Data::$variant(data),
-                }
+                Self { shape: vec![data.len()], data: Data::$variant(data) }
             }
         }
     };
@@ -188,11 +171,7 @@ impl Outputs {
         let mut hash = Sha256::new();
         for (name, array) in &self.arrays {
             let shape: Vec<String> = array.shape.iter().map(ToString::to_string).collect();
-            hash.update(format!(
-                "{name}\0{}\0{}\0",
-                array.data.descriptor(),
-                shape.join(",")
-            ));
+            hash.update(format!("{name}\0{}\0{}\0", array.data.descriptor(), shape.join(",")));
             array.data.hash_into(&mut hash);
         }
         crate::hex(&hash.finalize())
@@ -201,17 +180,12 @@ impl Outputs {
     /// Write each array as `<name>.npy` into the folder `into`, which must exist; return the paths by name.
     pub fn write(&self, into: &Path) -> Result<BTreeMap<String, String>> {
         if !into.is_dir() {
-            return Err(Error::invalid(format!(
-                "{}: no such folder; make it first",
-                into.display()
-            )));
+            return Err(Error::invalid(format!("{}: no such folder; make it first", into.display())));
         }
         let mut paths = BTreeMap::new();
         for (name, array) in &self.arrays {
             if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-                return Err(Error::failed(format!(
-                    "output name {name:?} is no file name; rename it"
-                )));
+                return Err(Error::failed(format!("output name {name:?} is no file name; rename it")));
             }
             let path = into.join(format!("{name}.npy"));
             array.write(&path)?;
@@ -226,9 +200,7 @@ mod tests {
     use super::*;
 
     fn decode_hex(text: &str) -> Vec<u8> {
-        (0..text.len() / 2)
-            .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
-            .collect()
+        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
     }
 
     fn array_of(vector: &serde_json::Value) -> Array {
@@ -236,20 +208,11 @@ mod tests {
         let shape: Vec<usize> = serde_json::from_value(vector["shape"].clone()).unwrap();
         let words = bytes.as_chunks::<8>().0.iter();
         match vector["dtype"].as_str().unwrap() {
-            "<f8" => Array::shaped(
-                words.map(|word| f64::from_le_bytes(*word)).collect::<Vec<_>>(),
-                &shape,
-            ),
-            "<i8" => Array::shaped(
-                words.map(|word| i64::from_le_bytes(*word)).collect::<Vec<_>>(),
-                &shape,
-            ),
+            "<f8" => Array::shaped(words.map(|word| f64::from_le_bytes(*word)).collect::<Vec<_>>(), &shape),
+            "<i8" => Array::shaped(words.map(|word| i64::from_le_bytes(*word)).collect::<Vec<_>>(), &shape),
             "<f4" => {
                 let words = bytes.as_chunks::<4>().0.iter();
-                Array::shaped(
-                    words.map(|word| f32::from_le_bytes(*word)).collect::<Vec<_>>(),
-                    &shape,
-                )
+                Array::shaped(words.map(|word| f32::from_le_bytes(*word)).collect::<Vec<_>>(), &shape)
             }
             other => panic!("{other}"),
         }
@@ -260,13 +223,9 @@ mod tests {
     fn the_shared_vector_digests_to_its_value() {
         let vector: serde_json::Value =
             serde_json::from_str(include_str!("../testdata/output_digest.json")).unwrap();
-        let outputs = vector["arrays"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .fold(Outputs::new(), |outputs, array| {
-                outputs.array(array["name"].as_str().unwrap(), array_of(array))
-            });
+        let outputs = vector["arrays"].as_array().unwrap().iter().fold(Outputs::new(), |outputs, array| {
+            outputs.array(array["name"].as_str().unwrap(), array_of(array))
+        });
         assert_eq!(vector["sha256"].as_str().unwrap(), outputs.digest());
     }
 

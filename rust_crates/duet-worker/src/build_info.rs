@@ -26,11 +26,7 @@ macro_rules! build_info {
             source_digest: env!("DUET_SOURCE_DIGEST", "call duet_build::embed in build.rs"),
             lock_digest: env!("DUET_LOCK_DIGEST", "call duet_build::embed in build.rs"),
             compiler: env!("DUET_COMPILER", "call duet_build::embed in build.rs"),
-            profile: if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                env!("DUET_PROFILE")
-            },
+            profile: if cfg!(debug_assertions) { "debug" } else { env!("DUET_PROFILE") },
             features: env!("DUET_FEATURES", "call duet_build::embed in build.rs"),
             dependencies: env!("DUET_DEPENDENCIES", "call duet_build::embed in build.rs"),
         }
@@ -39,17 +35,12 @@ macro_rules! build_info {
 
 impl BuildInfo {
     pub(crate) fn features(&self) -> Features {
-        Features {
-            detected: detected(),
-            compiled: split(self.features).map(str::to_owned).collect(),
-        }
+        Features { detected: detected(), compiled: split(self.features).map(str::to_owned).collect() }
     }
 
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
         let pairs = split(self.dependencies).filter_map(|pair| pair.split_once('='));
-        pairs
-            .map(|(name, version)| (name.to_owned(), version.to_owned()))
-            .collect()
+        pairs.map(|(name, version)| (name.to_owned(), version.to_owned())).collect()
     }
 }
 
@@ -66,11 +57,7 @@ fn detected() -> Vec<String> {
         ("fma", std::is_x86_feature_detected!("fma")),
         ("avx512f", std::is_x86_feature_detected!("avx512f")),
     ];
-    known
-        .iter()
-        .filter(|(_, found)| *found)
-        .map(|(name, _)| (*name).to_owned())
-        .collect()
+    known.iter().filter(|(_, found)| *found).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 #[cfg(not(target_arch = "x86_64"))]

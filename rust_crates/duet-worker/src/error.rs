@@ -23,26 +23,17 @@ pub struct Error {
 impl Error {
     /// The job or the request makes no sense.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Invalid,
-            message: message.into(),
-        }
+        Self { kind: ErrorKind::Invalid, message: message.into() }
     }
 
     /// The job makes sense, but not here.
     pub fn unsupported(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Unsupported,
-            message: message.into(),
-        }
+        Self { kind: ErrorKind::Unsupported, message: message.into() }
     }
 
     /// The framework could not do it.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Failed,
-            message: message.into(),
-        }
+        Self { kind: ErrorKind::Failed, message: message.into() }
     }
 }
 

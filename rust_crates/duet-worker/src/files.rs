@@ -76,12 +76,7 @@ pub(crate) fn read_matrix<T: Element>(bytes: &[u8], order: Order) -> Result<Matr
         (Order::Fortran, Order::C) => transposed(&data, columns, rows),
         _ => data,
     };
-    Ok(Matrix {
-        rows,
-        columns,
-        order,
-        data,
-    })
+    Ok(Matrix { rows, columns, order, data })
 }
 
 /// Decode an `.npy` file: its shape and its elements in C order.
@@ -89,10 +84,9 @@ pub(crate) fn read_array<T: Element>(bytes: &[u8]) -> Result<(Vec<usize>, Vec<T>
     let (shape, stored, data) = read_npy::<T>(bytes)?;
     match (stored, shape.as_slice()) {
         (Order::Fortran, &[rows, columns]) => Ok((shape, transposed(&data, columns, rows))),
-        (Order::Fortran, dimensions) if dimensions.len() > 2 => Err(format!(
-            "{} dimensions in Fortran order; write it in C order",
-            shape.len()
-        )),
+        (Order::Fortran, dimensions) if dimensions.len() > 2 => {
+            Err(format!("{} dimensions in Fortran order; write it in C order", shape.len()))
+        }
         _ => Ok((shape, data)),
     }
 }
@@ -107,31 +101,19 @@ fn read_npy<T: Element>(bytes: &[u8]) -> Result<(Vec<usize>, Order, Vec<T>), Str
         npyz::Order::C => Order::C,
         npyz::Order::Fortran => Order::Fortran,
     };
-    let shape: Result<Vec<usize>, _> = npy
-        .shape()
-        .iter()
-        .map(|&length| usize::try_from(length))
-        .collect();
+    let shape: Result<Vec<usize>, _> = npy.shape().iter().map(|&length| usize::try_from(length)).collect();
     let shape = shape.map_err(|error| error.to_string())?;
     // Checked before anything is allocated: the header of a broken file may promise any length.
-    let promised = shape
-        .iter()
-        .try_fold(size_of::<T>(), |total, &length| total.checked_mul(length));
+    let promised = shape.iter().try_fold(size_of::<T>(), |total, &length| total.checked_mul(length));
     if promised.is_none_or(|promised| promised > left) {
-        return Err(format!(
-            "it is shorter than its shape {shape:?} says; write it again"
-        ));
+        return Err(format!("it is shorter than its shape {shape:?} says; write it again"));
     }
     let dtype = npy.dtype().descr();
     let Ok(elements) = npy.data::<T>() else {
         return Err(format!("its type is {dtype}; write it as {}", T::NAME));
     };
     let data: Result<Vec<T>, _> = elements.collect();
-    Ok((
-        shape,
-        stored,
-        data.map_err(|error| format!("{error}; write it again"))?,
-    ))
+    Ok((shape, stored, data.map_err(|error| format!("{error}; write it again"))?))
 }
 
 /// Turn `data` of `rows` rows from row by row to column by column.
@@ -155,9 +137,7 @@ pub(crate) fn read_tensors(bytes: &[u8]) -> Result<BTreeMap<String, Array>, Stri
             Dtype::F64 => Array::from(words(view.data(), f64::from_le_bytes)),
             Dtype::I64 => Array::from(words(view.data(), i64::from_le_bytes)),
             other => {
-                return Err(format!(
-                    "tensor {name:?} is {other:?}; write it as F32, F64 or I64"
-                ));
+                return Err(format!("tensor {name:?} is {other:?}; write it as F32, F64 or I64"));
             }
         };
         let array = Array::shaped(data, view.shape()).map_err(|error| error.message)?;
@@ -167,12 +147,7 @@ pub(crate) fn read_tensors(bytes: &[u8]) -> Result<BTreeMap<String, Array>, Stri
 }
 
 fn words<const WIDTH: usize, T>(bytes: &[u8], decode: impl Fn([u8; WIDTH]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<WIDTH>()
-        .0
-        .iter()
-        .map(|word| decode(*word))
-        .collect()
+    bytes.as_chunks::<WIDTH>().0.iter().map(|word| decode(*word)).collect()
 }
 
 #[cfg(test)]
@@ -182,10 +157,7 @@ mod tests {
 
     fn npy(order: npyz::Order, shape: &[u64], values: &[f64]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let options = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(shape)
-            .order(order);
+        let options = npyz::WriteOptions::new().default_dtype().shape(shape).order(order);
         let mut writer = options.writer(&mut bytes).begin_nd().unwrap();
         writer.extend(values.iter().copied()).unwrap();
         writer.finish().unwrap();
@@ -198,27 +170,17 @@ mod tests {
         let by_column = npy(npyz::Order::Fortran, &[2, 3], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
         for file in [by_row, by_column] {
             let c = read_matrix::<f64>(&file, Order::C).unwrap();
-            assert_eq!(
-                (2, 3, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
-                (c.rows, c.columns, c.data)
-            );
+            assert_eq!((2, 3, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), (c.rows, c.columns, c.data));
             let fortran = read_matrix::<f64>(&file, Order::Fortran).unwrap();
             assert_eq!(vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0], fortran.data);
-            assert_eq!(
-                (vec![2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
-                read_array(&file).unwrap()
-            );
+            assert_eq!((vec![2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), read_array(&file).unwrap());
         }
     }
 
     #[test]
     fn a_file_of_another_type_is_refused_by_name() {
         let file = npy(npyz::Order::C, &[1], &[1.0]);
-        assert!(
-            read_array::<f32>(&file)
-                .unwrap_err()
-                .contains("write it as 32-bit floats")
-        );
+        assert!(read_array::<f32>(&file).unwrap_err().contains("write it as 32-bit floats"));
     }
 
     #[test]
@@ -230,10 +192,7 @@ mod tests {
 
     #[test]
     fn tensors_are_read_by_name() {
-        let bytes: Vec<u8> = [1.0f32, 2.0]
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         let view = safetensors::tensor::TensorView::new(Dtype::F32, vec![1, 2], &bytes).unwrap();
         let file = safetensors::serialize([("w", view)], None).unwrap();
         let tensors = read_tensors(&file).unwrap();

@@ -103,10 +103,7 @@ pub(crate) struct Timed<I: Implementation> {
 
 impl<I: Implementation> Timed<I> {
     pub(crate) fn new(implementation: I) -> Self {
-        Self {
-            implementation,
-            kept: None,
-        }
+        Self { implementation, kept: None }
     }
 
     /// Time one round. The outputs leave the clock's scope alive, so that dropping them costs no round anything.
@@ -138,9 +135,7 @@ impl<I: Implementation> Prepared for Timed<I> {
 
     fn verify(&self) -> Result<(u64, Outputs)> {
         let (elapsed_ns, outputs) = self.round(1)?;
-        let output = outputs
-            .first()
-            .ok_or_else(|| Error::failed("the call returned nothing"))?;
+        let output = outputs.first().ok_or_else(|| Error::failed("the call returned nothing"))?;
         Ok((elapsed_ns, self.implementation.outputs(output)?))
     }
 
@@ -159,9 +154,6 @@ impl<I: Implementation> Prepared for Timed<I> {
     }
 
     fn kept(&self) -> Result<Option<Outputs>> {
-        self.kept
-            .as_ref()
-            .map(|output| self.implementation.outputs(output))
-            .transpose()
+        self.kept.as_ref().map(|output| self.implementation.outputs(output)).transpose()
     }
 }

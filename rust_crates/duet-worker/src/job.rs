@@ -153,11 +153,7 @@ impl Job {
     /// Read a one-dimensional `.npy` file of 64-bit floats.
     pub fn vector_f64(&self, name: &str) -> Result<Vec<f64>> {
         let (shape, values) = self.array(name)?;
-        if shape.len() == 1 {
-            Ok(values)
-        } else {
-            Err(wrong_shape(name, &shape, "one dimension"))
-        }
+        if shape.len() == 1 { Ok(values) } else { Err(wrong_shape(name, &shape, "one dimension")) }
     }
 
     /// Read an `.npy` file of 32-bit floats: its shape and its elements in C order.
@@ -178,22 +174,13 @@ impl Job {
     /// Read the named tensors of a `.safetensors` file: 32- and 64-bit floats and 64-bit integers.
     pub fn tensors(&self, name: &str) -> Result<BTreeMap<String, Array>> {
         let tensors = files::read_tensors(&self.bytes(name)?).map_err(|why| in_file(name, &why))?;
-        tensors
-            .values()
-            .try_for_each(|array| self.check_dtype(name, array.data().dtype()))?;
+        tensors.values().try_for_each(|array| self.check_dtype(name, array.data().dtype()))?;
         Ok(tensors)
     }
 
     /// Read a data file as it is.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
-        let known = || {
-            self.message
-                .data
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let known = || self.message.data.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let path = self.message.data.get(name).ok_or_else(|| {
             Error::invalid(format!(
                 "the job has no data file {name:?}; it has: {}; add it to the recipe",
@@ -201,9 +188,7 @@ impl Job {
             ))
         })?;
         let bytes = std::fs::read(path).map_err(|error| in_file(name, &format!("{path}: {error}")))?;
-        self.data_read
-            .borrow_mut()
-            .insert(name.to_owned(), crate::hex(&Sha256::digest(&bytes)));
+        self.data_read.borrow_mut().insert(name.to_owned(), crate::hex(&Sha256::digest(&bytes)));
         Ok(bytes)
     }
 
@@ -211,20 +196,14 @@ impl Job {
     pub(crate) fn into_read(self) -> Result<Read> {
         let message = &self.message;
         if !message.variant.is_empty() && !self.variant_read.get() {
-            let what = format!(
-                "variant {:?} is not implemented here; leave it out",
-                message.variant
-            );
+            let what = format!("variant {:?} is not implemented here; leave it out", message.variant);
             return Err(Error::unsupported(what));
         }
         if message.device != "cpu" && !self.device_read.get() {
             let what = format!("device {:?} is not implemented here; use cpu", message.device);
             return Err(Error::unsupported(what));
         }
-        Ok(Read {
-            params: self.params_read.into_inner(),
-            data: self.data_read.into_inner(),
-        })
+        Ok(Read { params: self.params_read.into_inner(), data: self.data_read.into_inner() })
     }
 
     fn matrix<T: Element>(&self, name: &str, order: Order) -> Result<Matrix<T>> {
@@ -249,14 +228,7 @@ impl Job {
     }
 
     fn param(&self, name: &str) -> Result<&Scalar> {
-        let known = || {
-            self.message
-                .params
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let known = || self.message.params.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         self.message.params.get(name).ok_or_else(|| {
             Error::invalid(format!(
                 "the job has no parameter {name:?}; it has: {}; add it to the spec",
@@ -276,9 +248,7 @@ fn wrong_type(name: &str, value: &Scalar, wanted: &str) -> Error {
 }
 
 fn wrong_shape(name: &str, shape: &[usize], wanted: &str) -> Error {
-    Error::invalid(format!(
-        "data file {name:?} has the shape {shape:?}; write it with {wanted}"
-    ))
+    Error::invalid(format!("data file {name:?} has the shape {shape:?}; write it with {wanted}"))
 }
 
 fn in_file(name: &str, why: &str) -> Error {

@@ -168,11 +168,7 @@ fn version() -> u32 {
 
 fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let count = u64::deserialize(deserializer)?;
-    if count == 0 {
-        Err(serde::de::Error::custom("a count must be at least 1"))
-    } else {
-        Ok(count)
-    }
+    if count == 0 { Err(serde::de::Error::custom("a count must be at least 1")) } else { Ok(count) }
 }
 
 /// Processor features: those the machine has and those the binary was compiled to require.
@@ -228,10 +224,7 @@ pub enum Reply {
         details: BTreeMap<String, String>,
     },
     /// All a worker can do.
-    Describe {
-        id: u64,
-        implementations: Vec<Capability>,
-    },
+    Describe { id: u64, implementations: Vec<Capability> },
     /// What was really prepared: only what was read, as it was read.
     Prepare {
         id: u64,
@@ -261,24 +254,30 @@ pub enum Reply {
         work: BTreeMap<String, u64>,
     },
     /// Where the kept outputs lie, and their digest.
-    Outputs {
-        id: u64,
-        outputs: BTreeMap<String, String>,
-        digest: String,
-    },
+    Outputs { id: u64, outputs: BTreeMap<String, String>, digest: String },
     /// Nothing is prepared any more.
     Reset { id: u64 },
     /// The worker leaves after this line.
     Quit { id: u64 },
     /// The request could not be done; the worker stays. The id is 0 where the request's own is unknown.
-    Error {
-        id: u64,
-        kind: ErrorKind,
-        message: String,
-    },
+    Error { id: u64, kind: ErrorKind, message: String },
 }
 
 impl Request {
+    /// The request's number, which its reply repeats.
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Hello { id, .. }
+            | Self::Describe { id }
+            | Self::Prepare { id, .. }
+            | Self::Verify { id, .. }
+            | Self::Run { id, .. }
+            | Self::Outputs { id, .. }
+            | Self::Reset { id }
+            | Self::Quit { id } => *id,
+        }
+    }
+
     /// Read the request in `line`, with or without its newline; else say why it is none.
     pub fn decode(line: &[u8]) -> Result<Self, String> {
         decode(line)
@@ -286,6 +285,21 @@ impl Request {
 }
 
 impl Reply {
+    /// The number of the request that this answers.
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Hello { id, .. }
+            | Self::Describe { id, .. }
+            | Self::Prepare { id, .. }
+            | Self::Verify { id, .. }
+            | Self::Run { id, .. }
+            | Self::Outputs { id, .. }
+            | Self::Reset { id }
+            | Self::Quit { id }
+            | Self::Error { id, .. } => *id,
+        }
+    }
+
     /// Read the reply in `line`, with or without its newline; else say why it is none.
     pub fn decode(line: &[u8]) -> Result<Self, String> {
         decode(line)
@@ -305,9 +319,5 @@ fn decode<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<T, String> {
 fn excerpt(line: &[u8]) -> String {
     const LIMIT: usize = 48;
     let head = &line[..line.len().min(LIMIT)];
-    format!(
-        "\"{}\"{}",
-        head.escape_ascii(),
-        if line.len() > LIMIT { " ..." } else { "" }
-    )
+    format!("\"{}\"{}", head.escape_ascii(), if line.len() > LIMIT { " ..." } else { "" })
 }

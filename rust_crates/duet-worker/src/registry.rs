@@ -27,16 +27,9 @@ impl Registry {
         I: Implementation + 'static,
         P: Fn(&Job) -> Result<I> + 'static,
     {
-        let name = Capability {
-            task: task.into(),
-            algorithm: algorithm.into(),
-            phase: phase.into(),
-        };
+        let name = Capability { task: task.into(), algorithm: algorithm.into(), phase: phase.into() };
         let boxed: Prepare = Box::new(move |job| Ok(Box::new(Timed::new(prepare(job)?))));
-        assert!(
-            self.prepare.insert(name, boxed).is_none(),
-            "{task} {algorithm} {phase} is registered twice"
-        );
+        assert!(self.prepare.insert(name, boxed).is_none(), "{task} {algorithm} {phase} is registered twice");
     }
 
     pub(crate) fn capabilities(&self) -> Vec<Capability> {
@@ -44,17 +37,10 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, job: &JobMessage) -> Result<&Prepare> {
-        let name = Capability {
-            task: job.task.clone(),
-            algorithm: job.algorithm.clone(),
-            phase: job.phase.clone(),
-        };
+        let name =
+            Capability { task: job.task.clone(), algorithm: job.algorithm.clone(), phase: job.phase.clone() };
         self.prepare.get(&name).ok_or_else(|| {
-            let Capability {
-                task,
-                algorithm,
-                phase,
-            } = name;
+            let Capability { task, algorithm, phase } = name;
             Error::unsupported(format!(
                 "{task} {algorithm} {phase} is not implemented here; send describe for what is"
             ))

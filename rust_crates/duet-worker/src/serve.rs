@@ -19,23 +19,13 @@ struct Session<'a> {
 
 /// Answer all of `requests`, in order, until they end or one says to quit.
 pub(crate) fn serve(worker: &Worker, mut requests: impl BufRead, mut replies: impl Write) -> io::Result<()> {
-    let mut session = Session {
-        worker,
-        prepared: None,
-    };
+    let mut session = Session { worker, prepared: None };
     while let Some(line) = next_line(&mut requests)? {
         let (reply, leave) = match line.and_then(|line| Request::decode(&line)) {
             Ok(request) => session.answer(request),
-            Err(message) => (
-                Reply::Error {
-                    id: 0,
-                    kind: ErrorKind::Invalid,
-                    message,
-                },
-                false,
-            ),
+            Err(message) => (Reply::Error { id: 0, kind: ErrorKind::Invalid, message }, false),
         };
-        replies.write_all(&encode(reply)?)?;
+        replies.write_all(&encode(&reply)?)?;
         replies.flush()?;
         if leave {
             break;
@@ -48,9 +38,7 @@ pub(crate) fn serve(worker: &Worker, mut requests: impl BufRead, mut replies: im
 fn next_line(requests: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, String>>> {
     let mut line = Vec::new();
     // Never more than one byte beyond the limit is held, however long the line is.
-    requests
-        .take(LINE_LIMIT_BYTES as u64 + 1)
-        .read_until(b'\n', &mut line)?;
+    requests.take(LINE_LIMIT_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
@@ -60,72 +48,37 @@ fn next_line(requests: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, S
     if line.last() != Some(&b'\n') {
         requests.skip_until(b'\n')?;
     }
-    Ok(Some(Err(format!(
-        "a line is over the limit of {LINE_LIMIT_BYTES} bytes; send shorter requests"
-    ))))
+    Ok(Some(Err(format!("a line is over the limit of {LINE_LIMIT_BYTES} bytes; send shorter requests"))))
 }
 
 /// Write a reply as one line; one that is too long becomes an error that says so.
-fn encode(reply: Reply) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(&reply)?;
+fn encode(reply: &Reply) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     if line.len() <= LINE_LIMIT_BYTES {
         return Ok(line);
     }
-    let id = match reply {
-        Reply::Hello { id, .. }
-        | Reply::Describe { id, .. }
-        | Reply::Prepare { id, .. }
-        | Reply::Verify { id, .. }
-        | Reply::Run { id, .. }
-        | Reply::Outputs { id, .. }
-        | Reply::Reset { id }
-        | Reply::Quit { id }
-        | Reply::Error { id, .. } => id,
-    };
-    let message = format!(
-        "the reply is {} bytes, over the limit of {LINE_LIMIT_BYTES}; ask for less",
-        line.len()
-    );
-    encode(Reply::Error {
-        id,
-        kind: ErrorKind::Failed,
-        message,
-    })
+    let id = reply.id();
+    let message =
+        format!("the reply is {} bytes, over the limit of {LINE_LIMIT_BYTES}; ask for less", line.len());
+    encode(&Reply::Error { id, kind: ErrorKind::Failed, message })
 }
 
 impl Session<'_> {
     /// Return the reply and whether to leave after it.
     fn answer(&mut self, request: Request) -> (Reply, bool) {
-        let id = match request {
-            Request::Hello { id, .. }
-            | Request::Describe { id }
-            | Request::Prepare { id, .. }
-            | Request::Verify { id, .. }
-            | Request::Run { id, .. }
-            | Request::Outputs { id, .. }
-            | Request::Reset { id }
-            | Request::Quit { id } => id,
-        };
+        let id = request.id();
         let leave = matches!(request, Request::Quit { .. });
         let caught = catch_unwind(AssertUnwindSafe(|| self.carry_out(request)));
         let reply = match caught {
             Ok(Ok(reply)) => reply,
-            Ok(Err(Error { kind, message })) => Reply::Error {
-                id,
-                kind,
-                message: shortened(&message),
-            },
+            Ok(Err(Error { kind, message })) => Reply::Error { id, kind, message: shortened(&message) },
             Err(panic) => {
                 // What has panicked half way is not to be measured any more, and dropping it may panic again.
                 let prepared = self.prepared.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(prepared)));
                 let message = shortened(panic_message(panic.as_ref()));
-                Reply::Error {
-                    id,
-                    kind: ErrorKind::Panic,
-                    message,
-                }
+                Reply::Error { id, kind: ErrorKind::Panic, message }
             }
         };
         (reply, leave)
@@ -133,25 +86,16 @@ impl Session<'_> {
 
     fn carry_out(&mut self, request: Request) -> Result<Reply> {
         match request {
-            Request::Hello {
-                id,
-                protocol: VERSION,
-            } => Ok(self.worker.hello(id)),
+            Request::Hello { id, protocol: VERSION } => Ok(self.worker.hello(id)),
             Request::Hello { protocol, .. } => Err(Error::unsupported(format!(
                 "the driver speaks protocol {protocol}, this worker {VERSION}; build both from one tree"
             ))),
-            Request::Describe { id } => Ok(Reply::Describe {
-                id,
-                implementations: self.worker.registry.capabilities(),
-            }),
+            Request::Describe { id } => {
+                Ok(Reply::Describe { id, implementations: self.worker.registry.capabilities() })
+            }
             Request::Prepare { id, job } => self.prepare(id, job),
             Request::Verify { id, into } => self.verify(id, Path::new(&into)),
-            Request::Run {
-                id,
-                rounds,
-                iterations,
-                keep,
-            } => self.run(id, rounds, iterations, keep),
+            Request::Run { id, rounds, iterations, keep } => self.run(id, rounds, iterations, keep),
             Request::Outputs { id, into } => self.outputs(id, Path::new(&into)),
             Request::Reset { id } => {
                 self.prepared = None;
@@ -166,14 +110,9 @@ impl Session<'_> {
         self.prepared = None;
         let prepare = self.worker.registry.find(&message)?;
         if !["f32", "f64"].contains(&message.dtype.as_str()) {
-            return Err(Error::invalid(format!(
-                "dtype {:?} is unknown; use f32 or f64",
-                message.dtype
-            )));
+            return Err(Error::invalid(format!("dtype {:?} is unknown; use f32 or f64", message.dtype)));
         }
-        let asked = usize::try_from(message.threads)
-            .ok()
-            .filter(|&threads| threads > 0);
+        let asked = usize::try_from(message.threads).ok().filter(|&threads| threads > 0);
         let asked = asked
             .ok_or_else(|| Error::invalid(format!("threads is {}; ask for at least 1", message.threads)))?;
         let (device, dtype) = (message.device.clone(), message.dtype.clone());
@@ -199,22 +138,9 @@ impl Session<'_> {
         let (elapsed_ns, outputs) = self.prepared()?.verify()?;
         let paths = outputs.write(into)?;
         let digest = outputs.digest();
-        let Outputs {
-            iterations,
-            converged,
-            loss,
-            ..
-        } = outputs;
+        let Outputs { iterations, converged, loss, .. } = outputs;
         let loss = loss.into_iter().map(Number::from).collect();
-        Ok(Reply::Verify {
-            id,
-            outputs: paths,
-            digest,
-            iterations,
-            converged,
-            loss,
-            elapsed_ns,
-        })
+        Ok(Reply::Verify { id, outputs: paths, digest, iterations, converged, loss, elapsed_ns })
     }
 
     fn run(&mut self, id: u64, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Reply> {
@@ -230,23 +156,13 @@ impl Session<'_> {
         let elapsed_ns = prepared.measure(rounds, iterations, keep)?;
         let digest = prepared.kept()?.map(|outputs| outputs.digest());
         let work = prepared.work();
-        Ok(Reply::Run {
-            id,
-            elapsed_ns,
-            digest,
-            spans: std::collections::BTreeMap::new(),
-            work,
-        })
+        Ok(Reply::Run { id, elapsed_ns, digest, spans: std::collections::BTreeMap::new(), work })
     }
 
     fn outputs(&mut self, id: u64, into: &Path) -> Result<Reply> {
         let kept = self.prepared()?.kept()?;
         let kept = kept.ok_or_else(|| Error::invalid("no output is kept; send a run with keep first"))?;
-        Ok(Reply::Outputs {
-            id,
-            outputs: kept.write(into)?,
-            digest: kept.digest(),
-        })
+        Ok(Reply::Outputs { id, outputs: kept.write(into)?, digest: kept.digest() })
     }
 
     fn prepared(&mut self) -> Result<&mut (dyn Prepared + 'static)> {
@@ -257,8 +173,7 @@ impl Session<'_> {
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
 /// Cut a framework's message to a length that fits a line with room to spare.

@@ -75,8 +75,7 @@ impl Worker {
         F: Fn() -> T + 'static,
         T: Clone + Into<Array> + 'static,
     {
-        self.registry
-            .add(task, "default", "call", move |job| prepare(job).map(Call));
+        self.registry.add(task, "default", "call", move |job| prepare(job).map(Call));
         self
     }
 
@@ -85,11 +84,7 @@ impl Worker {
     pub fn serve(self) -> ExitCode {
         let served = channel::bind_to_parent().and_then(|parent_is_there| {
             let replies = channel::take_stdout()?;
-            if parent_is_there {
-                self.serve_on(io::stdin().lock(), replies)
-            } else {
-                Ok(())
-            }
+            if parent_is_there { self.serve_on(io::stdin().lock(), replies) } else { Ok(()) }
         });
         match served {
             Ok(()) => ExitCode::SUCCESS,

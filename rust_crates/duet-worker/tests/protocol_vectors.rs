@@ -42,11 +42,7 @@ fn every_refused_request_is_refused() {
     for line in lines("refused_requests.jsonl") {
         let case: Value = serde_json::from_str(&line).unwrap();
         let request = case["line"].as_str().unwrap();
-        assert!(
-            Request::decode(request.as_bytes()).is_err(),
-            "{}: {request}",
-            case["why"]
-        );
+        assert!(Request::decode(request.as_bytes()).is_err(), "{}: {request}", case["why"]);
     }
 }
 

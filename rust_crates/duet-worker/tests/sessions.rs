@@ -38,11 +38,7 @@ impl Implementation for Counter {
         Ok(self.calls.get())
     }
     fn outputs(&self, output: &i64) -> Result<Outputs> {
-        Ok(Outputs::new()
-            .array("calls", *output)
-            .iterations(3)
-            .converged(true)
-            .loss(vec![1.0, f64::NAN]))
+        Ok(Outputs::new().array("calls", *output).iterations(3).converged(true).loss(vec![1.0, f64::NAN]))
     }
     fn work(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([("calls".to_owned(), 1)])
@@ -51,25 +47,15 @@ impl Implementation for Counter {
 
 fn register(registry: &mut Registry) {
     registry.add("count", "up", "call", |job: &Job| {
-        Ok(Counter {
-            calls: std::cell::Cell::new(0),
-            panic_at: job.i64("panic_at")?,
-        })
+        Ok(Counter { calls: std::cell::Cell::new(0), panic_at: job.i64("panic_at")? })
     });
     registry.add("count", "variant", "call", |job: &Job| {
         job.variant(&["", "gram"])?;
-        Ok(Counter {
-            calls: std::cell::Cell::new(0),
-            panic_at: 0,
-        })
+        Ok(Counter { calls: std::cell::Cell::new(0), panic_at: 0 })
     });
     registry.add("count", "alpha", "call", |job: &Job| {
         let alpha = job.f64("alpha")?;
-        if alpha.is_nan() {
-            Err(Error::failed("alpha is nan"))
-        } else {
-            job.vector_f64("X").map(|_| Reader)
-        }
+        if alpha.is_nan() { Err(Error::failed("alpha is nan")) } else { job.vector_f64("X").map(|_| Reader) }
     });
 }
 
@@ -92,19 +78,13 @@ impl Implementation for Reader {
 
 fn session(input: &[u8]) -> Vec<Reply> {
     let mut output = Vec::new();
-    let worker = Worker::new("test", BUILD)
-        .threads(|asked| asked.min(2))
-        .detail("k", "v")
-        .task(register);
+    let worker = Worker::new("test", BUILD).threads(|asked| asked.min(2)).detail("k", "v").task(register);
     let worker = worker.call("double", |job| {
         let n = job.i64("n")?;
         Ok(move || 2 * n)
     });
     worker.serve_on(input, &mut output).unwrap();
-    output
-        .split_inclusive(|&byte| byte == b'\n')
-        .map(|line| Reply::decode(line).unwrap())
-        .collect()
+    output.split_inclusive(|&byte| byte == b'\n').map(|line| Reply::decode(line).unwrap()).collect()
 }
 
 fn talk(requests: &[Value]) -> Vec<Reply> {
@@ -137,30 +117,19 @@ fn digest_of(calls: i64) -> String {
 
 #[track_caller]
 fn assert_error(reply: &Reply, expected: ErrorKind, part: &str) {
-    let Reply::Error { kind, message, .. } = reply else {
-        panic!("no error: {reply:?}")
-    };
+    let Reply::Error { kind, message, .. } = reply else { panic!("no error: {reply:?}") };
     assert_eq!(expected, *kind, "{message}");
     assert!(message.contains(part), "{message}");
 }
 
 #[test]
 fn hello_tells_what_was_built() {
-    let Reply::Hello {
-        framework,
-        versions,
-        features,
-        details,
-        profile,
-        ..
-    } = &talk(&[json!({"op": "hello", "id": 1})])[0]
+    let Reply::Hello { framework, versions, features, details, profile, .. } =
+        &talk(&[json!({"op": "hello", "id": 1})])[0]
     else {
         panic!()
     };
-    assert_eq!(
-        ("test", "release", "v"),
-        (framework.as_str(), profile.as_str(), details["k"].as_str())
-    );
+    assert_eq!(("test", "release", "v"), (framework.as_str(), profile.as_str(), details["k"].as_str()));
     assert_eq!("0.8.1", versions["linfa"]);
     assert_eq!(vec!["sse2", "fxsr"], features.compiled);
 }
@@ -185,17 +154,7 @@ fn garbage_is_answered_with_id_0_and_the_next_request_is_served() {
     let replies =
         session(b"garbage\n\xff\xfe\n\n{\"op\":\"reset\",\"id\":7}\r\n{\"op\":\"reset\",\"id\":8}\n");
     for reply in &replies[..4] {
-        assert!(
-            matches!(
-                reply,
-                Reply::Error {
-                    id: 0,
-                    kind: ErrorKind::Invalid,
-                    ..
-                }
-            ),
-            "{reply:?}"
-        );
+        assert!(matches!(reply, Reply::Error { id: 0, kind: ErrorKind::Invalid, .. }), "{reply:?}");
     }
     assert_eq!(Reply::Reset { id: 8 }, replies[4]);
 }
@@ -213,31 +172,18 @@ fn an_overlong_line_is_passed_over_and_the_next_request_is_served() {
 
 #[test]
 fn a_last_line_without_its_end_is_still_answered() {
-    assert_eq!(
-        vec![Reply::Quit { id: 8 }],
-        session(b"{\"op\":\"quit\",\"id\":8}")
-    );
+    assert_eq!(vec![Reply::Quit { id: 8 }], session(b"{\"op\":\"quit\",\"id\":8}"));
 }
 
 #[test]
 fn nothing_is_answered_after_quit() {
-    assert_eq!(
-        1,
-        talk(&[json!({"op": "quit", "id": 1}), json!({"op": "describe", "id": 2})]).len()
-    );
+    assert_eq!(1, talk(&[json!({"op": "quit", "id": 1}), json!({"op": "describe", "id": 2})]).len());
 }
 
 #[test]
 fn only_what_was_read_is_reported() {
     let replies = talk(&[job("up", &json!({"panic_at": 0, "alpha": 1.5}))]);
-    let Reply::Prepare {
-        params,
-        threads,
-        max_iterations,
-        data,
-        ..
-    } = &replies[0]
-    else {
+    let Reply::Prepare { params, threads, max_iterations, data, .. } = &replies[0] else {
         panic!("{replies:?}")
     };
     assert_eq!(&BTreeMap::from([("panic_at".to_owned(), Scalar::Int(0))]), params);
@@ -247,22 +193,10 @@ fn only_what_was_read_is_reported() {
 #[test]
 fn files_are_reported_by_the_digest_of_what_was_read() {
     let folder = tempfile::tempdir().unwrap();
-    let paths = Outputs::new()
-        .array("X", vec![1.0, 2.0])
-        .write(folder.path())
-        .unwrap();
-    let request = with(
-        job("alpha", &json!({"alpha": 1})),
-        "data",
-        json!({"X": paths["X"], "y": "/nowhere"}),
-    );
-    let Reply::Prepare { params, data, .. } = &talk(&[request])[0] else {
-        panic!()
-    };
-    assert_eq!(
-        &BTreeMap::from([("alpha".to_owned(), Scalar::Float(1.0))]),
-        params
-    );
+    let paths = Outputs::new().array("X", vec![1.0, 2.0]).write(folder.path()).unwrap();
+    let request = with(job("alpha", &json!({"alpha": 1})), "data", json!({"X": paths["X"], "y": "/nowhere"}));
+    let Reply::Prepare { params, data, .. } = &talk(&[request])[0] else { panic!() };
+    assert_eq!(&BTreeMap::from([("alpha".to_owned(), Scalar::Float(1.0))]), params);
     assert_eq!(vec!["X"], data.keys().collect::<Vec<_>>());
     assert_eq!(64, data["X"].len());
 }
@@ -275,42 +209,18 @@ fn non_finite_parameters_arrive_as_such() {
 
 #[test]
 fn what_a_job_lacks_is_named() {
-    assert_error(
-        &talk(&[job("up", &json!({}))])[0],
-        ErrorKind::Invalid,
-        "\"panic_at\"",
-    );
-    assert_error(
-        &talk(&[job("alpha", &json!({"alpha": 1}))])[0],
-        ErrorKind::Invalid,
-        "\"X\"",
-    );
-    assert_error(
-        &talk(&[job("up", &json!({"panic_at": "x"}))])[0],
-        ErrorKind::Invalid,
-        "a whole number",
-    );
-    assert_error(
-        &talk(&[job("up", &json!({"panic_at": true}))])[0],
-        ErrorKind::Invalid,
-        "a whole number",
-    );
+    assert_error(&talk(&[job("up", &json!({}))])[0], ErrorKind::Invalid, "\"panic_at\"");
+    assert_error(&talk(&[job("alpha", &json!({"alpha": 1}))])[0], ErrorKind::Invalid, "\"X\"");
+    assert_error(&talk(&[job("up", &json!({"panic_at": "x"}))])[0], ErrorKind::Invalid, "a whole number");
+    assert_error(&talk(&[job("up", &json!({"panic_at": true}))])[0], ErrorKind::Invalid, "a whole number");
 }
 
 #[test]
 fn a_job_of_another_width_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let paths = Outputs::new().array("X", vec![1.0]).write(folder.path()).unwrap();
-    let request = with(
-        job("alpha", &json!({"alpha": 1})),
-        "data",
-        json!({"X": paths["X"]}),
-    );
-    assert_error(
-        &talk(&[with(request, "dtype", json!("f32"))])[0],
-        ErrorKind::Invalid,
-        "dtype",
-    );
+    let request = with(job("alpha", &json!({"alpha": 1})), "data", json!({"X": paths["X"]}));
+    assert_error(&talk(&[with(request, "dtype", json!("f32"))])[0], ErrorKind::Invalid, "dtype");
 }
 
 #[test]
@@ -337,25 +247,11 @@ fn what_nobody_asked_for_is_refused() {
 #[test]
 fn the_last_output_of_the_chosen_round_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let replies = talk(&[
-        job("up", &json!({"panic_at": 0})),
-        run(3, 2, Some(1)),
-        outputs(folder.path()),
-    ]);
-    let Reply::Run {
-        elapsed_ns,
-        digest,
-        work,
-        ..
-    } = &replies[1]
-    else {
-        panic!("{replies:?}")
-    };
+    let replies = talk(&[job("up", &json!({"panic_at": 0})), run(3, 2, Some(1)), outputs(folder.path())]);
+    let Reply::Run { elapsed_ns, digest, work, .. } = &replies[1] else { panic!("{replies:?}") };
     assert_eq!((3, Some(&1)), (elapsed_ns.len(), work.get("calls")));
     assert_eq!(&Some(digest_of(4)), digest);
-    let Reply::Outputs { digest, outputs, .. } = &replies[2] else {
-        panic!("{replies:?}")
-    };
+    let Reply::Outputs { digest, outputs, .. } = &replies[2] else { panic!("{replies:?}") };
     assert_eq!(&digest_of(4), digest);
     assert!(Path::new(&outputs["calls"]).is_file());
 }
@@ -374,12 +270,8 @@ fn a_run_that_keeps_nothing_forgets_what_was_kept() {
 
 #[test]
 fn runs_beyond_their_limits_are_refused() {
-    let replies = talk(&[
-        run(1, 1, None),
-        job("up", &json!({"panic_at": 0})),
-        run(1, 11, None),
-        run(2, 1, Some(2)),
-    ]);
+    let replies =
+        talk(&[run(1, 1, None), job("up", &json!({"panic_at": 0})), run(1, 11, None), run(2, 1, Some(2))]);
     assert_error(&replies[0], ErrorKind::Invalid, "nothing is prepared");
     assert_error(&replies[2], ErrorKind::Invalid, "at most 10");
     assert_error(&replies[3], ErrorKind::Invalid, "keep is 2");
@@ -390,20 +282,10 @@ fn verify_reports_the_call_and_its_outputs() {
     let folder = tempfile::tempdir().unwrap();
     let verify = json!({"op": "verify", "id": 2, "into": folder.path()});
     let replies = talk(&[job("up", &json!({"panic_at": 0})), verify]);
-    let Reply::Verify {
-        digest,
-        iterations,
-        converged,
-        loss,
-        ..
-    } = &replies[1]
-    else {
+    let Reply::Verify { digest, iterations, converged, loss, .. } = &replies[1] else {
         panic!("{replies:?}")
     };
-    assert_eq!(
-        (&digest_of(1), Some(3), Some(true), 2),
-        (digest, *iterations, *converged, loss.len())
-    );
+    assert_eq!((&digest_of(1), Some(3), Some(true), 2), (digest, *iterations, *converged, loss.len()));
 }
 
 #[test]
@@ -422,11 +304,7 @@ fn a_panic_is_answered_and_the_worker_stays() {
 
 #[test]
 fn a_reply_that_is_too_long_becomes_an_error() {
-    let replies = talk(&[
-        job("up", &json!({"panic_at": 0})),
-        run(60_000, 1, None),
-        run(1, 1, None),
-    ]);
+    let replies = talk(&[job("up", &json!({"panic_at": 0})), run(60_000, 1, None), run(1, 1, None)]);
     assert_error(&replies[1], ErrorKind::Failed, "ask for less");
     assert!(matches!(replies[2], Reply::Run { .. }));
 }
@@ -435,8 +313,6 @@ fn a_reply_that_is_too_long_becomes_an_error() {
 fn a_plain_function_is_a_task() {
     let request = with(job("default", &json!({"n": 21})), "task", json!("double"));
     let replies = talk(&[request, run(1, 1, Some(0))]);
-    let Reply::Run { digest, .. } = &replies[1] else {
-        panic!("{replies:?}")
-    };
+    let Reply::Run { digest, .. } = &replies[1] else { panic!("{replies:?}") };
     assert_eq!(&Some(Outputs::new().array("result", 42_i64).digest()), digest);
 }

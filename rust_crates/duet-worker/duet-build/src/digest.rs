@@ -40,10 +40,7 @@ pub fn digest_folders(folders: &[PathBuf]) -> io::Result<Digest> {
         hash.update(format!("\0{}\0", bytes.len()));
         hash.update(&bytes);
     }
-    Ok(Digest {
-        sha256: hex(&hash.finalize()),
-        watched,
-    })
+    Ok(Digest { sha256: hex(&hash.finalize()), watched })
 }
 
 /// Return the SHA-256 of `bytes` in hex.
@@ -103,11 +100,7 @@ mod tests {
         let tree = testdata.join("source_tree");
         let digest = digest_folders(&[tree.join("linfa"), tree.join("duet-worker")]).unwrap();
         // Reading the vector as text spares a JSON parser in every build.
-        assert!(
-            vector.contains(&format!("\"{}\"", digest.sha256)),
-            "{} is not in {vector}",
-            digest.sha256
-        );
+        assert!(vector.contains(&format!("\"{}\"", digest.sha256)), "{} is not in {vector}", digest.sha256);
     }
 
     #[test]

@@ -43,10 +43,7 @@ pub fn embed(also: &[&str]) {
     set("COMPILER", &compiler());
     let optimised = variable("PROFILE") == "release" && variable("OPT_LEVEL") != "0";
     set("PROFILE", if optimised { "release" } else { "debug" });
-    set(
-        "FEATURES",
-        &env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default(),
-    );
+    set("FEATURES", &env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default());
 }
 
 /// Embed the lock file's digest and the versions it holds; both stay empty where there is no lock file.
@@ -66,10 +63,7 @@ fn embed_lock(own: &Path) {
 }
 
 fn compiler() -> String {
-    let output = Command::new(variable("RUSTC"))
-        .arg("-V")
-        .output()
-        .expect("cannot run rustc -V");
+    let output = Command::new(variable("RUSTC")).arg("-V").output().expect("cannot run rustc -V");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

@@ -18,22 +18,15 @@ const OWN_PREFIX: &str = "duet-";
 pub fn read_toml(path: &Path) -> Table {
     let text =
         fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-    text.parse()
-        .unwrap_or_else(|error| panic!("cannot parse {}: {error}", path.display()))
+    text.parse().unwrap_or_else(|error| panic!("cannot parse {}: {error}", path.display()))
 }
 
 /// Return the lock file of the workspace that `package` belongs to: beside the workspace root that its manifest names,
 /// or in the nearest folder above.
 pub fn find(package: &Path, manifest: &Table) -> Option<PathBuf> {
-    let named = manifest
-        .get("package")
-        .and_then(|table| table.get("workspace"))
-        .and_then(Value::as_str);
+    let named = manifest.get("package").and_then(|table| table.get("workspace")).and_then(Value::as_str);
     let start = named.map_or_else(|| package.to_owned(), |root| package.join(root));
-    start
-        .ancestors()
-        .map(|folder| folder.join("Cargo.lock"))
-        .find(|path| path.is_file())
+    start.ancestors().map(|folder| folder.join("Cargo.lock")).find(|path| path.is_file())
 }
 
 /// Return `name=version` of every direct dependency of `package`, sorted, the harness's own left out.
@@ -42,10 +35,7 @@ pub fn direct_dependencies(manifest: &Table, lock: &Table, package: &str) -> Vec
         return Vec::new();
     };
     let locked = locked_packages(lock);
-    let resolved = locked
-        .iter()
-        .find(|(name, _, _)| *name == package)
-        .map(|(_, _, uses)| uses.clone());
+    let resolved = locked.iter().find(|(name, _, _)| *name == package).map(|(_, _, uses)| uses.clone());
     let mut found: Vec<String> = resolved
         .unwrap_or_default()
         .iter()
@@ -53,12 +43,8 @@ pub fn direct_dependencies(manifest: &Table, lock: &Table, package: &str) -> Vec
             // The lock file adds the version where several are locked: "ndarray 0.16.1".
             let mut words = dependency.split(' ');
             let name = words.next()?;
-            let only = || {
-                locked
-                    .iter()
-                    .find(|(locked, _, _)| *locked == name)
-                    .map(|(_, version, _)| *version)
-            };
+            let only =
+                || locked.iter().find(|(locked, _, _)| *locked == name).map(|(_, version, _)| *version);
             let version = words.next().or_else(only)?;
             (wants(wanted, name) && !name.starts_with(OWN_PREFIX)).then(|| format!("{name}={version}"))
         })
@@ -84,11 +70,7 @@ fn locked_packages(lock: &Table) -> Vec<(&str, &str, Vec<&str>)> {
         .map(|table| {
             let uses = table.get("dependencies").and_then(Value::as_array);
             let uses = uses.into_iter().flatten().filter_map(Value::as_str).collect();
-            (
-                table["name"].as_str().unwrap_or_default(),
-                table["version"].as_str().unwrap_or_default(),
-                uses,
-            )
+            (table["name"].as_str().unwrap_or_default(), table["version"].as_str().unwrap_or_default(), uses)
         })
         .collect()
 }

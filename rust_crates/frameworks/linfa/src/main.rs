@@ -8,8 +8,5 @@ mod regression;
 
 fn main() -> ExitCode {
     // linfa's own loops are sequential, and without BLAS nothing below them is not.
-    Worker::new("linfa", duet_worker::build_info!())
-        .threads(|_| 1)
-        .task(regression::register)
-        .serve()
+    Worker::new("linfa", duet_worker::build_info!()).threads(|_| 1).task(regression::register).serve()
 }

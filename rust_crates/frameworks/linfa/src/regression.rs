@@ -12,24 +12,12 @@ use ndarray::{Array1, Array2, ShapeBuilder as _};
 
 /// Register every linear model of linfa that can be compared.
 pub fn register(registry: &mut Registry) {
-    registry.add("regression", "linear", "train", |job| {
-        Training::new(job, Model::Linear)
-    });
-    registry.add("regression", "linear", "predict", |job| {
-        Prediction::new(job, Model::Linear)
-    });
-    registry.add("regression", "lasso", "train", |job| {
-        Training::new(job, Model::lasso(job)?)
-    });
-    registry.add("regression", "lasso", "predict", |job| {
-        Prediction::new(job, Model::lasso(job)?)
-    });
-    registry.add("regression", "elasticnet", "train", |job| {
-        Training::new(job, Model::elastic_net(job)?)
-    });
-    registry.add("regression", "elasticnet", "predict", |job| {
-        Prediction::new(job, Model::elastic_net(job)?)
-    });
+    registry.add("regression", "linear", "train", |job| Training::new(job, Model::Linear));
+    registry.add("regression", "linear", "predict", |job| Prediction::new(job, Model::Linear));
+    registry.add("regression", "lasso", "train", |job| Training::new(job, Model::lasso(job)?));
+    registry.add("regression", "lasso", "predict", |job| Prediction::new(job, Model::lasso(job)?));
+    registry.add("regression", "elasticnet", "train", |job| Training::new(job, Model::elastic_net(job)?));
+    registry.add("regression", "elasticnet", "predict", |job| Prediction::new(job, Model::elastic_net(job)?));
 }
 
 /// What is fitted.
@@ -38,12 +26,7 @@ enum Model {
     /// Least squares with an intercept.
     Linear,
     /// Coordinate descent on a centred target, without an intercept: linfa would not centre the columns for one.
-    Descent {
-        alpha: f64,
-        l1_ratio: f64,
-        tolerance: f64,
-        max_iterations: u32,
-    },
+    Descent { alpha: f64, l1_ratio: f64, tolerance: f64, max_iterations: u32 },
 }
 
 impl Model {
@@ -58,44 +41,21 @@ impl Model {
     fn descent(job: &Job, l1_ratio: f64) -> Result<Self> {
         let max_iterations = u32::try_from(job.u64("max_iterations")?)
             .map_err(|_| Error::invalid("max_iterations is over linfa's limit; give at most 4294967295"))?;
-        Ok(Self::Descent {
-            alpha: job.f64("alpha")?,
-            l1_ratio,
-            tolerance: job.f64("tol")?,
-            max_iterations,
-        })
+        Ok(Self::Descent { alpha: job.f64("alpha")?, l1_ratio, tolerance: job.f64("tol")?, max_iterations })
     }
 
     fn target(self) -> &'static str {
-        if matches!(self, Self::Linear) {
-            "y_train"
-        } else {
-            "y_train_centred"
-        }
+        if matches!(self, Self::Linear) { "y_train" } else { "y_train_centred" }
     }
 
     fn fit(self, x: &Array2<f64>, y: &Array1<f64>) -> Result<Fitted> {
         let table = DatasetBase::new(x.view(), y.view());
         match self {
             Self::Linear => Ok(Fitted::Linear(LinearRegression::new().fit(&table)?)),
-            Self::Descent {
-                alpha,
-                l1_ratio,
-                tolerance,
-                max_iterations,
-            } => {
-                let params = ElasticNet::params()
-                    .with_intercept(false)
-                    .penalty(alpha)
-                    .l1_ratio(l1_ratio);
-                let fit = params
-                    .tolerance(tolerance)
-                    .max_iterations(max_iterations)
-                    .fit(&table)?;
-                Ok(Fitted::Descent {
-                    fit,
-                    allowed_gap: tolerance * y.dot(y),
-                })
+            Self::Descent { alpha, l1_ratio, tolerance, max_iterations } => {
+                let params = ElasticNet::params().with_intercept(false).penalty(alpha).l1_ratio(l1_ratio);
+                let fit = params.tolerance(tolerance).max_iterations(max_iterations).fit(&table)?;
+                Ok(Fitted::Descent { fit, allowed_gap: tolerance * y.dot(y) })
             }
         }
     }
@@ -144,9 +104,9 @@ impl Implementation for Training {
 
     fn outputs(&self, fit: &Fitted) -> Result<Outputs> {
         Ok(match fit {
-            Fitted::Linear(fit) => Outputs::new()
-                .array("coef", fit.params().to_vec())
-                .array("intercept", vec![fit.intercept()]),
+            Fitted::Linear(fit) => {
+                Outputs::new().array("coef", fit.params().to_vec()).array("intercept", vec![fit.intercept()])
+            }
             Fitted::Descent { fit, allowed_gap } => Outputs::new()
                 .array("coef", fit.hyperplane().to_vec())
                 .iterations(u64::from(fit.n_steps()))
@@ -168,10 +128,7 @@ struct Prediction {
 impl Prediction {
     fn new(job: &Job, model: Model) -> Result<Self> {
         let fit = Training::new(job, model)?.run(())?;
-        Ok(Self {
-            fit,
-            x: array(job.matrix_f64("X_test", Order::C)?)?,
-        })
+        Ok(Self { fit, x: array(job.matrix_f64("X_test", Order::C)?)? })
     }
 }
 

@@ -17,9 +17,7 @@ fn table() -> (Array2<f64>, Array1<f64>) {
     let mean = x.mean_axis(Axis(0)).unwrap();
     x -= &mean;
     let mut y = x.dot(&Array1::from(vec![3.0, -2.0, 1.0]));
-    y.iter_mut()
-        .enumerate()
-        .for_each(|(row, value)| *value += 0.1 * (row as f64 * 1.3).cos());
+    y.iter_mut().enumerate().for_each(|(row, value)| *value += 0.1 * (row as f64 * 1.3).cos());
     let mean = y.mean().unwrap();
     (x, y - mean)
 }
@@ -31,15 +29,8 @@ fn ridge_never_meets_its_stop_rule() {
     let (x, y) = table();
     let table = DatasetBase::new(x, y);
     for max_iterations in [50, 500] {
-        let fit = ElasticNet::params()
-            .penalty(0.1)
-            .l1_ratio(0.0)
-            .with_intercept(false);
-        let fit = fit
-            .tolerance(1e-4)
-            .max_iterations(max_iterations)
-            .fit(&table)
-            .unwrap();
+        let fit = ElasticNet::params().penalty(0.1).l1_ratio(0.0).with_intercept(false);
+        let fit = fit.tolerance(1e-4).max_iterations(max_iterations).fit(&table).unwrap();
         assert_eq!(max_iterations, fit.n_steps(), "{FIXED}");
     }
 }
@@ -49,24 +40,11 @@ fn ridge_never_meets_its_stop_rule() {
 fn elastic_net_does_not_centre_its_columns() {
     let (x, y) = table();
     let fit = |x: Array2<f64>| {
-        let params = ElasticNet::params()
-            .penalty(0.01)
-            .l1_ratio(0.5)
-            .with_intercept(true)
-            .tolerance(1e-10);
-        params
-            .max_iterations(5000)
-            .fit(&DatasetBase::new(x, y.clone()))
-            .unwrap()
-            .hyperplane()
-            .to_owned()
+        let params = ElasticNet::params().penalty(0.01).l1_ratio(0.5).with_intercept(true).tolerance(1e-10);
+        params.max_iterations(5000).fit(&DatasetBase::new(x, y.clone())).unwrap().hyperplane().to_owned()
     };
     let (centred, moved) = (fit(x.clone()), fit(x + 3.0));
-    let largest = centred
-        .iter()
-        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    let change = (&centred - &moved)
-        .iter()
-        .fold(0.0, |change: f64, value| change.max(value.abs()));
+    let largest = centred.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let change = (&centred - &moved).iter().fold(0.0, |change: f64, value| change.max(value.abs()));
     assert!(change > 1e-3 * largest, "{FIXED}");
 }

@@ -8,23 +8,12 @@ mod regression;
 mod vector;
 
 fn main() -> ExitCode {
-    Worker::new("native", duet_worker::build_info!())
-        .threads(set_threads)
-        .task(regression::register)
-        .serve()
+    Worker::new("native", duet_worker::build_info!()).threads(set_threads).task(regression::register).serve()
 }
 
 /// Tell faer how many threads to use; more than rayon has been given cannot be had.
 fn set_threads(asked: usize) -> usize {
-    let threads = if asked == 1 {
-        1
-    } else {
-        asked.min(rayon::current_num_threads())
-    };
-    faer::set_global_parallelism(if threads == 1 {
-        faer::Par::Seq
-    } else {
-        faer::Par::rayon(threads)
-    });
+    let threads = if asked == 1 { 1 } else { asked.min(rayon::current_num_threads()) };
+    faer::set_global_parallelism(if threads == 1 { faer::Par::Seq } else { faer::Par::rayon(threads) });
     threads
 }

@@ -5,6 +5,11 @@
 //! Products and sums are rounded one by one and sums are split the same way everywhere, so that results do not depend on
 //! the instruction set.
 
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the instruction set that was picked"
+)]
+
 use pulp::Arch;
 
 /// Partial sums kept at once: enough that no addition has to wait for the one before it.
@@ -179,9 +184,6 @@ mod tests {
     #[test]
     fn affine_is_rows_times_weights_plus_intercept() {
         let rows = [1.0, 2.0, 3.0, 4.0];
-        assert_eq!(
-            vec![11.0, 21.0],
-            Vectors::detect().affine(&rows, &[2.0, 3.0], 3.0)
-        );
+        assert_eq!(vec![11.0, 21.0], Vectors::detect().affine(&rows, &[2.0, 3.0], 3.0));
     }
 }

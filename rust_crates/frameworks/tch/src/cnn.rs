@@ -31,10 +31,7 @@ impl LeNet {
     fn with(weights: &BTreeMap<String, Tensor>) -> Result<Self> {
         let variables = nn::VarStore::new(Device::Cpu);
         let root = variables.root();
-        let padded = nn::ConvConfig {
-            padding: 2,
-            ..nn::ConvConfig::default()
-        };
+        let padded = nn::ConvConfig { padding: 2, ..nn::ConvConfig::default() };
         let network = Self {
             conv1: nn::conv2d(&root / "conv1", 1, 6, 5, padded),
             conv2: nn::conv2d(&root / "conv2", 6, 16, 5, nn::ConvConfig::default()),
@@ -102,10 +99,8 @@ impl Implementation for Train {
     fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f64>)> {
         let mut losses = Vec::with_capacity(self.batches.len());
         for rows in &self.batches {
-            let (images, labels) = (
-                self.images.f_index_select(0, rows)?,
-                self.labels.f_index_select(0, rows)?,
-            );
+            let (images, labels) =
+                (self.images.f_index_select(0, rows)?, self.labels.f_index_select(0, rows)?);
             learner.optimizer.zero_grad();
             let logits = learner.network.forward(&images);
             let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
@@ -121,18 +116,10 @@ impl Implementation for Train {
         #[expect(clippy::cast_possible_truncation, reason = "they were widened from f32")]
         let narrow: Vec<f32> = losses.iter().map(|&loss| loss as f32).collect();
         let first = narrow[..1].to_vec();
-        let outputs = Outputs::new()
-            .array("loss", narrow)
-            .array("first_loss", first)
-            .loss(losses.clone());
-        learner
-            .network
-            .variables
-            .variables()
-            .iter()
-            .try_fold(outputs, |outputs, (name, weight)| {
-                Ok(outputs.array(format!("weights.{name}"), tensors::array(weight)?))
-            })
+        let outputs = Outputs::new().array("loss", narrow).array("first_loss", first).loss(losses.clone());
+        learner.network.variables.variables().iter().try_fold(outputs, |outputs, (name, weight)| {
+            Ok(outputs.array(format!("weights.{name}"), tensors::array(weight)?))
+        })
     }
 
     fn work(&self) -> BTreeMap<String, u64> {
@@ -152,15 +139,9 @@ struct Predict {
 
 impl Predict {
     fn new(job: &Job) -> Result<Self> {
-        let images = tensors::first(
-            &tensors::floats(job, "images_test")?,
-            job.usize("batch")?,
-            "images_test",
-        )?;
-        Ok(Self {
-            network: LeNet::with(&tensors::weights(job, "checkpoint")?)?,
-            images,
-        })
+        let images =
+            tensors::first(&tensors::floats(job, "images_test")?, job.usize("batch")?, "images_test")?;
+        Ok(Self { network: LeNet::with(&tensors::weights(job, "checkpoint")?)?, images })
     }
 }
 

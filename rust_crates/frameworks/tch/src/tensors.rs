@@ -50,9 +50,7 @@ pub fn first(tensor: &Tensor, count: usize, name: &str) -> Result<Tensor> {
 pub fn copy_into(model: &VarStore, weights: &BTreeMap<String, Tensor>) -> Result<()> {
     let mut variables = model.variables();
     if let Some(name) = weights.keys().find(|name| !variables.contains_key(*name)) {
-        return Err(Error::invalid(format!(
-            "weight {name:?} has no place in the model; leave it out"
-        )));
+        return Err(Error::invalid(format!("weight {name:?} has no place in the model; leave it out")));
     }
     for (name, variable) in &mut variables {
         let weight = weights.get(name);

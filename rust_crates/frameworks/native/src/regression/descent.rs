@@ -20,12 +20,7 @@ pub(super) struct Penalty {
 impl Penalty {
     pub(super) fn read(job: &Job, l1_ratio: f64) -> Result<Self> {
         let (alpha, tolerance) = (job.f64("alpha")?, job.f64("tol")?);
-        Ok(Self {
-            alpha,
-            l1_ratio,
-            tolerance,
-            max_sweeps: job.u64("max_iterations")?,
-        })
+        Ok(Self { alpha, l1_ratio, tolerance, max_sweeps: job.u64("max_iterations")? })
     }
 }
 
@@ -49,11 +44,7 @@ pub(super) fn fit(table: &Table, penalty: Penalty, vectors: Vectors) -> Fit {
             }
         }
     }
-    Fit {
-        coef: descent.weights,
-        intercept: None,
-        descent: Some((sweeps, converged)),
-    }
+    Fit { coef: descent.weights, intercept: None, descent: Some((sweeps, converged)) }
 }
 
 /// How far one sweep went: the largest change of a weight, and the largest weight.
@@ -85,9 +76,8 @@ struct Descent<'a> {
 impl<'a> Descent<'a> {
     fn new(table: &'a Table, penalty: Penalty, vectors: Vectors) -> Self {
         let (rows, columns) = (table.x.rows as f64, table.x.columns);
-        let norms: Vec<f64> = (0..columns)
-            .map(|column| vectors.dot(table.column(column), table.column(column)))
-            .collect();
+        let norms: Vec<f64> =
+            (0..columns).map(|column| vectors.dot(table.column(column), table.column(column))).collect();
         // A column of zeros never gets a weight.
         let active = (0..columns).filter(|&column| norms[column] != 0.0).collect();
         Self {
@@ -107,10 +97,7 @@ impl<'a> Descent<'a> {
 
     /// Set each active weight to its best value given the others.
     fn sweep(&mut self) -> Change {
-        let mut change = Change {
-            largest: 0.0,
-            of: 0.0,
-        };
+        let mut change = Change { largest: 0.0, of: 0.0 };
         // A changed weight's part in the residual is brought up to date together with the next column's correlation.
         let mut pending: Option<(f64, usize)> = None;
         for &column in &self.active {
@@ -118,8 +105,7 @@ impl<'a> Descent<'a> {
             let correlation = match pending.take() {
                 Some((step, last)) => {
                     let last = self.table.column(last);
-                    self.vectors
-                        .add_scaled_then_dot(&mut self.residual, step, last, x)
+                    self.vectors.add_scaled_then_dot(&mut self.residual, step, last, x)
                 }
                 None => self.vectors.dot(x, &self.residual),
             };
@@ -134,8 +120,7 @@ impl<'a> Descent<'a> {
             change.of = change.of.max(new.abs());
         }
         if let Some((step, last)) = pending {
-            self.vectors
-                .add_scaled(&mut self.residual, step, self.table.column(last));
+            self.vectors.add_scaled(&mut self.residual, step, self.table.column(last));
         }
         change
     }
@@ -149,21 +134,16 @@ impl<'a> Descent<'a> {
         for (column, correlation) in self.correlations.iter_mut().enumerate() {
             *correlation = vectors.dot(self.table.column(column), residual) - self.l2 * weights[column];
         }
-        self.largest_correlation = self
-            .correlations
-            .iter()
-            .fold(0.0, |largest, value| value.abs().max(largest));
+        self.largest_correlation =
+            self.correlations.iter().fold(0.0, |largest, value| value.abs().max(largest));
         self.last_gap = if self.l1 == 0.0 {
             self.gap_without_l1(squared_residual, squared_weights, residual_times_target)
         } else {
             let absolute_weights: f64 = weights.iter().map(|weight| weight.abs()).sum();
             let smooth = squared_residual + self.l2 * squared_weights;
             // The residual, shrunk until it is a feasible point of the dual.
-            let scale = if self.largest_correlation > self.l1 {
-                self.l1 / self.largest_correlation
-            } else {
-                1.0
-            };
+            let scale =
+                if self.largest_correlation > self.l1 { self.l1 / self.largest_correlation } else { 1.0 };
             let primal = 0.5 * smooth + self.l1 * absolute_weights;
             primal + 0.5 * scale * scale * smooth - scale * residual_times_target
         };
@@ -218,25 +198,12 @@ mod tests {
     /// Two columns at right angles, so that each weight has a solution by hand.
     fn table() -> Table {
         let data = [[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]].concat();
-        let x = Matrix {
-            rows: 4,
-            columns: 2,
-            order: Order::Fortran,
-            data,
-        };
-        Table {
-            x,
-            y: vec![3.5, 2.5, -2.5, -3.5],
-        }
+        let x = Matrix { rows: 4, columns: 2, order: Order::Fortran, data };
+        Table { x, y: vec![3.5, 2.5, -2.5, -3.5] }
     }
 
     fn solve(alpha: f64, l1_ratio: f64) -> Fit {
-        let penalty = Penalty {
-            alpha,
-            l1_ratio,
-            tolerance: 1e-12,
-            max_sweeps: 100,
-        };
+        let penalty = Penalty { alpha, l1_ratio, tolerance: 1e-12, max_sweeps: 100 };
         fit(&table(), penalty, Vectors::detect())
     }
 
@@ -272,12 +239,7 @@ mod tests {
     fn too_few_sweeps_are_reported_as_not_converged() {
         let mut table = table();
         table.x.data[4..].copy_from_slice(&[1.0, 1.0, -1.0, -0.9]);
-        let penalty = Penalty {
-            alpha: 0.001,
-            l1_ratio: 1.0,
-            tolerance: 1e-14,
-            max_sweeps: 1,
-        };
+        let penalty = Penalty { alpha: 0.001, l1_ratio: 1.0, tolerance: 1e-14, max_sweeps: 1 };
         assert_eq!(Some((1, false)), fit(&table, penalty, Vectors::detect()).descent);
     }
 }

@@ -16,17 +16,13 @@ use crate::vector::Vectors;
 /// Rows that are centred and multiplied at a time, so that the centred copy never leaves the cache.
 const BLOCK_ROWS: usize = 256;
 
-/// Fit by QR of the centred columns with the target beside them, which turns Qᵀy out as the last column of R.
+/// Fit by QR of the centred columns with the target beside them, which turns `Qᵀy` out as the last column of R.
 pub(super) fn by_qr(table: &Table, vectors: Vectors) -> Result<Fit> {
     let (rows, columns) = (table.x.rows, table.x.columns);
     let means = Means::of(table, vectors);
     let mut work = Mat::<f64>::zeros(rows, columns + 1);
     for column in 0..columns {
-        vectors.shift(
-            contiguous(work.as_mut(), column),
-            table.column(column),
-            means.columns[column],
-        );
+        vectors.shift(contiguous(work.as_mut(), column), table.column(column), means.columns[column]);
     }
     vectors.shift(contiguous(work.as_mut(), columns), &table.y, means.target);
 
@@ -37,25 +33,15 @@ pub(super) fn by_qr(table: &Table, vectors: Vectors) -> Result<Fit> {
         factor::qr_in_place_scratch::<f64>(rows, columns + 1, block, parallelism, faer::Spec::default());
     let mut buffer = MemBuffer::new(scratch);
     let stack = MemStack::new(&mut buffer);
-    factor::qr_in_place(
-        work.as_mut(),
-        coefficients.as_mut(),
-        parallelism,
-        stack,
-        faer::Spec::default(),
-    );
+    factor::qr_in_place(work.as_mut(), coefficients.as_mut(), parallelism, stack, faer::Spec::default());
 
     let (left, right) = work.as_mut().split_at_col_mut(columns);
     let mut solution = right.subrows_mut(0, columns);
     solve_upper_triangular_in_place(left.as_ref().subrows(0, columns), solution.as_mut(), parallelism);
-    finished(
-        solution.as_ref().col(0).iter().copied().collect(),
-        &means,
-        vectors,
-    )
+    finished(solution.as_ref().col(0).iter().copied().collect(), &means, vectors)
 }
 
-/// Fit by Cholesky's factorisation of XᵀX + `alpha`·I, X centred.
+/// Fit by Cholesky's factorisation of `XᵀX + alpha·I`, X centred.
 pub(super) fn by_normal_equations(table: &Table, alpha: f64, vectors: Vectors) -> Result<Fit> {
     let columns = table.x.columns;
     let means = Means::of(table, vectors);
@@ -70,7 +56,7 @@ pub(super) fn by_normal_equations(table: &Table, alpha: f64, vectors: Vectors) -
     finished(solution.col(0).iter().copied().collect(), &means, vectors)
 }
 
-/// Return the lower triangle of \[X y\]ᵀ\[X y\], both centred: Xᵀy is its last row.
+/// Return the lower triangle of `AᵀA`, A being X with y beside it, both centred: `Xᵀy` is its last row.
 fn gram_and_moments(table: &Table, means: &Means, vectors: Vectors) -> Mat<f64> {
     let (rows, columns) = (table.x.rows, table.x.columns);
     let mut gram = Mat::<f64>::zeros(columns + 1, columns + 1);
@@ -80,17 +66,9 @@ fn gram_and_moments(table: &Table, means: &Means, vectors: Vectors) -> Mat<f64> 
         let range = start..start + length;
         for column in 0..columns {
             let centred = &mut contiguous(block.as_mut(), column)[..length];
-            vectors.shift(
-                centred,
-                &table.column(column)[range.clone()],
-                means.columns[column],
-            );
+            vectors.shift(centred, &table.column(column)[range.clone()], means.columns[column]);
         }
-        vectors.shift(
-            &mut contiguous(block.as_mut(), columns)[..length],
-            &table.y[range],
-            means.target,
-        );
+        vectors.shift(&mut contiguous(block.as_mut(), columns)[..length], &table.y[range], means.target);
         let centred = block.as_ref().subrows(0, length);
         triangular::matmul(
             gram.as_mut(),
@@ -115,13 +93,8 @@ struct Means {
 
 impl Means {
     fn of(table: &Table, vectors: Vectors) -> Self {
-        let columns = (0..table.x.columns)
-            .map(|column| vectors.mean(table.column(column)))
-            .collect();
-        Self {
-            columns,
-            target: vectors.mean(&table.y),
-        }
+        let columns = (0..table.x.columns).map(|column| vectors.mean(table.column(column))).collect();
+        Self { columns, target: vectors.mean(&table.y) }
     }
 }
 
@@ -130,11 +103,7 @@ fn finished(coef: Vec<f64>, means: &Means, vectors: Vectors) -> Result<Fit> {
         return Err(dependent());
     }
     let intercept = means.target - vectors.dot(&means.columns, &coef);
-    Ok(Fit {
-        coef,
-        intercept: Some(intercept),
-        descent: None,
-    })
+    Ok(Fit { coef, intercept: Some(intercept), descent: None })
 }
 
 fn dependent() -> Error {
@@ -144,9 +113,7 @@ fn dependent() -> Error {
 /// Return one column of a matrix that was made here, whose columns are therefore contiguous.
 fn contiguous(matrix: MatMut<'_, f64>, column: usize) -> &mut [f64] {
     let column = matrix.col_mut(column).try_as_col_major_mut();
-    column
-        .expect("faer's own matrices are column-major")
-        .as_slice_mut()
+    column.expect("faer's own matrices are column-major").as_slice_mut()
 }
 
 #[cfg(test)]
@@ -159,15 +126,7 @@ mod tests {
         let a: Vec<f64> = (0..rows).map(|row| (row as f64 * 0.7).sin()).collect();
         let b: Vec<f64> = (0..rows).map(|row| (row as f64 * 1.1).cos() + 4.0).collect();
         let y = a.iter().zip(&b).map(|(a, b)| 2.0 * a - 3.0 * b + 5.0).collect();
-        Table {
-            x: Matrix {
-                rows,
-                columns: 2,
-                order: Order::Fortran,
-                data: [a, b].concat(),
-            },
-            y,
-        }
+        Table { x: Matrix { rows, columns: 2, order: Order::Fortran, data: [a, b].concat() }, y }
     }
 
     fn assert_near(expected: &[f64], found: &[f64]) {
@@ -181,10 +140,8 @@ mod tests {
     fn both_ways_find_an_exact_plane_again() {
         for rows in [4, 255, 256, 257, 1000] {
             let table = table(rows);
-            for fit in [
-                by_qr(&table, Vectors::detect()),
-                by_normal_equations(&table, 0.0, Vectors::detect()),
-            ] {
+            for fit in [by_qr(&table, Vectors::detect()), by_normal_equations(&table, 0.0, Vectors::detect())]
+            {
                 let fit = fit.unwrap();
                 assert_near(&[2.0, -3.0], &fit.coef);
                 assert_near(&[5.0], &[fit.intercept.unwrap()]);
@@ -195,36 +152,15 @@ mod tests {
     #[test]
     fn a_penalty_shrinks_as_one_column_by_hand_says() {
         // Centred x = -1, 0, 1 and y = -2, 0, 2: w = Σxy / (Σx² + α) = 4 / (2 + 2).
-        let x = Matrix {
-            rows: 3,
-            columns: 1,
-            order: Order::Fortran,
-            data: vec![0.0, 1.0, 2.0],
-        };
-        let fit = by_normal_equations(
-            &Table {
-                x,
-                y: vec![1.0, 3.0, 5.0],
-            },
-            2.0,
-            Vectors::detect(),
-        )
-        .unwrap();
+        let x = Matrix { rows: 3, columns: 1, order: Order::Fortran, data: vec![0.0, 1.0, 2.0] };
+        let fit = by_normal_equations(&Table { x, y: vec![1.0, 3.0, 5.0] }, 2.0, Vectors::detect()).unwrap();
         assert_near(&[1.0, 2.0], &[fit.coef[0], fit.intercept.unwrap()]);
     }
 
     #[test]
     fn a_column_of_one_value_is_refused() {
-        let x = Matrix {
-            rows: 3,
-            columns: 1,
-            order: Order::Fortran,
-            data: vec![1.0; 3],
-        };
-        let table = Table {
-            x,
-            y: vec![1.0, 2.0, 3.0],
-        };
+        let x = Matrix { rows: 3, columns: 1, order: Order::Fortran, data: vec![1.0; 3] };
+        let table = Table { x, y: vec![1.0, 2.0, 3.0] };
         assert!(by_qr(&table, Vectors::detect()).is_err());
         assert!(by_normal_equations(&table, 0.0, Vectors::detect()).is_err());
     }

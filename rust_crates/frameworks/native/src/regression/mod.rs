@@ -15,12 +15,8 @@ use descent::Penalty;
 /// Register every linear model.
 pub fn register(registry: &mut Registry) {
     for algorithm in ["linear", "ridge", "lasso", "elasticnet"] {
-        registry.add("regression", algorithm, "train", |job| {
-            Train::new(job, Model::of(job)?)
-        });
-        registry.add("regression", algorithm, "predict", |job| {
-            Predict::new(job, Model::of(job)?)
-        });
+        registry.add("regression", algorithm, "train", |job| Train::new(job, Model::of(job)?));
+        registry.add("regression", algorithm, "predict", |job| Predict::new(job, Model::of(job)?));
     }
 }
 
@@ -44,20 +40,14 @@ impl Model {
                 _ => Self::Qr,
             }),
             "linear" => Ok(Self::Qr),
-            "ridge" => Ok(Self::Gram {
-                alpha: job.f64("alpha")?,
-            }),
+            "ridge" => Ok(Self::Gram { alpha: job.f64("alpha")? }),
             "lasso" => Ok(Self::Descent(Penalty::read(job, 1.0)?)),
             _ => Ok(Self::Descent(Penalty::read(job, job.f64("l1_ratio")?)?)),
         }
     }
 
     fn target(self) -> &'static str {
-        if matches!(self, Self::Descent(_)) {
-            "y_train_centred"
-        } else {
-            "y_train"
-        }
+        if matches!(self, Self::Descent(_)) { "y_train_centred" } else { "y_train" }
     }
 }
 
@@ -91,16 +81,11 @@ struct Train {
 
 impl Train {
     fn new(job: &Job, model: Model) -> Result<Self> {
-        let table = Table {
-            x: job.matrix_f64("X_train", Order::Fortran)?,
-            y: job.vector_f64(model.target())?,
-        };
+        let table =
+            Table { x: job.matrix_f64("X_train", Order::Fortran)?, y: job.vector_f64(model.target())? };
         let (rows, columns) = (table.x.rows, table.x.columns);
         if rows != table.y.len() {
-            let what = format!(
-                "X_train has {rows} rows, the target {}; write both again",
-                table.y.len()
-            );
+            let what = format!("X_train has {rows} rows, the target {}; write both again", table.y.len());
             return Err(Error::invalid(what));
         }
         if columns == 0 || rows <= columns {
@@ -109,11 +94,7 @@ impl Train {
             );
             return Err(Error::invalid(what));
         }
-        Ok(Self {
-            model,
-            table,
-            vectors: Vectors::detect(),
-        })
+        Ok(Self { model, table, vectors: Vectors::detect() })
     }
 
     fn fit(&self) -> Result<Fit> {
@@ -165,15 +146,9 @@ impl Predict {
         let train = Train::new(job, model)?;
         let x = job.matrix_f64("X_test", Order::C)?;
         if x.columns != train.table.x.columns {
-            return Err(Error::invalid(
-                "X_test and X_train differ in their columns; write both again",
-            ));
+            return Err(Error::invalid("X_test and X_train differ in their columns; write both again"));
         }
-        Ok(Self {
-            fit: train.fit()?,
-            x,
-            vectors: train.vectors,
-        })
+        Ok(Self { fit: train.fit()?, x, vectors: train.vectors })
     }
 }
 
@@ -186,11 +161,7 @@ impl Implementation for Predict {
     }
 
     fn run(&self, (): ()) -> Result<Vec<f64>> {
-        Ok(self.vectors.affine(
-            &self.x.data,
-            &self.fit.coef,
-            self.fit.intercept.unwrap_or_default(),
-        ))
+        Ok(self.vectors.affine(&self.x.data, &self.fit.coef, self.fit.intercept.unwrap_or_default()))
     }
 
     fn outputs(&self, prediction: &Vec<f64>) -> Result<Outputs> {
