@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from samples import MACHINE, everything
 
 from pytest_duet import store
 from pytest_duet.cli.report import BEGIN, END, report
 from pytest_duet.journal import Journal
 from pytest_duet.record import Comparison
 from pytest_duet.report import markdown, terminal
+
+from .samples import MACHINE, everything
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import cells, everything, group, member, reference, without_numbers
 
 from pytest_duet.compare import compare_group, compare_run
 from pytest_duet.record import Comparison, TestResult
 from pytest_duet.stats.shapes import REMEDY
+
+from .samples import cells, everything, group, member, reference, without_numbers
 
 TestResult.__test__ = False  # pytest would collect it by its name
 
@@ -195,5 +196,5 @@ def test_importing_the_judge_and_the_reports_loads_no_number_library() -> None:
         "import sys, pytest_duet.compare, pytest_duet.store, pytest_duet.report.terminal, pytest_duet.report.markdown;"
         "print([name for name in ('numpy', 'scipy', 'statsmodels', 'psutil') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

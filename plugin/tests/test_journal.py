@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from samples import MACHINE, group, member, reference
 
 from pytest_duet import journal, store
 from pytest_duet.errors import StoreError
 from pytest_duet.journal import Journal
+
+from .samples import MACHINE, group, member, reference
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIRST = group(reference(), member("native"))
 SECOND = group(reference(), member("linfa"), id="regression::lasso-train-diabetes")
@@ -107,7 +110,7 @@ def test_a_full_disk_leaves_the_journal_readable(tmp_path: Path, monkeypatch: py
         with monkeypatch.context() as patched:
             name, double = {"write": ("write", full), "short": ("write", short), "fsync": ("fsync", full)}[failure]
             patched.setattr(journal.os, name, double)
-            with pytest.raises(StoreError, match="cannot be written .*free space or choose another folder"):
+            with pytest.raises(StoreError, match=r"cannot be written .*free space or choose another folder"):
                 opened.append(SECOND)
         assert journal.read(path).groups == [FIRST]
         opened.append(SECOND)
@@ -147,7 +150,7 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="run.jsonl: cannot be written"):
+    with pytest.raises(StoreError, match=r"run\.jsonl: cannot be written"):
         begin(tmp_path / "file" / "run.jsonl")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-
-from samples import MACHINE, everything, group, member, reference, run
-from syrupy.assertion import SnapshotAssertion
+from typing import TYPE_CHECKING
 
 from pytest_duet.report.markdown import render
+
+from .samples import MACHINE, everything, group, member, reference, run
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
 
 
 def test_the_table_of_everything(snapshot: SnapshotAssertion) -> None:

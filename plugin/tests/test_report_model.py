@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from samples import cells, everything, group, member, reference, run, without_numbers
 
 from pytest_duet.protocol import NonFinite
 from pytest_duet.record import MemberRecord, ParityRecord
 from pytest_duet.report.model import Row, build, typical_call_ns
+
+from .samples import cells, everything, group, member, reference, run, without_numbers
 
 
 def row(*members: MemberRecord, name: str, **changes: object) -> Row:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from samples import everything, group, member, reference, run, without_numbers
-from syrupy.assertion import SnapshotAssertion
 
 from pytest_duet.report.terminal import NARROWEST, render
+
+from .samples import everything, group, member, reference, run, without_numbers
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
 
 
 @pytest.mark.parametrize(("width", "verbosity"), [(100, 0), (200, 0), (72, 0), (100, -1), (100, 1)])

@@ -84,7 +84,7 @@ def test_fiellers_bounds_solve_his_equation() -> None:
         residuals = [a - bound * b for a, b in zip(this, reference, strict=True)]
         mean = sum(residuals) / 5
         deviation = math.sqrt(sum((each - mean) ** 2 for each in residuals) / 4)
-        # scipy.stats.t.ppf(0.975, 4)
+        # the 97.5 % quantile of t with four degrees of freedom
         assert abs(mean) / (deviation / math.sqrt(5)) == pytest.approx(2.7764451051977987)
 
 

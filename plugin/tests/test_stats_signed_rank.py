@@ -81,7 +81,7 @@ def test_a_wider_confidence_never_has_a_narrower_interval(differences: list[floa
 
 
 def test_the_interval_is_the_one_of_the_tables() -> None:
-    # n = 10: P(W+ <= 8) = 0.0244, so the ninth Walsh average from either end bounds 95.1 %.
+    # With ten units P(W+ <= 8) = 0.0244, so the ninth Walsh average from either end bounds 95.1 %.
     differences = [float(2**power) for power in range(10)]
     averages = walsh_averages(differences)
     estimate = location(differences, 0.95)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from samples import MACHINE, everything, group, member, reference, run
 
 from pytest_duet import disk, store
 from pytest_duet.errors import StoreError
+
+from .samples import MACHINE, everything, group, member, reference, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def saved_names(root: Path) -> list[str]:

@@ -48,7 +48,7 @@ class StorageFailure(click.ClickException):
     type=click.Path(path_type=Path, dir_okay=False),
     help=f"Put the Markdown between {BEGIN} and {END} of this file instead of printing it.",
 )
-def report(run: Path, form: str | None, width: int | None, verbose: int, quiet: int, into: Path | None) -> None:  # noqa: PLR0913, PLR0917 - one argument an option
+def report(run: Path, form: str | None, width: int | None, verbose: int, quiet: int, into: Path | None) -> None:
     """Show the run saved in RUN (.json), or what a journal (.jsonl) kept of one.
 
     Its verdicts are derived anew from the rounds it holds. The exit status is 14 where a file cannot be used.
