@@ -50,9 +50,10 @@ _TIMED: Final = (
 _PARITY: Final = Column("parity", phrases.parity)
 _QUALITY: Final = Column("quality", phrases.quality, right=True)
 _PEAK: Final = Column("peak mem", phrases.peak_memory, right=True)
+_SMALLEST: Final = Column("smallest change", phrases.smallest_change, right=True)
 _EXTRA: Final = (
-    Column("smallest change", phrases.smallest_change, right=True),
     Column("cells", phrases.cells, right=True),
+    _SMALLEST,
     Column("cpu", phrases.cpu_utilisation, right=True),
     Column("average memory", phrases.average_memory, right=True),
 )
@@ -93,6 +94,8 @@ class _Page:
         columns, below = list(_TIMED), list[Column]()
         used = len(_INDENT) + sum(self._wide(column) + len(_GAP) for column in columns) - len(_GAP)
         for column in (_PARITY, _QUALITY, _PEAK, *_EXTRA):
+            if all(column.text(row) == phrases.NOTHING for row in self.report.rows()):
+                continue
             needed = self._wide(column) + len(_GAP)
             if not below and used + needed <= self.width:
                 columns.append(column)
@@ -194,7 +197,7 @@ class _Page:
         sentences = phrases.scope(self.report)
         if self.report.family and not verbose:
             sentences.append("-v shows them, with effect sizes, readings and what was attested.")
-        if self.report.family and _EXTRA[0] in self.columns:
+        if self.report.family and _SMALLEST in self.columns:
             sentences.append("The smallest change is the least that the interval would have shown.")
         yield from self._wrapped(sentences[0] if short else " ".join(sentences), "", "")
 
