@@ -70,11 +70,11 @@ class Train(_OnDevice["Learner", tuple[LeNet, list[float]]]):
     def __init__(self, job: JobReader) -> None:
         """Read images, labels, batches and the weights to start from."""
         super().__init__(job)
-        self._rate = job.float("learning_rate")
+        self._rate = job.number("learning_rate")
         self._initial = self._network("initial").train()
         self._images, self._labels = self._tensor("images_train"), self._tensor("labels_train")
         # Unlike a slice, `narrow` fails where there are fewer batches than steps.
-        self._batches = self._tensor("batches").narrow(0, 0, job.int("steps")).unbind()
+        self._batches = self._tensor("batches").narrow(0, 0, job.integer("steps")).unbind()
 
     def fresh(self) -> Learner:
         """Return an untrained copy of the network and an optimiser that has seen nothing: a step changes both."""
@@ -113,7 +113,7 @@ class Predict(_OnDevice[None, torch.Tensor]):
         """Read the weights and the first `batch` test images."""
         super().__init__(job)
         self._model = self._network("checkpoint").eval()
-        self._images = self._tensor("images_test").narrow(0, 0, job.int("batch"))
+        self._images = self._tensor("images_test").narrow(0, 0, job.integer("batch"))
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
         """Return logits (batch × 10)."""

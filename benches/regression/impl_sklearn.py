@@ -28,16 +28,16 @@ def _build(job: JobReader) -> Callable[[], Any]:
         case "linear":
             return partial(LinearRegression)
         case "ridge":
-            return partial(Ridge, alpha=job.float("alpha"), solver="cholesky")
+            return partial(Ridge, alpha=job.number("alpha"), solver="cholesky")
         case "lasso":
             return partial(Lasso, **_descent(job))
         case _:
-            return partial(ElasticNet, l1_ratio=job.float("l1_ratio"), **_descent(job))
+            return partial(ElasticNet, l1_ratio=job.number("l1_ratio"), **_descent(job))
 
 
 def _descent(job: JobReader) -> dict[str, Any]:
     """Return what both coordinate descents are told; a Gram matrix computed first would be another algorithm."""
-    settings = {"alpha": job.float("alpha"), "tol": job.float("tol"), "max_iter": job.int("max_iterations")}
+    settings = {"alpha": job.number("alpha"), "tol": job.number("tol"), "max_iter": job.integer("max_iterations")}
     return settings | {"fit_intercept": False, "precompute": False, "selection": "cyclic"}
 
 
@@ -47,7 +47,7 @@ def _as_variant(call: Callable[..., Any], variant: str) -> Callable[..., Any]:
     They are switched off inside the clock: a setting left on would reach the other members of this process.
     """
 
-    def without_checks(*args: object) -> Any:  # noqa: ANN401 - scikit-learn has no types
+    def without_checks(*args: object) -> Any:
         with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
             return call(*args)
 
@@ -74,11 +74,11 @@ class Train(Implementation[None, Any]):
         self._y = job.array("y_train_centred" if self._centred else "y_train")
         self._fit = _as_variant(lambda: self._build().fit(self._x, self._y), job.variant)
 
-    def run(self, given: None) -> Any:  # noqa: ANN401, ARG002 - scikit-learn has no types; there is no input to use up
+    def run(self, given: None) -> Any:  # noqa: ARG002 - scikit-learn has no types; there is no input to use up
         """Return a fitted estimator."""
         return self._fit()
 
-    def outputs(self, result: Any) -> Outputs:  # noqa: ANN401 - scikit-learn has no types
+    def outputs(self, result: Any) -> Outputs:
         """Return the coefficients (columns,), then the intercept (1,) or how the descent ended."""
         if not self._centred:
             return Outputs({"coef": result.coef_, "intercept": np.array([result.intercept_])})
@@ -101,11 +101,11 @@ class Predict(Implementation[None, Any]):
         self._x = job.array("X_test", order="C")
         self._predict = _as_variant(self._model.predict, job.variant)
 
-    def run(self, given: None) -> Any:  # noqa: ANN401, ARG002 - as in Train
+    def run(self, given: None) -> Any:  # noqa: ARG002 - as in Train
         """Return one prediction for each row."""
         return self._predict(self._x)
 
-    def outputs(self, result: Any) -> Outputs:  # noqa: ANN401 - scikit-learn has no types
+    def outputs(self, result: Any) -> Outputs:
         """Return the predictions (rows,); those of lasso and elasticnet are of the centred target."""
         return Outputs({"prediction": result})
 

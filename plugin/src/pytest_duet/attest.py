@@ -63,7 +63,9 @@ def check_hello(hello: HelloReply, *, name: str, sources: str, lock: str, build:
         msg = f"{name} is stale: it was built from sources {hello.source_digest[:12] or 'unknown'}, the tree holds {sources[:12]}"
         raise Refused(msg + rebuild)
     if lock and hello.lock_digest != lock:
-        msg = f"{name} is stale: it was built from lock {hello.lock_digest[:12] or 'unknown'}, the tree holds {lock[:12]}"
+        msg = (
+            f"{name} is stale: it was built from lock {hello.lock_digest[:12] or 'unknown'}, the tree holds {lock[:12]}"
+        )
         raise Refused(msg + rebuild)
 
 
@@ -76,7 +78,9 @@ def check_prepared(reply: PrepareReply, job: Job, *, name: str, hashes: Mapping[
     """
     for key in job.params.keys() | reply.params.keys():
         if key not in reply.params:
-            raise Refused(f"{name} ignores parameter {key!r} (asked {job.params[key]!r}); it must read it to be compared")
+            raise Refused(
+                f"{name} ignores parameter {key!r} (asked {job.params[key]!r}); it must read it to be compared"
+            )
         if key not in job.params or reply.params[key] != job.params[key]:
             raise Refused(f"{name} has {key} = {reply.params[key]!r}, the job says {job.params.get(key)!r}")
     if reply.threads > job.threads:

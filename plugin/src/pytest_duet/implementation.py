@@ -14,7 +14,7 @@ import io
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Prepare = Callable[["JobReader"], "Implementation[object, object]"]
+    Prepare = Callable[["JobReader"], "Implementation[Any, Any]"]
 
 InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
@@ -57,7 +57,7 @@ class Implementation(ABC, Generic[InputT, OutputT]):
 
     def fresh(self) -> InputT:
         """Return the input of one call; override where a call consumes or changes it."""
-        return None  # type: ignore[return-value] - a call without input takes None
+        return None  # type: ignore[return-value]  # a call without input takes None
 
     @abstractmethod
     def run(self, given: InputT) -> OutputT:
@@ -99,7 +99,7 @@ class JobReader:
         self.read_params[name] = value
         return value
 
-    def float(self, name: str) -> float:
+    def number(self, name: str) -> float:
         """Return the number `name`."""
         value = self.scalar(name)
         if isinstance(value, NonFinite):
@@ -108,21 +108,21 @@ class JobReader:
             raise self._wrong(name, value, "a number")
         return float(value)
 
-    def int(self, name: str) -> int:
+    def integer(self, name: str) -> int:
         """Return the integer `name`."""
         value = self.scalar(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(name, value, "an integer")
         return value
 
-    def bool(self, name: str) -> bool:
+    def flag(self, name: str) -> bool:
         """Return the truth value `name`."""
         value = self.scalar(name)
         if not isinstance(value, bool):
             raise self._wrong(name, value, "true or false")
         return value
 
-    def str(self, name: str) -> str:
+    def text(self, name: str) -> str:
         """Return the text `name`."""
         value = self.scalar(name)
         if not isinstance(value, str):
@@ -133,7 +133,7 @@ class JobReader:
     def _wrong(name: str, value: object, wanted: str) -> ImplementationError:
         return ImplementationError(f"parameter {name!r} is {value!r}; it must be {wanted}")
 
-    def bytes(self, name: str) -> bytes:
+    def content(self, name: str) -> bytes:
         """Return the bytes of data file `name` and remember their SHA-256."""
         try:
             path = self.job.data[name]
@@ -146,11 +146,11 @@ class JobReader:
 
     def array(self, name: str, order: Literal["C", "F"] = "C") -> npt.NDArray[np.generic]:
         """Return the array in ``.npy`` file `name`, contiguous in `order`."""
-        array = np.load(io.BytesIO(self.bytes(name)), allow_pickle=False)
+        array = np.load(io.BytesIO(self.content(name)), allow_pickle=False)
         return np.require(array, requirements=[order])
 
     def tensors(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """Return the named arrays in ``.safetensors`` file `name`."""
         from safetensors.numpy import load
 
-        return dict(load(self.bytes(name)))
+        return dict(load(self.content(name)))

@@ -1,11 +1,10 @@
-"""Hold one member's outputs against the reference's: do they agree within the tolerances the spec sets?
+"""Hold one member's outputs against the reference's, within the tolerances the spec sets.
 
 Not for running anything: it sees named arrays and rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,8 @@ from pytest_duet.protocol import to_number
 from pytest_duet.record import ParityRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import numpy.typing as npt
 
     from pytest_duet.spec import ParityRule
@@ -77,8 +78,7 @@ def compare_outputs(
         chosen = rules_for(name, rules)
         if not chosen:
             records.append(_failure(name, "rule", f"no parity rule names output {name!r}; add one to task.toml"))
-        for rule in chosen:
-            records.append(_apply(name, rule, reference[name], other[name], checks))
+        records.extend(_apply(name, rule, reference[name], other[name], checks) for rule in chosen)
     return records
 
 
@@ -97,9 +97,7 @@ def _apply(name: str, rule: ParityRule, reference: Array, other: Array, checks: 
     error = float(checks[rule.check](reference, other))
     # NaN compares false with everything, so it can only fail.
     passed = bool(error <= rule.tolerance)
-    return ParityRecord(
-        output=name, check=rule.check, error=to_number(error), tolerance=rule.tolerance, passed=passed
-    )
+    return ParityRecord(output=name, check=rule.check, error=to_number(error), tolerance=rule.tolerance, passed=passed)
 
 
 def _shape_of_things(name: str, reference: Mapping[str, Array], other: Mapping[str, Array], dtype: str) -> str:
@@ -145,7 +143,9 @@ def describe(records: Sequence[ParityRecord]) -> str:
         return ""
     worst = failed[0]
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return (worst.note or f"output {worst.output!r}: {worst.check} error {_show(worst.error)} is over {worst.tolerance:g}") + more
+    return (
+        worst.note or f"output {worst.output!r}: {worst.check} error {_show(worst.error)} is over {worst.tolerance:g}"
+    ) + more
 
 
 def _show(error: object) -> str:

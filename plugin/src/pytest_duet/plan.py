@@ -6,7 +6,7 @@ Not for doing it: ``measure`` does. ``suite`` makes plans from spec files, ``plu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from pytest_duet.data import DataSet
     from pytest_duet.protocol import Scalar
     from pytest_duet.spec import ParityRule, Profile
     from pytest_duet.words import Language, Role
+    from pytest_duet.workers.host import Host
 
     Arrays = Mapping[str, npt.NDArray[np.generic]]
     DataArrays = Mapping[str, npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]]]
@@ -47,16 +49,6 @@ class Start:
     host: Callable[[], Host] | None = None
 
 
-class Host(Protocol):
-    """What answers requests inside this process; ``workers.host.Host`` is the one."""
-
-    def handle(self, request: object) -> object:
-        """Return the reply to `request`."""
-
-    def close(self) -> None:
-        """Restore what preparing changed in this process."""
-
-
 @dataclass(frozen=True)
 class MemberPlan:
     """One member: who it is, how it is started, what it is told, how it is checked."""
@@ -82,15 +74,6 @@ class Limits:
     ceiling: Mapping[str, float] = field(default_factory=dict)
 
 
-class Data(Protocol):
-    """A data set on disk, made once; ``data.DataSet`` is the one."""
-
-    digest: str
-    files: Mapping[str, Path]
-    hashes: Mapping[str, str]
-    arrays: DataArrays
-
-
 @dataclass(frozen=True)
 class GroupPlan:
     """Members that are compared with each other on one workload.
@@ -111,7 +94,7 @@ class GroupPlan:
     dtype: str
     profile: str
     budget: Profile
-    data: Callable[[], Data]
+    data: Callable[[], DataSet]
     cache: Path
     seed: int = 0
     threads: int = 1

@@ -247,8 +247,8 @@ Reply = (
 )
 
 _encoder = msgspec.json.Encoder()
-_request_decoder = msgspec.json.Decoder(Request)
-_reply_decoder = msgspec.json.Decoder(Reply)
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
 _M = TypeVar("_M")
 
@@ -289,6 +289,8 @@ def decode_reply(line: bytes) -> Reply:
 
 def _decode(decoder: msgspec.json.Decoder[_M], line: bytes) -> _M:
     body = line.removesuffix(b"\n")
+    if len(body) > LINE_LIMIT_BYTES:
+        raise ProtocolError(f"a line of {len(body)} bytes is over the limit of {LINE_LIMIT_BYTES}: {excerpt(line)}")
     # JSON allows white space, so CRLF would slip through; a worker that writes it is in text mode and not to be trusted.
     if body.endswith(b"\r") or not body.startswith(b"{"):
         raise ProtocolError(f"not a message: {excerpt(line)}")

@@ -114,7 +114,9 @@ def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[
     return [
         name
         for name, member in task.members.items()
-        if matches(member.algorithms, algorithm) and matches(member.phases, phase) and matches(member.workloads, workload)
+        if matches(member.algorithms, algorithm)
+        and matches(member.phases, phase)
+        and matches(member.workloads, workload)
     ]
 
 
@@ -141,8 +143,7 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
         workload_size=str(size(params)) if size else "",
         reference=task.reference,
         members=tuple(
-            _member(suite, key, name, profile)
-            for name in member_names(task, key.algorithm, key.phase, key.workload)
+            _member(suite, key, name, profile) for name in member_names(task, key.algorithm, key.phase, key.workload)
         ),
         dtype=task.dtype,
         profile=profile,
@@ -173,7 +174,7 @@ def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path)
             made: Mapping[str, object] = load_module(room, "data").make(params, np.random.default_rng(seed))
             return made
 
-        return obtain(data_cache, recipe_digest(source, params, seed), make)  # type: ignore[arg-type] - checked there
+        return obtain(data_cache, recipe_digest(source, params, seed), make)  # type: ignore[arg-type]  # checked there
 
     return get
 

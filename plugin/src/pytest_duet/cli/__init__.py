@@ -17,6 +17,14 @@ STORAGE_FAILED: Final = 14
 USAGE: Final = 4
 
 
+class _Failure(click.ClickException):
+    """One of our errors as click shows it, with the exit status that goes with it."""
+
+    def __init__(self, error: DuetError) -> None:
+        super().__init__(str(error))
+        self.exit_code = STORAGE_FAILED if isinstance(error, StoreError) else USAGE  # type: ignore[misc]  # click reads it from the instance
+
+
 class _Lazy(click.Group):
     """Finds a subcommand in the module of its name, and turns our errors into one line and an exit status."""
 
@@ -33,8 +41,7 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except DuetError as error:
-            failure = click.ClickException(str(error))
-            failure.exit_code = STORAGE_FAILED if isinstance(error, StoreError) else USAGE
+            failure = _Failure(error)
             raise failure from error
 
 

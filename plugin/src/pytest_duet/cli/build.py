@@ -41,7 +41,16 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
 
 
 def _build(project: Path, name: str, position: str) -> bool:
-    argv = ["cargo", "build", "--release", "--locked", "--manifest-path", "rust_crates/Cargo.toml", "-p", f"duet-{name}"]
+    argv = [
+        "cargo",
+        "build",
+        "--release",
+        "--locked",
+        "--manifest-path",
+        "rust_crates/Cargo.toml",
+        "-p",
+        f"duet-{name}",
+    ]
     click.echo(f"[{position}] duet-{name}: {' '.join(argv)}", err=True)
     started = time.monotonic()
     try:

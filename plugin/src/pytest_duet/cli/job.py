@@ -32,8 +32,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder with the spec files.",
 )
-def job(  # noqa: PLR0913 - one argument an option
-    task: str, algorithm: str, phase: str, member: str, workload: str, profile: str, rounds: int, calls: int, benches: Path
+def job(
+    task: str,
+    algorithm: str,
+    phase: str,
+    member: str,
+    workload: str,
+    profile: str,
+    rounds: int,
+    calls: int,
+    benches: Path,
 ) -> None:
     """Print requests for one case; pipe them into its worker.
 

@@ -11,7 +11,9 @@ import click
 
 
 @click.command()
-@click.option("--benches", type=click.Path(path_type=Path, exists=True), help="Folder with frameworks.toml and the rooms.")
+@click.option(
+    "--benches", type=click.Path(path_type=Path, exists=True), help="Folder with frameworks.toml and the rooms."
+)
 @click.option("--framework", help="Serve every implementation of this framework.")
 @click.option("--callable", "function", metavar="FILE::NAME", help="Serve one plain function instead.")
 @click.option("--task", default="", help="The task name the function answers to.")

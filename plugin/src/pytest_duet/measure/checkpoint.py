@@ -52,7 +52,9 @@ def add(plan: GroupPlan, files: Files) -> Files:
             prefix = plan.checkpoint_prefix
             weights = {name.removeprefix(prefix): each for name, each in outputs.items() if name.startswith(prefix)}
             if not weights:
-                raise Refused(f"no output of {training.id} starts with {prefix!r}; mend [checkpoint] prefix in task.toml")
+                raise Refused(
+                    f"no output of {training.id} starts with {prefix!r}; mend [checkpoint] prefix in task.toml"
+                )
             return {NAME: weights}
 
         data = obtain(plan.cache, content_digest(b"checkpoint", identity), train)

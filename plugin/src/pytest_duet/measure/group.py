@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import parity
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.measure import checkpoint, member as step, observe
+from pytest_duet.measure import checkpoint, observe
+from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files, Member
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.timing import time_members
@@ -49,7 +50,7 @@ def measure_group(
         SpecError: the spec turns out unusable.
 
     """
-    rng = rng or random.Random()  # noqa: S311 - an order of rounds is no secret
+    rng = rng or random.Random()
     started = time.monotonic_ns()
     with ExitStack() as stack:
         members = {name: Member(plan.member(name)) for name in _in_order(plan, selected)}
@@ -111,7 +112,7 @@ class _Session:
     ) -> None:
         self.plan, self.members, self.stack = plan, members, stack
         self.reference = members[plan.reference]
-        self.progress = lambda what: progress(f"{plan.id}: {what}")
+        self._progress = progress
         self.progress("data")
         try:
             self.files = obtain_files(plan)
@@ -119,6 +120,10 @@ class _Session:
             # Without what the reference should have trained nobody can be compared; the record says so.
             self.reference.fail(type(error)(f"checkpoint: {error}"))
             self.files = _stock(plan)
+
+    def progress(self, what: str) -> None:
+        """Say what is going on in this group."""
+        self._progress(f"{self.plan.id}: {what}")
 
     # --- parity before speed ------------------------------------------------------------------------------------------
 

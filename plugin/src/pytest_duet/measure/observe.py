@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_duet import attest
-from pytest_duet.errors import MemberError, Refused
 from pytest_duet.record import Reading
 from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.gpu import Gpu, GpuUnavailable, device
@@ -89,9 +88,7 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
     return readings
 
 
-def _work(
-    client: Client, sampler: _Sampler, call_ns: float, seconds: float, most_calls: int | None
-) -> tuple[int, int]:
+def _work(client: Client, sampler: _Sampler, call_ns: float, seconds: float, most_calls: int | None) -> tuple[int, int]:
     """Keep the worker at work for about `seconds`; return the processor and the wall time that took, in ns."""
     calls = max(1, min(most_calls or 1_000_000, math.floor(50e6 / call_ns)))
     rounds = max(1, math.ceil(seconds * 1e9 / (call_ns * calls)))
@@ -115,5 +112,3 @@ def _mean(samples: list[int]) -> float | None:
 
 def _reading(metric: str, value: float | None, reason: str = "") -> Reading:
     return Reading(metric=metric, unit=_METRICS[metric], value=value, reason="" if value is not None else reason)
-
-

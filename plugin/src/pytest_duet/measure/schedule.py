@@ -41,7 +41,7 @@ def make_schedule(
     Members' rounds are made about equally long, as far as whole calls and `most_calls` allow. A cell shrinks before
     their number does: fewer cycles in each of eight cells say more than many cycles in few.
     """
-    round_ns = min(max(max(call_ns.values()), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
+    round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
     calls = {name: min(count, most_calls.get(name) or count) for name, count in calls.items()}
     long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5

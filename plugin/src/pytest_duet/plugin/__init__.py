@@ -71,7 +71,9 @@ def _conductor(session: pytest.Session, items: list[pytest.Item]) -> Conductor:
     from pytest_duet.plugin.progress import Progress
 
     config = session.config
-    timed = not (config.getoption("benchmark_disable", default=False) or config.getoption("benchmark_skip", default=False))
+    timed = not (
+        config.getoption("benchmark_disable", default=False) or config.getoption("benchmark_skip", default=False)
+    )
     conductor = Conductor(config.stash[_SETTINGS], config.rootpath, timed=timed, progress=Progress(config))
     try:
         conductor.plan([slot for item in items if (slot := slot_of(item))])
@@ -90,7 +92,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     conductor = session.config.stash.get(_CONDUCTOR, None)
-    if conductor is not None:
+    if conductor is not None and reporter is not None:
         for line in plan_view.lines(conductor):
             reporter.write_line(line)
     return True
@@ -98,26 +100,31 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 @pytest.fixture
 def duet_group(request: pytest.FixtureRequest) -> str:
-    """The group of the current case, ``algorithm-phase-workload``; empty for a pair declared in code."""
+    """Return the group of the current case, ``algorithm-phase-workload``; empty for a pair declared in code."""
     return str(getattr(request, "param", ""))
 
 
 @pytest.fixture
 def duet_member(request: pytest.FixtureRequest) -> str:
-    """The name of the current case's member."""
+    """Return the name of the current case's member."""
     return str(getattr(request, "param", ""))
 
 
 @pytest.fixture
 def duet(
-    request: pytest.FixtureRequest, benchmark: Any, duet_group: str, duet_member: str
+    request: pytest.FixtureRequest,
+    benchmark: Any,
+    duet_group: str,  # noqa: ARG001 - requested so that items can be parametrised with it
+    duet_member: str,  # noqa: ARG001 - likewise
 ) -> Callable[..., None]:
     """Measure the members of this benchmark against each other; call it once, with the inputs if there are any."""
     slot = slot_of(request.node)
     if slot is None:
         pytest.fail("the fixture 'duet' needs a benchmark declared with @cases or @compare", pytrace=False)
     if not hasattr(benchmark, "disabled"):
-        pytest.fail(f"the fixture 'benchmark' is a {type(benchmark).__name__}, not pytest-benchmark's; disable the other plugin")
+        pytest.fail(
+            f"the fixture 'benchmark' is a {type(benchmark).__name__}, not pytest-benchmark's; disable the other plugin"
+        )
     conductor = request.config.stash[_CONDUCTOR]
 
     def call(*args: Any, **kwargs: Any) -> None:
@@ -144,7 +151,7 @@ def pytest_runtest_makereport(
         seconds = conductor.seconds_of(slot)
         if seconds is not None:
             report.duration = seconds
-        if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined] - our items are functions
+        if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined]  # our items are functions
             # A member that failed before its replay did not forget the fixture; spare the user that warning.
             item.funcargs["benchmark"].skipped = True  # type: ignore[attr-defined]
     return report

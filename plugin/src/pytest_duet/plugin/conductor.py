@@ -5,7 +5,7 @@ Not for hooks (``plugin``) and not for measuring (``measure``).
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import re
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class Conductor:
         self._progress = progress
         self._groups: dict[GroupId, _Group] = {}
         self._journal: Journal | None = None
-        self._created = datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds")
+        self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
 
     # --- before -------------------------------------------------------------------------------------------------------
 
@@ -83,7 +83,10 @@ class Conductor:
     def plans(self) -> list[tuple[GroupPlan | None, list[Slot]]]:
         """Return every group with its plan, None where inputs are only known when the benchmark's body has run."""
         return [
-            (self._suite_plan(group.slots[0]) if isinstance(group.slots[0].declaration, SuiteDeclaration) else None, group.slots)
+            (
+                self._suite_plan(group.slots[0]) if isinstance(group.slots[0].declaration, SuiteDeclaration) else None,
+                group.slots,
+            )
             for group in self._groups.values()
         ]
 
@@ -109,7 +112,9 @@ class Conductor:
         if group.error is not None:
             pytest.fail(str(group.error), pytrace=False)
         if inputs != group.inputs:
-            pytest.fail("the inputs differ from those of the group's first item; make them the same in each", pytrace=False)
+            pytest.fail(
+                "the inputs differ from those of the group's first item; make them the same in each", pytrace=False
+            )
         assert group.record is not None
         member = next(each for each in group.record.members if each.name == slot.member)
         tell(member)
@@ -123,7 +128,7 @@ class Conductor:
         try:
             if isinstance(slot.declaration, SuiteDeclaration):
                 if args or kwargs:
-                    raise SpecError("duet(): takes no inputs here; they come from task.toml")
+                    pytest.fail("duet(): takes no inputs here; they come from task.toml", pytrace=False)
                 return self._suite_plan(slot), ""
             return self._pair_plan(slot, slot.declaration, args, kwargs)
         except SpecError as error:
@@ -178,9 +183,7 @@ class Conductor:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process number tells apart two sessions of the same second.
         path = folder(self.settings.results, machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
-        return Journal.open(
-            path, machine=machine(), profile=self.settings.profile, mode=MODE, created=self._created
-        )
+        return Journal.open(path, machine=machine(), profile=self.settings.profile, mode=MODE, created=self._created)
 
     # --- after --------------------------------------------------------------------------------------------------------
 
@@ -266,7 +269,7 @@ def _unfinished(group: _Group, profile: str) -> GroupRecord:
                 variant=slot.member.partition(".")[2],
                 role="rival",
                 language="python",
-                status=status,  # type: ignore[arg-type] - one of the two words above
+                status=status,  # type: ignore[arg-type]  # one of the two words above
                 reason=reason,
             )
             for slot in group.slots

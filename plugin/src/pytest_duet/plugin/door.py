@@ -88,24 +88,26 @@ def compare(
         margin: the relative difference in time below which speed does not matter.
 
     """
-    if isinstance(reference, Worker) or not callable(reference):
-        msg = f"compare: the first member is the reference and must be a Python function, not {reference!r}"
-        raise TypeError(msg)
-    if not others:
-        raise TypeError("compare: give at least one more member; one alone cannot be compared")
+    _check_members((reference, *others))
     if dtype not in {"f32", "f64"}:
         msg = f"compare: dtype {dtype!r} is not known; write 'f32' or 'f64'"
         raise ValueError(msg)
-    for other in others:
-        if not isinstance(other, Worker) and not callable(other):
-            msg = f"compare: {other!r} is neither a function nor a worker(...)"
-            raise TypeError(msg)
     return _declare(PairDeclaration((reference, *others), check, dtype, margin))
 
 
-def worker(
-    command: str | Path | Sequence[str], *, name: str, source: str | Path = "", build: str = ""
-) -> Worker:
+def _check_members(members: tuple[object, ...]) -> None:
+    if isinstance(members[0], Worker) or not callable(members[0]):
+        msg = f"compare: the first member is the reference and must be a Python function, not {members[0]!r}"
+        raise TypeError(msg)
+    if len(members) == 1:
+        raise TypeError("compare: give at least one more member; one alone cannot be compared")
+    for member in members:
+        if not isinstance(member, Worker) and not callable(member):
+            msg = f"compare: {member!r} is neither a function nor a worker(...)"
+            raise TypeError(msg)
+
+
+def worker(command: str | Path | Sequence[str], *, name: str, source: str | Path = "", build: str = "") -> Worker:
     """Return a member that is a program speaking the worker protocol.
 
     Args:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from pytest_duet.workers.python import function_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -60,7 +60,9 @@ def bind_inputs(
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
             arrays[key] = value
         else:
-            msg = f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, texts or numpy arrays of numbers"
+            msg = (
+                f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, texts or numpy arrays of numbers"
+            )
             raise SpecError(msg)
     return params, arrays
 
@@ -133,7 +135,12 @@ def _user_check(check: Callable[[Any, Any], object]) -> Check:
 
 
 def _member(
-    member: Callable[..., Any] | Worker, index: int, slot: Slot, params: Mapping[str, Scalar], rule: ParityRule, root: Path
+    member: Callable[..., Any] | Worker,
+    index: int,
+    slot: Slot,
+    params: Mapping[str, Scalar],
+    rule: ParityRule,
+    root: Path,
 ) -> MemberPlan:
     name = member_name(member)
     return MemberPlan(

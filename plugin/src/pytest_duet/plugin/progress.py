@@ -5,7 +5,7 @@ Not for results, and silent where nobody watches: in a file or a CI log pytest's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pytest
@@ -19,7 +19,7 @@ class Progress:
     def __init__(self, config: pytest.Config) -> None:
         """Find out whether anybody watches."""
         self._capture = config.pluginmanager.get_plugin("capturemanager")
-        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
+        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self._shown = bool(self._reporter and self._reporter.isatty and config.option.verbose >= 0)
         self._open = False
 

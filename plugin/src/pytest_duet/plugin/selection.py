@@ -57,7 +57,9 @@ def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> Non
     for selector, names in settings.selected.items():
         for name in names:
             if not any(matches(name, each) for each in known[selector]):
-                raise pytest.UsageError(f"--duet-{selector}: unknown {selector} {name!r}{nearest(name, known[selector])}")
+                raise pytest.UsageError(
+                    f"--duet-{selector}: unknown {selector} {name!r}{nearest(name, known[selector])}"
+                )
 
 
 def check_unused(settings: Settings, root: Path) -> None:

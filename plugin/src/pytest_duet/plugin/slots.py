@@ -106,7 +106,9 @@ def _check_pair(where: str, names: list[str]) -> None:
 
     for name in names:
         if not NAME.fullmatch(name):
-            raise pytest.UsageError(f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _")
+            raise pytest.UsageError(
+                f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
+            )
     if len(set(names)) != len(names):
         raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; name workers apart")
 

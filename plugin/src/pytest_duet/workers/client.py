@@ -105,7 +105,9 @@ class Client:
         if (reply.digest is None) != (keep is None):
             raise ProtocolError(f"{self.name} was asked to keep round {keep} and sent digest {reply.digest!r}")
         if min(reply.elapsed_ns) <= 0:
-            raise Invalid(f"{self.name} reports a round of {min(reply.elapsed_ns)} ns; a clock that runs gives more than 0")
+            raise Invalid(
+                f"{self.name} reports a round of {min(reply.elapsed_ns)} ns; a clock that runs gives more than 0"
+            )
         return reply
 
     def outputs(self, into: Path) -> OutputsReply:
@@ -145,4 +147,3 @@ _ERRORS = {
     "failed": ImplementationError,
     "panic": Crashed,
 }
-

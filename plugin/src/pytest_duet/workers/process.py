@@ -139,8 +139,6 @@ class ProcessChannel:
             if end >= 0:
                 line = bytes(self._buffer[:end])
                 del self._buffer[: end + 1]
-                if len(line) > LINE_LIMIT_BYTES:
-                    raise ProtocolError(f"a line of {len(line)} bytes is over the limit of {LINE_LIMIT_BYTES}")
                 return line
             if len(self._buffer) > LINE_LIMIT_BYTES:
                 shown = excerpt(bytes(self._buffer[:64]))
@@ -196,7 +194,9 @@ class ProcessChannel:
         self._end()
         status = self._process.returncode
         if not ended:
-            return self._quoting(ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive"))
+            return self._quoting(
+                ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive")
+            )
         if status == 0:
             return self._quoting(ProtocolError(f"{self.name} left without answering {phase}"))
         if status == -signal.SIGKILL:

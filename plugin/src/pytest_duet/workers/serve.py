@@ -26,17 +26,13 @@ def serve(host: Host) -> None:
     replies = _take_stdout()
     with os.fdopen(os.dup(0), "rb") as requests:
         while line := requests.readline(LINE_LIMIT_BYTES + 1):
-            leave = False
             try:
-                if len(line) > LINE_LIMIT_BYTES:
-                    raise ProtocolError(f"a line is over the limit of {LINE_LIMIT_BYTES} bytes")
                 request = decode_request(line)
-                reply = host.handle(request)
-                leave = isinstance(request, Quit)
             except ProtocolError as error:
-                reply = ErrorReply(id=0, kind="invalid", message=str(error)[:4096])
-            os.write(replies, encode(reply))
-            if leave:
+                os.write(replies, encode(ErrorReply(id=0, kind="invalid", message=str(error)[:4096])))
+                continue
+            os.write(replies, encode(host.handle(request)))
+            if isinstance(request, Quit):
                 break
     host.close()
 
