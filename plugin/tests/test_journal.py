@@ -159,3 +159,18 @@ def test_a_discarded_journal_is_gone_and_closing_twice_is_fine(tmp_path: Path) -
     opened.discard()
     opened.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_sessions_cannot_write_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with begin(path), pytest.raises(StoreError, match="another session is writing it"):
+        begin(path)
+    with begin(path) as opened:
+        opened.append(FIRST)
+    assert journal.read(path).groups == [FIRST]
+
+
+def test_a_fifo_in_its_place_does_not_make_it_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.jsonl")
+    with pytest.raises(StoreError, match="cannot be written"):
+        begin(tmp_path / "run.jsonl")

@@ -5,6 +5,7 @@ Not for finished runs: ``store`` saves those.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,27 +88,19 @@ class Journal:
         header = Header(
             schema=SCHEMA, created=created, version=__version__, machine=machine, profile=profile, mode=mode
         )
-        exists = path.exists() and path.stat().st_size > 0
-        whole = _continuable(path, header) if exists else 0
+        self = cls(path, _open_locked(path))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(path, flags, 0o644)
-            try:
-                os.ftruncate(descriptor, whole)
-                disk.sync_folder(path.parent)
-            except OSError:
-                os.close(descriptor)
-                raise
-        except OSError as error:
-            raise disk.unwritable(path, error) from error
-        self = cls(path, descriptor)
-        if not whole:
-            try:
+            whole = _continuable(path, header) if os.fstat(self._descriptor).st_size else 0
+            os.ftruncate(self._descriptor, whole)
+            disk.sync_folder(path.parent)
+            if not whole:
                 self._append(header)
-            except StoreError:
-                self.close()
-                raise
+        except OSError as error:
+            self.close()
+            raise disk.unwritable(path, error) from error
+        except StoreError:
+            self.close()
+            raise
         return self
 
     def append(self, group: GroupRecord) -> None:
@@ -153,6 +146,23 @@ class Journal:
     ) -> None:
         """Close the file."""
         self.close()
+
+
+def _open_locked(path: Path) -> int:
+    """Return a descriptor that appends to `path` and that no other session can have at the same time."""
+    # O_NONBLOCK: a FIFO in its place must be an error, not a wait for a reader.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        raise disk.unwritable(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(f"{path}: another session is writing it; wait for its end or start a new journal") from error
+    return descriptor
 
 
 def _short(written: int, wanted: int) -> OSError:

@@ -203,7 +203,7 @@ def scope(report: Report) -> list[str]:
     sentences = [f"Mode {run.mode}, profile {run.profile}: the verdicts are about this machine, this run, {where}."]
     if not run.complete:
         sentences.append("The run did not come to its end: what is missing was not measured.")
-    margins = sorted({row.comparison.margin for row in report.rows() if row.speed_up})
+    margins = sorted({row.comparison.margin for row in report.rows() if row.comparison and row.comparison.ratio})
     if margins:
         named = ", ".join(units.percent(margin) for margin in margins)
         sentences.append(
