@@ -1,0 +1,28 @@
+"""A Python function and a Rust one, compared: the whole of what a pair of one's own needs."""
+
+import pytest
+
+from pytest_duet import compare, worker
+
+
+def python_lcg(n):
+    """Return the state of a linear congruential generator after `n` steps from the seed 1."""
+    state = 1
+    for _ in range(n):
+        state = (state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+    return state
+
+
+rust = worker(
+    "target/release/lcg",
+    name="rust",
+    source="examples/lcg",
+    build="cargo build --release --locked --manifest-path rust_crates/Cargo.toml -p lcg",
+)
+
+
+@compare(python_lcg, rust)
+@pytest.mark.parametrize("n", [100, 20_000])
+def bench_lcg(duet, n):
+    """Time both, after they agreed on the number; the first one named is the reference."""
+    duet(n)
