@@ -1,6 +1,6 @@
 """What a session means to do: groups and their members, told apart from how they came to be declared.
 
-Not for doing it: ``measure`` does. ``suite`` makes plans from spec files, ``plugin.door`` from a user's own pair.
+Not for doing it: ``measure`` does. ``suite`` makes plans from spec files, ``door`` from a user's own pair.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import msgspec
 
-from pytest_duet.errors import ProtocolError
+from pytest_duet.errors import ProtocolError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -282,9 +282,32 @@ def decode_reply(line: bytes) -> Reply:
 
     Raises:
         ProtocolError: the line is no reply.
+        Unavailable: it is the greeting of another protocol version.
 
     """
-    return _decode(_reply_decoder, line)
+    try:
+        return _decode(_reply_decoder, line)
+    except ProtocolError:
+        _refuse_other_version(line)
+        raise
+
+
+class _AnyHello(msgspec.Struct, tag_field="op", tag="hello"):
+    """The one field of a `hello` reply that every version has."""
+
+    protocol: int
+
+
+def _refuse_other_version(line: bytes) -> None:
+    """Tell a worker of another protocol version, whose messages may have other shapes, from one that talks nonsense."""
+    try:
+        seen = msgspec.json.decode(line, type=_AnyHello).protocol
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if seen != VERSION:
+        raise Unavailable(
+            f"the worker speaks protocol {seen}, this pytest-duet speaks {VERSION}; build both from one version"
+        )
 
 
 def _decode(decoder: msgspec.json.Decoder[_M], line: bytes) -> _M:

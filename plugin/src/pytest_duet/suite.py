@@ -1,6 +1,6 @@
 """Turn a folder of spec files into plans: which groups there are, who is in them, what each is told.
 
-Not for measuring them, and not for groups a user declares in code (``plugin.door``).
+Not for measuring them, and not for groups a user declares in code (``door``).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.plugin import options, slots
+from pytest_duet.plugin.signals import end_in_order
 from pytest_duet.plugin.slots import slot_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         items[:] = [item for item in items if item not in dropped]
     if not config.option.collectonly:
         config.stash[_CONDUCTOR] = _conductor(session, items)
+        end_in_order(config)
 
 
 def _conductor(session: pytest.Session, items: list[pytest.Item]) -> Conductor:
@@ -163,7 +165,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     conductor = session.config.stash.get(_CONDUCTOR, None)
     if conductor is None or conductor.settings.plan:
         return
-    conductor.finish(complete=exitstatus != pytest.ExitCode.INTERRUPTED)
+    conductor.finish()
     if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         if conductor.storage_errors:
             session.exitstatus = STORAGE_FAILED

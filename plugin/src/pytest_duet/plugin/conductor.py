@@ -15,11 +15,11 @@ import pytest
 
 import pytest_duet
 from pytest_duet.compare import compare_run
+from pytest_duet.door import PairDeclaration, SuiteDeclaration
 from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
 from pytest_duet.journal import Journal
 from pytest_duet.measure.group import MODE, measure_group
 from pytest_duet.plugin import pair
-from pytest_duet.plugin.door import PairDeclaration, SuiteDeclaration
 from pytest_duet.plugin.replay import replay, verify_only
 from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
 from pytest_duet.spec import Profile
@@ -187,7 +187,7 @@ class Conductor:
 
     # --- after --------------------------------------------------------------------------------------------------------
 
-    def finish(self, *, complete: bool) -> None:
+    def finish(self) -> None:
         """Judge what there is and save it; `run` and `saved` say what came of it."""
         groups = [group.record or _unfinished(group, self.settings.profile) for group in self._groups.values()]
         self.run = RunRecord(
@@ -197,7 +197,7 @@ class Conductor:
             machine=machine(),
             profile=self.settings.profile,
             mode=MODE,
-            complete=complete,
+            complete=all(group.record or group.error for group in self._groups.values()),
             groups=groups,
             comparisons=compare_run(groups),
         )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_duet.data import content_digest, obtain
+from pytest_duet.door import Worker, member_name
 from pytest_duet.errors import Refused, SpecError
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
-from pytest_duet.plugin.door import Worker, member_name
 from pytest_duet.spec import ParityRule, framework_of, variant_of
 from pytest_duet.suite import THREAD_VARIABLES
 from pytest_duet.workers.python import function_host
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_duet.door import PairDeclaration
     from pytest_duet.plan import Check
-    from pytest_duet.plugin.door import PairDeclaration
     from pytest_duet.plugin.slots import Slot
     from pytest_duet.protocol import Scalar
     from pytest_duet.spec import Profile

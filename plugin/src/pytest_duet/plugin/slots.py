@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.plugin.door import ATTRIBUTE, PairDeclaration, SuiteDeclaration
+from pytest_duet.door import ATTRIBUTE, PairDeclaration, SuiteDeclaration
 
 if TYPE_CHECKING:
     from pytest_duet.suite import GroupKey
