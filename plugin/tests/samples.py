@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from pytest_duet.compare import compare_run
+from pytest_duet.comparison import compare_run
 from pytest_duet.protocol import Features, NonFinite
 from pytest_duet.record import (
     SCHEMA,

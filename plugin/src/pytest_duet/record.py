@@ -1,6 +1,6 @@
 """The shapes of what a session saw, as they are journalled and saved; raw rounds are kept, verdicts are derived from them.
 
-Not for reading or writing files (``store``, ``journal``) and not for judging (``compare``).
+Not for reading or writing files (``store``, ``journal``) and not for judging (``comparison``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Saved runs: one folder a machine, one file a run, written whole and read with suspicion.
 
-Not for the journal of a run under way (``journal``) nor for what a run means (``compare``).
+Not for the journal of a run under way (``journal``) nor for what a run means (``comparison``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From an interval and a margin to one of five words, with the reason in plain language.
 
-Not for computing intervals (``stats``) nor for knowing which member is judged (``compare``).
+Not for computing intervals (``stats``) nor for knowing which member is judged (``comparison``).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from pytest_duet import __version__, disk, journal, store
-from pytest_duet.compare import compare_run
+from pytest_duet.comparison import compare_run
 from pytest_duet.errors import StoreError
 from pytest_duet.report import markdown, terminal
 

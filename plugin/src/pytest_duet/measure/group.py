@@ -1,6 +1,6 @@
 """Measure one group from its data to its record: parity before speed, members in turns, one member's failure its own.
 
-Not for what follows from the record: ``compare`` judges, ``plugin`` and ``cli`` report.
+Not for what follows from the record: ``comparison`` judges, ``plugin`` and ``cli`` report.
 """
 
 from __future__ import annotations

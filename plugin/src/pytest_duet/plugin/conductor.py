@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_duet
-from pytest_duet.compare import compare_run
+from pytest_duet.comparison import compare_run
 from pytest_duet.door import PairDeclaration, SuiteDeclaration
 from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
 from pytest_duet.journal import Journal

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
-from pytest_duet.compare import compare_run
+from pytest_duet.comparison import compare_run
 from pytest_duet.protocol import from_number
 from pytest_duet.stats.ratio import cell_log_times
 from pytest_duet.verdict import exponential

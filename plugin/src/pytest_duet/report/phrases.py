@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
-from pytest_duet.compare import CORRECTIONS, FAMILY_TEST
+from pytest_duet.comparison import CORRECTIONS, FAMILY_TEST
 from pytest_duet.protocol import from_number
 from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMORY
 from pytest_duet.stats.signed_rank import SMALL

@@ -1,4 +1,4 @@
 """Statistics as pure functions over numbers, each with its source.
 
-Not for anything that knows what a benchmark is: ``compare`` brings the two together.
+Not for anything that knows what a benchmark is: ``comparison`` brings the two together.
 """

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_duet.compare import compare_group, compare_run
+from pytest_duet.comparison import compare_group, compare_run
 from pytest_duet.record import Comparison, TestResult
 from pytest_duet.stats.shapes import REMEDY
 
@@ -193,7 +193,7 @@ def test_changing_sides_gives_the_reciprocal(factor: float, count: int) -> None:
 
 def test_importing_the_judge_and_the_reports_loads_no_number_library() -> None:
     code = (
-        "import sys, pytest_duet.compare, pytest_duet.store, pytest_duet.report.terminal, pytest_duet.report.markdown;"
+        "import sys, pytest_duet.comparison, pytest_duet.store, pytest_duet.report.terminal, pytest_duet.report.markdown;"
         "print([name for name in ('numpy', 'scipy', 'statsmodels', 'psutil') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -165,7 +165,7 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         smallest_change=judgement.smallest_change,
         margin=group.margin,
         alarm_above=ALARM_ABOVE,
-        flags=["mean and typical disagree"] if _disjoint(interval, mean_interval) else [],
+        flags=["mean and typical disagree"] if _apart(interval, mean_interval, group.margin) else [],
         tests=[_test(outcome) for outcome in battery(mine, other, ratios)],
         effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
     )
@@ -195,8 +195,11 @@ def _ratio_interval(estimate: Estimate) -> Interval | None:
     return Interval(low=low, high=high, confidence=estimate.confidence)
 
 
-def _disjoint(one: Interval | None, other: Interval | None) -> bool:
-    return one is not None and other is not None and (one.high < other.low or other.high < one.low)
+def _apart(one: Interval | None, other: Interval | None, margin: float) -> bool:
+    """Say whether the intervals lie apart by more than `margin`: a gap that does not matter is no reason to warn."""
+    if one is None or other is None:
+        return False
+    return one.high * (1 + margin) < other.low or other.high * (1 + margin) < one.low
 
 
 def _test(outcome: Outcome) -> TestResult:
