@@ -46,7 +46,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
 
 def size(params: Mapping[str, Scalar]) -> str:
     """Return rows × columns of the whole table, before it is split."""
-    return f"{params['rows']}×{params['columns']}" if params["source"] == "synthetic" else "442×10"
+    return f"{params['n']}×{params['p']}" if params["source"] == "synthetic" else "442×10"
 
 
 def _diabetes() -> tuple[Floats, Floats]:
@@ -63,7 +63,7 @@ def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[
     `correlation` is that of any two columns: without it coordinate descent would be done after a few sweeps.
     `noise_share` is the part of the target's variance that no model can explain.
     """
-    rows, columns = _whole(params, "rows"), _whole(params, "columns")
+    rows, columns = _whole(params, "n"), _whole(params, "p")
     correlation, noise_share = _real(params, "correlation"), _real(params, "noise_share")
     x = rng.standard_normal((rows, columns))
     x *= np.sqrt(1 - correlation)

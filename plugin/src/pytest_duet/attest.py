@@ -24,6 +24,9 @@ UNHASHED: Final = frozenset({"testdata", "target", "__pycache__"})
 BUSY_LIMIT: Final = 1.2
 """CPU time over wall time above which a one-thread case did not run on one thread."""
 
+REFERENCE_GROWS: Final = 2.0
+LEAST_GROWTH: Final = 1.2
+
 
 def source_digest(folders: Iterable[Path]) -> str:
     """Return the SHA-256 of the files in `folders`, in hex; the build script of a Rust worker computes the same.
@@ -107,6 +110,20 @@ def check_busy(cpu_ns: int, wall_ns: int, *, name: str, threads: int) -> None:
     if threads == 1 and wall_ns > 0 and cpu_ns > BUSY_LIMIT * wall_ns:
         msg = f"{name} kept {cpu_ns / wall_ns:.2f} processors busy where one thread was asked, whatever it attests"
         raise Refused(msg)
+
+
+def check_growth(grown: float, reference_grown: float, *, name: str) -> None:
+    """Refuse a member whose time hardly grows with eight times the work where the reference's does.
+
+    `grown` and `reference_grown` are time of a call over time of one with an eighth of the work.
+
+    Raises:
+        Refused: the reference grew at least `REFERENCE_GROWS` times, this member less than `LEAST_GROWTH` times.
+
+    """
+    if reference_grown >= REFERENCE_GROWS and grown < LEAST_GROWTH:
+        msg = f"time of {name} does not grow with work: {grown:.2f} times as long for eight times the work"
+        raise Refused(f"{msg}, the reference {reference_grown:.2f} times")
 
 
 def attestation(hello: HelloReply, prepared: PrepareReply) -> Attestation:

@@ -80,7 +80,7 @@ class GroupPlan:
 
     `data` makes or finds the bytes; `quality` is the room's function, None where quality has no meaning; `checks` are the
     room's own parity checks by name; `checkpoint` is the plan of the group that trains what this one needs, with the
-    prefix of the outputs wanted.
+    prefix of the outputs wanted; `smaller` is this group with an eighth of the work, where time must grow with it.
     """
 
     id: str
@@ -104,6 +104,7 @@ class GroupPlan:
     quality: Quality | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     checkpoint: GroupPlan | None = None
+    smaller: GroupPlan | None = None
     checkpoint_prefix: str = ""
 
     def member(self, name: str) -> MemberPlan:

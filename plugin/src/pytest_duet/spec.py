@@ -140,6 +140,12 @@ class UnsoundRule(Rule, frozen=True, kw_only=True):
     reproducer: str
 
 
+class GrowthRule(Rule, frozen=True, kw_only=True):
+    """Cases whose calls must take longer with more work: `divide` names the data or job parameter that an eighth is taken of."""
+
+    divide: str
+
+
 class Checkpoint(Spec, frozen=True, kw_only=True):
     """A data file named `checkpoint` for `phase`: the reference's outputs of phase `trained_by` whose names start so."""
 
@@ -163,6 +169,7 @@ class Task(Spec, frozen=True, kw_only=True):
     quality: list[QualityRule] = []
     parity: list[ParityRule] = []
     unsound: list[UnsoundRule] = []
+    growth: list[GrowthRule] = []
     checkpoint: Checkpoint | None = None
 
     @property
@@ -302,11 +309,12 @@ def _check_task(path: Path, task: Task) -> None:
         "quality": task.quality,
         "parity": task.parity,
         "unsound": task.unsound,
+        "growth": task.growth,
     }
     for table, entries in rules.items():
         for index, rule in enumerate(entries):
             for selector, names in known.items():
-                _check_selector(f"{path}: [{table}.{index}] {selector}", getattr(rule, selector), names)
+                _check_selector(f"{path}: [{table}[{index}]] {selector}", getattr(rule, selector), names)
     for name, member in task.members.items():
         for key, selector in (("algorithms", "algorithm"), ("phases", "phase"), ("workloads", "workload")):
             _check_selector(f"{path}: [members.{name}] {key}", getattr(member, key), known[selector])

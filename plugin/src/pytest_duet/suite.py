@@ -5,6 +5,7 @@ Not for measuring them, and not for groups a user declares in code (``door``).
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.data import DataSet, obtain, recipe_digest
-from pytest_duet.errors import SpecError, nearest
+from pytest_duet.errors import DataError, SpecError, nearest
 from pytest_duet.plan import GroupPlan, Limits, MemberPlan, Start
 from pytest_duet.spec import (
     Framework,
@@ -121,7 +122,7 @@ def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[
 
 
 def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> GroupPlan:
-    """Return the plan of one group.
+    """Return the plan of one group, with the smaller one that growth is checked against where the spec asks for it.
 
     Raises:
         SpecError: the room's files cannot be used.
@@ -129,12 +130,11 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
     """
     task = suite.tasks[key.task]
     room = suite.benches / key.task
-    recipe = load_module(room, "data")
     workload = task.workloads[key.workload]
     params = {**workload.data, **workload.profiles.get(profile, {})}
-    size = getattr(recipe, "size", None)
-    checkpoint = task.checkpoint if task.checkpoint and matches(task.checkpoint.phase, key.phase) else None
-    return GroupPlan(
+    size = getattr(load_module(room, "data"), "size", None)
+    names = member_names(task, key.algorithm, key.phase, key.workload)
+    plan = GroupPlan(
         id=f"{key.task}/{key.id}",
         task=key.task,
         algorithm=key.algorithm,
@@ -142,9 +142,7 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
         workload=key.workload,
         workload_size=str(size(params)) if size else "",
         reference=task.reference,
-        members=tuple(
-            _member(suite, key, name, profile) for name in member_names(task, key.algorithm, key.phase, key.workload)
-        ),
+        members=tuple(_member(suite, key, name, profile) for name in names),
         dtype=task.dtype,
         profile=profile,
         budget=suite.profiles[profile],
@@ -155,13 +153,45 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
         limits=_limits(task, key, profile),
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
-        checkpoint=make_group(
-            suite, GroupKey(key.task, key.algorithm, checkpoint.trained_by, key.workload), profile, data_cache
-        )
-        if checkpoint
-        else None,
-        checkpoint_prefix=checkpoint.prefix if checkpoint else "",
     )
+    if task.checkpoint and matches(task.checkpoint.phase, key.phase):
+        training = dataclasses.replace(key, phase=task.checkpoint.trained_by)
+        trained = make_group(suite, training, profile, data_cache)
+        plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
+    growth = applying(task.growth, key, task.reference, profile)
+    if growth:
+        small_data = _eighth(params, growth[-1].divide)
+        smaller = dataclasses.replace(
+            plan,
+            data=_data(room, small_data, workload.seed, data_cache),
+            members=tuple(
+                dataclasses.replace(each, params=_eighth(each.params, growth[-1].divide)) for each in plan.members
+            ),
+        )
+        _check_growth(room / "task.toml", growth[-1].divide, plan, smaller, params, small_data)
+        plan = dataclasses.replace(plan, smaller=smaller)
+    return plan
+
+
+def _eighth(params: Mapping[str, Scalar], name: str) -> dict[str, Scalar]:
+    value = params.get(name)
+    return (
+        {**params, name: max(1, value // 8)} if isinstance(value, int) and not isinstance(value, bool) else {**params}
+    )
+
+
+def _check_growth(
+    path: Path,
+    divide: str,
+    plan: GroupPlan,
+    smaller: GroupPlan,
+    data: Mapping[str, Scalar],
+    small_data: Mapping[str, Scalar],
+) -> None:
+    if data == small_data and plan.members == smaller.members:
+        names = sorted({*data, *(name for member in plan.members for name in member.params)})
+        msg = f"{path}: [[growth]] divide {divide!r} is no whole number of {plan.id}{nearest(divide, names)}"
+        raise SpecError(msg)
 
 
 def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path) -> Callable[[], DataSet]:
@@ -171,7 +201,12 @@ def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path)
         def make() -> Mapping[str, object]:
             import numpy as np
 
-            made: Mapping[str, object] = load_module(room, "data").make(params, np.random.default_rng(seed))
+            recipe = load_module(room, "data")
+            try:
+                made: Mapping[str, object] = recipe.make(params, np.random.default_rng(seed))
+            except ModuleNotFoundError as error:
+                msg = f"{room / 'data.py'}: needs module {error.name!r} to make the data; install it"
+                raise DataError(msg) from error
             return made
 
         return obtain(data_cache, recipe_digest(source, params, seed), make)  # type: ignore[arg-type]  # checked there

@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pytest_duet import parity
+from pytest_duet import attest, parity
 from pytest_duet.errors import MemberError, Refused, Skipped
 from pytest_duet.measure import checkpoint, observe
 from pytest_duet.measure import member as step
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_duet.record import Reading
 
 MODE = "direct"
-_PILOT_NS = 20e6
-"""How long the estimate of a call's time goes on for, at most 30 calls."""
 
 
 def measure_group(
@@ -171,6 +169,8 @@ class _Session:
     def time(self, names: Collection[str], rng: random.Random) -> None:
         """Time every member that is ok and in `names`, interleaved; check afterwards that they still told the truth."""
         self._estimate(names)
+        if self.plan.smaller:
+            self._check_growth(self.plan.smaller, names)
         ready = {name: each for name, each in self.members.items() if each.is_ok and name in names}
         if not ready:
             return
@@ -203,13 +203,10 @@ class _Session:
         for name, each in self.members.items():
             if not each.is_ok or name not in names:
                 continue
-            assert each.client is not None
             assert each.verified is not None
             self.progress(f"estimating {name}")
-            first = each.verified.elapsed_ns
             with self._blaming(each):
-                rounds = max(1, min(30, math.floor(_PILOT_NS / first)))
-                each.call_ns = float(min(each.client.run(rounds, 1).elapsed_ns))
+                each.call_ns = step.call_ns(each, each.verified.elapsed_ns)
                 reference = self.reference.call_ns
                 too_slow = each.call_ns > max(
                     budget.call_cap_seconds * 1e9, (reference or math.inf) * budget.call_cap_ratio
@@ -220,6 +217,21 @@ class _Session:
                         f"{budget.call_cap_seconds:g} s or {budget.call_cap_ratio:g} times the reference; "
                         "parity was checked, choose a larger profile to time it"
                     )
+        self._blame_reference()
+
+    def _check_growth(self, smaller: GroupPlan, names: Collection[str]) -> None:
+        """Give every member an eighth of the work and hold the time it saves against what the reference saves."""
+        files = obtain_files(smaller)
+        for name, each in self.members.items():
+            if not each.is_ok or name not in names:
+                continue
+            self.progress(f"checking that the time of {name} grows with work")
+            with self._blaming(each):
+                step.prepare(each, smaller, files)
+                each.grown = each.call_ns / step.call_ns(each, each.call_ns)
+                if self.reference.grown:
+                    attest.check_growth(each.grown, self.reference.grown, name=name)
+                step.prepare(each, self.plan, self.files)
         self._blame_reference()
 
     def _check_kept(self, member: Member, digest: str | None) -> None:

@@ -9,7 +9,7 @@ import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from pytest_duet.words import Status
 
     Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+_PILOT_NS: Final = 20e6
+_SHORTEST_LOOK_NS: Final = 100_000
+_MOST_LOOKS: Final = 30
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Member:
     outputs: Arrays = field(default_factory=dict)
     most_calls: int | None = None
     call_ns: float = 0.0
+    grown: float = 0.0
     calls_per_round: int = 1
     cells: list[list[list[int]]] = field(default_factory=list)
     work: dict[str, int] = field(default_factory=dict)
@@ -167,7 +173,7 @@ def prepare(member: Member, group: GroupPlan, files: Files, *, for_quality: bool
     """
     assert member.client is not None
     assert member.hello is not None
-    job = make_job(group, member.plan, files, for_quality=for_quality)
+    job = make_job(group, group.member(member.plan.name), files, for_quality=for_quality)
     reply = member.client.prepare(job)
     attest.check_prepared(reply, job, name=member.plan.name, hashes=files.hashes)
     member.attestation = attest.attestation(member.hello, reply)
@@ -185,6 +191,20 @@ def verify(member: Member) -> tuple[VerifyReply, Arrays]:
     with tempfile.TemporaryDirectory(prefix="duet-") as folder:
         reply = member.client.verify(Path(folder))
         return reply, read_outputs(reply.outputs, Path(folder), member.plan.name)
+
+
+def call_ns(member: Member, first_ns: float) -> float:
+    """Return how long one call takes once warm, in ns; `first_ns` is a first idea of it.
+
+    Raises:
+        MemberError: the worker fails.
+
+    """
+    assert member.client is not None
+    # Enough calls a round for the clock to see them, enough rounds for one to be undisturbed.
+    calls = max(1, min(member.most_calls or 1_000_000, round(_SHORTEST_LOOK_NS / first_ns)))
+    rounds = max(1, min(_MOST_LOOKS, int(_PILOT_NS / (first_ns * calls))))
+    return min(member.client.run(rounds, calls).elapsed_ns) / calls
 
 
 def kept_outputs(member: Member) -> Arrays:

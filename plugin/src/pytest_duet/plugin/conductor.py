@@ -42,9 +42,10 @@ class _Group:
     """One planned group: who was selected, what came of it."""
 
     slots: list[Slot] = field(default_factory=list)
+    plan: GroupPlan | None = None
     record: GroupRecord | None = None
     error: DuetError | None = None
-    inputs: str = ""
+    inputs: pair.Inputs = pair.NO_INPUTS
 
 
 class Conductor:
@@ -77,18 +78,16 @@ class Conductor:
             self._groups.setdefault(slot.group, _Group()).slots.append(slot)
         for slot in slots:
             self.budget(slot)
+        for group in self._groups.values():
+            # Made before anything runs, so that a fault in a spec file is said at once.
+            if isinstance(group.slots[0].declaration, SuiteDeclaration):
+                group.plan = self._suite_plan(group.slots[0])
         if self.timed and not self.settings.plan:
             check_writable(self.settings.results, machine())
 
     def plans(self) -> list[tuple[GroupPlan | None, list[Slot]]]:
         """Return every group with its plan, None where inputs are only known when the benchmark's body has run."""
-        return [
-            (
-                self._suite_plan(group.slots[0]) if isinstance(group.slots[0].declaration, SuiteDeclaration) else None,
-                group.slots,
-            )
-            for group in self._groups.values()
-        ]
+        return [(group.plan, group.slots) for group in self._groups.values()]
 
     def budget(self, slot: Slot) -> Profile:
         """Return the budget of the chosen profile, which a suite may define anew."""
@@ -105,16 +104,17 @@ class Conductor:
     def play(self, slot: Slot, benchmark: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Do what `duet(...)` in the body of one item means: measure its group if need be, then this member's part."""
         group = self._groups[slot.group]
-        plan, inputs = self._make_plan(slot, args, kwargs)
+        try:
+            inputs = _bind(slot, args, kwargs)
+        except SpecError as error:
+            pytest.fail(str(error), pytrace=False)
         if group.record is None and group.error is None:
             group.inputs = inputs
-            self._measure(group, plan)
+            self._measure(group, group.plan or self._pair_plan(slot, inputs))
         if group.error is not None:
             pytest.fail(str(group.error), pytrace=False)
-        if inputs != group.inputs:
-            pytest.fail(
-                "the inputs differ from those of the group's first item; make them the same in each", pytrace=False
-            )
+        if inputs.digest != group.inputs.digest:
+            pytest.fail("the inputs differ from those of the group's first item; make them the same", pytrace=False)
         assert group.record is not None
         member = next(each for each in group.record.members if each.name == slot.member)
         tell(member)
@@ -124,39 +124,23 @@ class Conductor:
         else:
             verify_only(benchmark)
 
-    def _make_plan(self, slot: Slot, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[GroupPlan, str]:
-        try:
-            if isinstance(slot.declaration, SuiteDeclaration):
-                if args or kwargs:
-                    pytest.fail("duet(): takes no inputs here; they come from task.toml", pytrace=False)
-                return self._suite_plan(slot), ""
-            return self._pair_plan(slot, slot.declaration, args, kwargs)
-        except SpecError as error:
-            pytest.fail(str(error), pytrace=False)
+    def _pair_plan(self, slot: Slot, inputs: pair.Inputs) -> GroupPlan:
+        assert isinstance(slot.declaration, PairDeclaration)
+        return pair.make_pair_group(
+            slot,
+            slot.declaration,
+            inputs,
+            profile=self.settings.profile,
+            budget=self.budget(slot),
+            data_cache=self.settings.cache / "data",
+            root=self._root,
+        )
 
     def _suite_plan(self, slot: Slot) -> GroupPlan:
         assert isinstance(slot.declaration, SuiteDeclaration)
         suite = load_suite(slot.declaration.room.parent)
         key = GroupKey(slot.task, slot.algorithm, slot.phase, slot.workload)
         return make_group(suite, key, self.settings.profile, self.settings.cache / "data")
-
-    def _pair_plan(
-        self, slot: Slot, declaration: PairDeclaration, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[GroupPlan, str]:
-        reference = declaration.members[0]
-        assert callable(reference)
-        params, arrays = pair.bind_inputs(reference, args, kwargs)
-        plan = pair.make_pair_group(
-            slot,
-            declaration,
-            params,
-            arrays,
-            profile=self.settings.profile,
-            budget=self.budget(slot),
-            data_cache=self.settings.cache / "data",
-            root=self._root,
-        )
-        return plan, pair.inputs_digest(params, arrays)
 
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
@@ -230,6 +214,14 @@ class Conductor:
             if group.record
             for member in group.record.members
         )
+
+
+def _bind(slot: Slot, args: tuple[Any, ...], kwargs: dict[str, Any]) -> pair.Inputs:
+    if isinstance(slot.declaration, PairDeclaration):
+        return pair.bind_inputs(slot.declaration, args, kwargs)
+    if args or kwargs:
+        raise SpecError("duet(): takes no inputs here; they come from task.toml")
+    return pair.NO_INPUTS
 
 
 def tell(member: MemberRecord) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from pytest_duet.data import content_digest, obtain
 from pytest_duet.door import Worker, member_name
 from pytest_duet.errors import Refused, SpecError
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
+from pytest_duet.protocol import to_number
 from pytest_duet.spec import ParityRule, framework_of, variant_of
 from pytest_duet.suite import THREAD_VARIABLES
 from pytest_duet.workers.python import function_host
@@ -36,27 +38,40 @@ if TYPE_CHECKING:
 _CHECK = "pair"
 
 
-def bind_inputs(
-    reference: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[dict[str, Scalar], dict[str, Array]]:
-    """Return parameters and arrays by the names `reference` gives them.
+@dataclass(frozen=True)
+class Inputs:
+    """What one call of `duet(...)` was given, by name; `digest` is the SHA-256 of all of it, `files` of the arrays alone."""
+
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    digest: str = ""
+    files: str = ""
+
+
+NO_INPUTS: Final = Inputs()
+
+
+def bind_inputs(declaration: PairDeclaration, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
+    """Return what was given, by the names that the reference's signature has for it.
 
     Raises:
-        SpecError: they do not fit its signature, or one can neither be a parameter nor a file.
+        SpecError: it does not fit the signature, or an input can neither be a parameter nor a file.
 
     """
-    name = member_name(reference)
+    reference = declaration.members[0]
+    assert not isinstance(reference, Worker)
+    signature = inspect.signature(reference)
     try:
-        bound = inspect.signature(reference).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise SpecError(f"duet(...): the inputs do not fit {name}{inspect.signature(reference)}: {error}") from error
+        raise SpecError(f"duet(...): the inputs do not fit {member_name(reference)}{signature}: {error}") from error
     bound.apply_defaults()
     params: dict[str, Scalar] = {}
     arrays: dict[str, Array] = {}
     for key, given in bound.arguments.items():
         value = given.item() if isinstance(given, np.generic) else given
         if isinstance(value, bool | int | float | str):
-            params[key] = value
+            params[key] = to_number(value) if isinstance(value, float) else value
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
             arrays[key] = value
         else:
@@ -64,23 +79,23 @@ def bind_inputs(
                 f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, texts or numpy arrays of numbers"
             )
             raise SpecError(msg)
-    return params, arrays
-
-
-def inputs_digest(params: Mapping[str, Scalar], arrays: Mapping[str, Array]) -> str:
-    """Return the SHA-256 that names the inputs of one call of `duet`."""
-    parts = [repr(sorted(params.items())).encode()]
-    for key in sorted(arrays):
-        array = arrays[key]
-        parts += [f"{key} {array.dtype.str} {array.shape}".encode(), array.tobytes()]
-    return content_digest(*parts)
+    parts = [
+        part
+        for key in sorted(arrays)
+        for part in (f"{key} {arrays[key].dtype.str} {arrays[key].shape}".encode(), arrays[key].tobytes())
+    ]
+    return Inputs(
+        params,
+        arrays,
+        digest=content_digest(repr(sorted(params.items())).encode(), *parts),
+        files=content_digest(*parts),
+    )
 
 
 def make_pair_group(
     slot: Slot,
     declaration: PairDeclaration,
-    params: Mapping[str, Scalar],
-    arrays: Mapping[str, Array],
+    inputs: Inputs,
     *,
     profile: str,
     budget: Profile,
@@ -89,8 +104,6 @@ def make_pair_group(
 ) -> GroupPlan:
     """Return the plan for one call of `duet` with these inputs."""
     rule = ParityRule(output="*", check=_CHECK, tolerance=1.0)
-    # Arrays alone make the data set: numbers travel in the job.
-    digest = inputs_digest({}, arrays)
     return GroupPlan(
         id=slot.group_id,
         task=slot.task,
@@ -99,11 +112,14 @@ def make_pair_group(
         workload=slot.workload,
         workload_size="",
         reference=member_name(declaration.members[0]),
-        members=tuple(_member(each, index, slot, params, rule, root) for index, each in enumerate(declaration.members)),
+        members=tuple(
+            _member(each, index, slot, inputs.params, rule, root) for index, each in enumerate(declaration.members)
+        ),
         dtype=declaration.dtype,
         profile=profile,
         budget=budget,
-        data=lambda: obtain(data_cache, digest, lambda: arrays),
+        # Arrays alone make the data set: numbers travel in the job.
+        data=lambda: obtain(data_cache, inputs.files, lambda: inputs.arrays),
         cache=data_cache,
         margin=declaration.margin,
         checks={_CHECK: _user_check(declaration.check) if declaration.check else equal_or_close},
