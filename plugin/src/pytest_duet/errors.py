@@ -31,9 +31,17 @@ class StoreError(DuetError):
 
 
 class MemberError(DuetError):
-    """Something that ends one member and no other; `status` is the word it is recorded under."""
+    """Something that ends one member and no other.
+
+    `status` is the word it is recorded under; `log` is the end of what the worker wrote to stderr.
+    """
 
     status: ClassVar[Status] = "failed"
+
+    def __init__(self, message: str, log: str = "") -> None:
+        """Say what happened."""
+        super().__init__(message)
+        self.log = log
 
 
 class Unavailable(MemberError):

@@ -323,6 +323,11 @@ def _decode(decoder: msgspec.json.Decoder[_M], line: bytes) -> _M:
         raise ProtocolError(f"not a message ({error}): {excerpt(line)}") from error
 
 
+def clean(text: str) -> str:
+    """Return what a worker said with everything that would act on a terminal replaced by ``?``; lines stay lines."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
+
+
 def excerpt(line: bytes, limit: int = 48) -> str:
     """Return the start of `line` as text and in hex, fit for an error message."""
     head = line[:limit]

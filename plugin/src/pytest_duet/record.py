@@ -84,7 +84,7 @@ class MemberRecord(Record, frozen=True):
     """One member of a group: what it was, how it fared, and its raw rounds.
 
     `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. Rounds are present
-    only where `status` is ``ok``.
+    only where `status` is ``ok``; `log` is the end of a failed worker's stderr.
     """
 
     name: str
@@ -94,6 +94,7 @@ class MemberRecord(Record, frozen=True):
     language: Language
     status: Status
     reason: str = ""
+    log: str = ""
     reproducer: str = ""
     attestation: Attestation | None = None
     parity: list[ParityRecord] = []

@@ -244,29 +244,37 @@ def _load(path: Path, kind: type[_S]) -> _S:
     try:
         return msgspec.convert(raw, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise SpecError(f"{path}: {_explain(str(error), kind)}") from error
+        raise SpecError(f"{path}: {_explain(str(error), kind, raw)}") from error
 
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `(?P<where>.*)`)?")
 _WRONG = re.compile(r"(?P<what>.*) - at `(?P<where>.*)`")
 
 
-def _explain(message: str, kind: Any) -> str:
+def _explain(message: str, kind: Any, raw: Any) -> str:
     """Turn msgspec's words into ours: the table, the key, the nearest known one."""
     unknown = _UNKNOWN.fullmatch(message)
     if unknown:
-        where = unknown["where"] or "$"
-        known = _fields_at(kind, where)
-        return f"{_table(where)} has unknown key {unknown['key']!r}{nearest(unknown['key'], known)}"
+        where, key = unknown["where"] or "$", unknown["key"]
+        return f"{_table(where, raw, key)} has unknown key {key!r}{nearest(key, _fields_at(kind, where))}"
     wrong = _WRONG.fullmatch(message)
     if wrong:
-        return f"{_table(wrong['where'])}: {wrong['what'][0].lower()}{wrong['what'][1:]}"
+        return f"{_table(wrong['where'], raw)}: {wrong['what'][0].lower()}{wrong['what'][1:]}"
     return message[0].lower() + message[1:]
 
 
-def _table(where: str) -> str:
-    inside = where.removeprefix("$").removeprefix(".").replace("[...]", ".*").removeprefix(".")
-    return f"[{inside}]" if inside else "top level"
+def _table(where: str, raw: Any, key: str = "") -> str:
+    """Return msgspec path `where` as TOML writes it; where it says ``[...]`` the table that holds `key` is looked for."""
+    path = ""
+    for part in re.findall(r"\w+|\.\.\.", where):
+        if part == "...":
+            named = next((name for name, inside in raw.items() if isinstance(inside, dict) and key in inside), "*")
+            path, raw = f"{path}.{named}", raw.get(named, {})
+        elif part.isdecimal():
+            path, raw = f"{path}[{part}]", raw[int(part)]
+        else:
+            path, raw = f"{path}.{part}", raw.get(part, {}) if isinstance(raw, dict) else {}
+    return f"[{path.removeprefix('.')}]" if path else "top level"
 
 
 def _fields_at(kind: Any, where: str) -> list[str]:

@@ -58,6 +58,7 @@ class Member:
     hello: HelloReply | None = None
     status: Status = "ok"
     reason: str = ""
+    log: str = ""
     attestation: Attestation | None = None
     parity: list[ParityRecord] = field(default_factory=list)
     quality: list[Bound] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Member:
 
     def fail(self, error: MemberError) -> None:
         """Note why this member has no comparison."""
-        self.status, self.reason = error.status, str(error)
+        self.status, self.reason, self.log = error.status, str(error), error.log
 
     @property
     def is_ok(self) -> bool:
@@ -90,6 +91,7 @@ class Member:
             language=self.plan.language,
             status=self.status,
             reason=self.reason,
+            log=self.log,
             reproducer=self.plan.reproducer if self.plan.unsound else "",
             attestation=self.attestation,
             parity=self.parity,

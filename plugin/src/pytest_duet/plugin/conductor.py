@@ -230,7 +230,8 @@ def tell(member: MemberRecord) -> None:
     if member.status in {"skipped", "unavailable"}:
         pytest.skip(reason)
     if member.status != "ok":
-        pytest.fail(f"{member.status}: {reason}", pytrace=False)
+        log = f"\nthe end of its log:\n{member.log}" if member.log else ""
+        pytest.fail(f"{member.status}: {reason}{log}", pytrace=False)
 
 
 def _unfinished(group: _Group, profile: str) -> GroupRecord:

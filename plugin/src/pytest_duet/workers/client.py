@@ -26,6 +26,7 @@ from pytest_duet.protocol import (
     RunReply,
     Verify,
     VerifyReply,
+    clean,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Client:
             msg = f"{self.name} answered request {reply.id} when {request.id} was asked"
             raise ProtocolError(msg)
         if isinstance(reply, ErrorReply):
-            raise _ERRORS[reply.kind](f"{self.name}: {reply.message}")
+            raise _ERRORS[reply.kind](f"{self.name}: {clean(reply.message)}")
         if not isinstance(reply, kind):
             raise ProtocolError(f"{self.name} answered {type(request).__name__} with {type(reply).__name__}")
         return reply

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
-from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit, decode_reply, encode, excerpt
+from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit, clean, decode_reply, encode, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -179,7 +179,7 @@ class ProcessChannel:
 
     def log(self) -> str:
         """Return the end of what the worker wrote to its log."""
-        return b"".join(self._log)[-STDERR_KEPT_BYTES:].decode(errors="replace").strip()
+        return clean(b"".join(self._log)[-STDERR_KEPT_BYTES:].decode(errors="replace").strip())
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -207,8 +207,8 @@ class ProcessChannel:
         return self._quoting(Crashed(f"{self.name} exited with status {status}{loader} while asked to {phase}"))
 
     def _quoting(self, error: MemberError) -> MemberError:
-        log = self.log()
-        return type(error)(f"{error}\n{log}") if log else error
+        error.log = self.log()
+        return error
 
     def _exited(self) -> bool:
         """Say whether the worker has ended, leaving it unreaped: its group's number must not be reused before the kill."""
