@@ -48,7 +48,7 @@ class _OnDevice(Implementation[InputT, OutputT]):
 
     def __init__(self, job: JobReader) -> None:
         self._job = job
-        self._device = torch.device(job.job.device)
+        self._device = torch.device(job.device)
 
     def sync(self) -> None:
         """Wait for a GPU; a processor is done when a call returns."""

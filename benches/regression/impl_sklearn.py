@@ -24,7 +24,7 @@ CENTRED = ("lasso", "elasticnet")
 
 def _build(job: JobReader) -> Callable[[], Any]:
     """Return what makes an unfitted estimator with the job's parameters."""
-    match job.job.algorithm:
+    match job.algorithm:
         case "linear":
             return partial(LinearRegression)
         case "ridge":
@@ -69,7 +69,7 @@ class Train(Implementation[None, Any]):
     def __init__(self, job: JobReader) -> None:
         """Read the training part, columns contiguous."""
         self._build = _build(job)
-        self._centred = job.job.algorithm in CENTRED
+        self._centred = job.algorithm in CENTRED
         self._x = job.array("X_train", order="F")
         self._y = job.array("y_train_centred" if self._centred else "y_train")
         self._fit = _as_variant(lambda: self._build().fit(self._x, self._y), job.variant)

@@ -83,11 +83,35 @@ class JobReader:
         self.job = job
         self.read_params: dict[str, Scalar] = {}
         self.read_data: dict[str, str] = {}
+        self._asked: set[str] = set()
+
+    @property
+    def algorithm(self) -> str:
+        """Which algorithm of the task is asked for."""
+        return self.job.algorithm
 
     @property
     def variant(self) -> str:
         """Which legitimate way of the framework is asked for; empty for the plain one."""
+        self._asked.add("variant")
         return self.job.variant
+
+    @property
+    def device(self) -> str:
+        """Where to compute: ``cpu``, or ``cuda:N``."""
+        self._asked.add("device")
+        return self.job.device
+
+    def check_heeded(self) -> None:
+        """Refuse an implementation that never asked for a variant or device that is not the plain one.
+
+        Raises:
+            ImplementationError: it would run something else than what it attests.
+
+        """
+        for name, value, plain in (("variant", self.job.variant, ""), ("device", self.job.device, "cpu")):
+            if value != plain and name not in self._asked:
+                raise ImplementationError(f"{name} {value!r} is not known here: the implementation never asked for it")
 
     def scalar(self, name: str) -> Scalar:
         """Return parameter `name`, whatever its type."""

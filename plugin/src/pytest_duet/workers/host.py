@@ -118,6 +118,7 @@ class Host:
         self._threads.limit(job.threads)
         reader = JobReader(job)
         prepared = construct(reader)
+        reader.check_heeded()
         self._prepared = prepared
         return PrepareReply(
             id=request_id,
