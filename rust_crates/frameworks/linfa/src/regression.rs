@@ -164,3 +164,44 @@ fn array(matrix: Matrix<f64>) -> Result<Array2<f64>> {
     let shape = (matrix.rows, matrix.columns).set_f(matrix.order == Order::Fortran);
     Ok(Array2::from_shape_vec(shape, matrix.data)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two columns at right angles, so that each weight has a solution by hand.
+    fn table() -> (Array2<f64>, Array1<f64>) {
+        let x = ndarray::array![[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]];
+        (x, ndarray::array![3.5, 2.5, -2.5, -3.5])
+    }
+
+    fn coef(fit: &Fitted) -> Vec<f64> {
+        match fit {
+            Fitted::Linear(fit) => fit.params().to_vec(),
+            Fitted::Descent { fit, .. } => fit.hyperplane().to_vec(),
+        }
+    }
+
+    #[track_caller]
+    fn assert_near(expected: [f64; 2], found: &[f64]) {
+        assert!(expected.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-9), "{expected:?} {found:?}");
+    }
+
+    #[test]
+    fn the_penalty_means_what_it_means_in_the_reference() {
+        let (x, y) = table();
+        let model = |l1_ratio| Model::Descent { alpha: 1.0, l1_ratio, tolerance: 1e-12, max_iterations: 100 };
+        // Xᵀy/n = 3 and .5: lasso takes 1 off each, the elastic net .5, and divides by 1.5.
+        assert_near([2.0, 0.0], &coef(&model(1.0).fit(&x, &y).unwrap()));
+        assert_near([2.5 / 1.5, 0.0], &coef(&model(0.5).fit(&x, &y).unwrap()));
+    }
+
+    #[test]
+    fn least_squares_has_an_intercept() {
+        let (x, y) = table();
+        let fit = Model::Linear.fit(&x, &(y + 7.0)).unwrap();
+        assert_near([3.0, 0.5], &coef(&fit));
+        let Fitted::Linear(fit) = fit else { panic!() };
+        assert!((fit.intercept() - 7.0).abs() < 1e-9);
+    }
+}

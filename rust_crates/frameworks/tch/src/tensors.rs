@@ -78,3 +78,51 @@ fn shaped(tensor: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let shape: Result<Vec<i64>, _> = shape.iter().map(|&length| i64::try_from(length)).collect();
     Ok(tensor.f_reshape(shape?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, nn};
+
+    fn model() -> VarStore {
+        let variables = VarStore::new(Device::Cpu);
+        let _ = nn::linear(variables.root() / "fc", 2, 1, nn::LinearConfig::default());
+        variables
+    }
+
+    fn given(weight: &[f32], shape: &[i64]) -> BTreeMap<String, Tensor> {
+        let bias = Tensor::from_slice(&[3.0_f32]);
+        let weight = Tensor::from_slice(weight).reshape(shape);
+        BTreeMap::from([("fc.weight".to_owned(), weight), ("fc.bias".to_owned(), bias)])
+    }
+
+    #[test]
+    fn weights_are_copied_by_name_and_not_shared() {
+        let (model, weights) = (model(), given(&[1.0, 2.0], &[1, 2]));
+        copy_into(&model, &weights).unwrap();
+        let copied = &model.variables()["fc.weight"];
+        assert_eq!(&Array::shaped(vec![1.0_f32, 2.0], &[1, 2]).unwrap(), &array(copied).unwrap());
+        assert_ne!(weights["fc.weight"].data_ptr(), copied.data_ptr());
+    }
+
+    #[test]
+    fn weights_that_do_not_fit_are_refused_by_name() {
+        let mut extra = given(&[1.0, 2.0], &[1, 2]);
+        extra.insert("other".to_owned(), Tensor::from_slice(&[1.0_f32]));
+        let mut short = given(&[1.0, 2.0], &[1, 2]);
+        short.remove("fc.bias");
+        // One that broadcasting would otherwise spread over the two.
+        let narrow = given(&[1.0], &[1, 1]);
+        for (weights, name) in [(extra, "other"), (short, "fc.bias"), (narrow, "fc.weight")] {
+            assert!(copy_into(&model(), &weights).unwrap_err().message.contains(name));
+        }
+    }
+
+    #[test]
+    fn no_more_entries_than_there_are_can_be_read() {
+        let tensor = Tensor::from_slice(&[1_i64, 2, 3]);
+        assert_eq!(vec![2], first(&tensor, 2, "batches").unwrap().size());
+        assert!(first(&tensor, 4, "batches").is_err());
+        assert!(first(&tensor, 0, "batches").is_err());
+    }
+}
