@@ -1,0 +1,236 @@
+"""Fakes that need a session of their own: references, stale builds, hangs, threads nobody was told of."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from pytest_duet.attest import file_digest, source_digest
+
+from ..sessions.suites import (
+    REFERENCE_NS,
+    Binary,
+    Missing,
+    Program,
+    Python,
+    Suite,
+    members_of,
+    script,
+    statuses,
+    verdicts,
+)
+
+HONEST = Python(REFERENCE_NS, role="reference")
+SHORT = "[smoke]\ngroup_seconds = 0.2\nobserve_seconds = 0.05\nrequest_seconds = 4.0\n"
+WATCHED = "[smoke]\ngroup_seconds = 0.2\nobserve_seconds = 0.4\nrequest_seconds = 60.0\n"
+
+
+# pytest-benchmark says so where every member was refused; here that is the point.
+pytestmark = pytest.mark.filterwarnings("ignore:Not saving anything, no benchmarks have been run")
+
+
+def run(pytester: pytest.Pytester, suite: Suite, *args: str) -> pytest.RunResult:
+    """Run pytest over `suite` in this process, with the real clock and the real observers."""
+    suite.write()
+    return pytester.runpytest_inprocess("benches", *args)
+
+
+# --- references ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        (Python(output="np.full(3, 1.5)", role="reference"), "the output is constant"),
+        (Python(output="np.array([1e-6, -1e-6, 0])", role="reference"), "quality r2 .* is below its floor"),
+        (Python(output="result * np.nan", role="reference"), "does not agree with itself: .* error inf"),
+        (Python(output="result + Fit.calls", role="reference"), "the reference does not agree with itself"),
+        (Python(output="result.astype('f4')", role="reference"), "has dtype float32, the job says float64"),
+        (Python(extra="raise OSError('broken')", role="reference"), "OSError: broken"),
+        (Program("exits", role="reference"), "exited with status 3 while asked to verify"),
+        (Program("wrong_later", role="reference"), "a timed round gave another answer"),
+        (Program("zero_round", role="reference"), "reports a round of 0 ns"),
+    ],
+    ids=["constant", "mean", "nan", "fickle", "f32", "raises", "exits", "wrong later", "zero round"],
+)
+def test_a_failed_reference_fails_its_own_test_and_its_rivals_are_skipped(
+    pytester: pytest.Pytester, reference: Python | Program, why: str
+) -> None:
+    suite = Suite(pytester.path, {"fake": reference, "twin": Python(), "other": Python()})
+
+    result = run(pytester, suite, "--benchmark-json=bench.json")
+
+    result.assert_outcomes(failed=1, skipped=2)
+    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    members = members_of(suite.saved())
+    assert re.search(why, members["fake"].reason)
+    for rival in ("twin", "other"):
+        assert "skipped" == members[rival].status
+        assert members[rival].reason.startswith("not comparable: reference fake ")
+    assert [[], [], []] == [member.cells for member in members.values()]
+    assert {"twin": "not comparable", "other": "not comparable"} == verdicts(suite.saved())
+    result.stdout.no_fnmatch_line("*x [[]*")
+    assert not (pytester.path / "bench.json").exists()
+
+
+def test_a_missing_reference_skips_everything(pytester: pytest.Pytester) -> None:
+    suite = Suite(pytester.path, {"absent": Missing(role="reference"), "twin": Python()})
+
+    result = run(pytester, suite)
+
+    result.assert_outcomes(skipped=2)
+    assert pytest.ExitCode.OK == result.ret
+    members = members_of(suite.saved())
+    assert {"absent": "unavailable", "twin": "skipped"} == statuses(suite.saved())
+    assert "not comparable: reference absent unavailable" == members["twin"].reason
+
+
+# --- builds -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crate(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    """Return a written suite whose Rust member attests what its environment says, at first the truth."""
+    suite = Suite(pytester.path, {"honest": HONEST, "twin": Python(), "crate": Binary(script("honest"))}).write()
+    crates = pytester.path / "rust_crates"
+    monkeypatch.setenv("SCRIPTED_SOURCES", source_digest([crates / "frameworks" / "crate", crates / "duet-worker"]))
+    monkeypatch.setenv("SCRIPTED_LOCK", file_digest(crates / "Cargo.lock"))
+    return suite
+
+
+def test_a_binary_built_from_the_tree_is_taken(pytester: pytest.Pytester, crate: Suite) -> None:
+    result = pytester.runpytest_inprocess("benches")
+
+    result.assert_outcomes(passed=3)
+    assert "ok" == statuses(crate.saved())["crate"]
+
+
+@pytest.mark.parametrize("changed", ["frameworks/crate/src/main.rs", "duet-worker/src/main.rs", "frameworks/crate/new"])
+def test_a_binary_of_other_sources_is_refused(pytester: pytest.Pytester, crate: Suite, changed: str) -> None:
+    with (pytester.path / "rust_crates" / changed).open("a") as file:
+        file.write("// newer\n")
+
+    result = pytester.runpytest_inprocess("benches")
+
+    result.assert_outcomes(passed=2, failed=1)
+    reason = members_of(crate.saved())["crate"].reason
+    assert re.fullmatch(
+        r"crate is stale: it was built from sources \w{12}, the tree holds \w{12}; rebuild it: duet build crate", reason
+    )
+
+
+def test_an_older_time_does_not_hide_a_change(pytester: pytest.Pytester, crate: Suite) -> None:
+    source = pytester.path / "rust_crates" / "frameworks" / "crate" / "src" / "main.rs"
+    source.write_text("fn main() { /* older */ }\n")
+    os.utime(source, (1, 1))
+
+    pytester.runpytest_inprocess("benches").assert_outcomes(passed=2, failed=1)
+
+
+def test_a_binary_of_another_lock_is_refused(pytester: pytest.Pytester, crate: Suite) -> None:
+    (pytester.path / "rust_crates" / "Cargo.lock").write_text("# other versions\n")
+
+    pytester.runpytest_inprocess("benches").assert_outcomes(passed=2, failed=1)
+
+    assert "crate is stale: it was built from lock" in members_of(crate.saved())["crate"].reason
+
+
+def test_a_debug_binary_is_refused_with_the_command_that_mends_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = Suite(pytester.path, {"honest": HONEST, "twin": Python(), "crate": Binary(script("debug_build"))})
+
+    run(pytester, suite).assert_outcomes(passed=2, failed=1)
+
+    reason = members_of(suite.saved())["crate"].reason
+    assert "crate is a debug build; times of it mean nothing; rebuild it: duet build crate" == reason
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF of another machine", b""], ids=["other machine", "empty"])
+def test_a_binary_that_cannot_be_started_is_unavailable(
+    pytester: pytest.Pytester, crate: Suite, content: bytes
+) -> None:
+    binary = pytester.path / "target" / "release" / "duet-crate"
+    binary.write_bytes(content)
+
+    result = pytester.runpytest_inprocess("benches")
+
+    result.assert_outcomes(passed=2, skipped=1)
+    assert "unavailable" == statuses(crate.saved())["crate"]
+    assert "duet build crate" in members_of(crate.saved())["crate"].reason
+
+
+def test_a_worker_given_with_its_source_is_refused_when_stale(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\npython_files = bench_*.py\npython_functions = bench_*\n")
+    (pytester.path / "source").mkdir()
+    (pytester.path / "source" / "main.c").write_text("int main() { return 0; }\n")
+    program = pytester.path / "sum"
+    program.write_text(script("honest"))
+    program.chmod(0o755)
+    pytester.makepyfile(
+        bench_sum="""
+        from pytest_duet import compare, worker
+
+        def python_sum(n):
+            return float(n)
+
+        @compare(python_sum, worker("./sum", name="stale", source="source", build="make sum"), worker("./sum", name="other"))
+        def bench_sum(duet):
+            duet(3)
+        """
+    )
+
+    result = pytester.runpytest_inprocess()
+
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["failed: stale is stale: it was built from sources 000000000000, the tree holds *; rebuild it: make sum"]
+    )
+
+
+# --- processes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_hangs_is_ended_at_its_deadline(pytester: pytest.Pytester) -> None:
+    suite = Suite(pytester.path, {"honest": HONEST, "hangs": Program("hangs"), "twin": Python()}, profiles=SHORT)
+
+    result = run(pytester, suite)
+
+    result.assert_outcomes(passed=2, failed=1)
+    assert "hangs did not answer verify within 4 s" == members_of(suite.saved())["hangs"].reason
+    assert "timeout" == statuses(suite.saved())["hangs"]
+    assert "twin" in verdicts(suite.saved())
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor cannot be kept busier than it is")
+def test_threads_that_nobody_was_told_of_are_seen_from_outside(pytester: pytest.Pytester) -> None:
+    suite = Suite(
+        pytester.path, {"honest": HONEST, "burns": Program("burns"), "calm": Program()}, profiles=WATCHED
+    )
+
+    result = run(pytester, suite, "--benchmark-json=bench.json")
+
+    result.assert_outcomes(passed=2, failed=1)
+    member = members_of(suite.saved())["burns"]
+    assert re.fullmatch(
+        r"burns kept \d\.\d\d processors busy where one thread was asked, whatever it attests", member.reason
+    )
+    assert 1 == member.attestation.threads
+    assert ([], []) == (member.cells, member.readings)
+    assert {"burns": "not comparable"}.items() <= verdicts(suite.saved()).items()
+    assert "burns" not in (pytester.path / "bench.json").read_text()
+
+
+def test_a_log_full_of_escapes_reaches_no_terminal_and_no_file(pytester: pytest.Pytester) -> None:
+    suite = Suite(pytester.path, {"honest": HONEST, "prints_escapes": Program("prints_escapes"), "twin": Python()})
+
+    result = run(pytester, suite, "--color=no", "-rA", "--junitxml=junit.xml")
+
+    result.assert_outcomes(passed=2, failed=1)
+    assert "prints_escapes exited with status 9" in result.stdout.str()
+    assert "gone" in result.stdout.str()
+    hostile = {"\x1b", "\x07", "\u202e"}
+    assert set() == hostile & set(result.stdout.str())
+    assert set() == hostile & set((pytester.path / "junit.xml").read_text())

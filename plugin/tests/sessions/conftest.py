@@ -1,0 +1,52 @@
+"""Sessions run in this process, on a virtual clock and without observers, unless a test asks for the real ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+# A session in this process forgets what it imported; these cannot be imported twice, or would take long to.
+import pytest_duet.cli
+import pytest_duet.plugin.conductor
+import pytest_duet.plugin.plan_view
+import pytest_duet.plugin.selection
+import pytest_duet.plugin.summary
+import scipy.stats  # noqa: F401 - see above
+from pytest_duet.measure import group
+from pytest_duet.workers.host import Host
+
+from .suites import REFERENCE_NS, TWIN_NS, Python, Suite, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    """Members' time in this process is what they say."""
+    virtual = VirtualClock()
+    monkeypatch.setattr(Host, "clock", virtual)
+    return virtual
+
+
+@pytest.fixture(autouse=True)
+def unobserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second process for every member: observers have their own tests."""
+    monkeypatch.setattr(group._Session, "observe", lambda self, selected: None)
+
+
+@pytest.fixture
+def pair(pytester: pytest.Pytester) -> Suite:
+    """A written suite of the reference `honest` and the rival `twin`, twice as fast."""
+    return Suite(pytester.path, {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python(TWIN_NS)}).write()
+
+
+@pytest.fixture
+def session(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Run pytest over the suite in this process."""
+
+    def run(*args: str) -> pytest.RunResult:
+        return pytester.runpytest_inprocess("benches", *args)
+
+    return run
