@@ -1,0 +1,47 @@
+"""Plain functions that are served as workers in tests.
+
+Not a test.
+"""
+
+import os
+
+import numpy as np
+
+from pytest_duet.errors import ImplementationError
+
+
+def add(n, m=1):
+    """Add, and say so where a library would: on stdout, by Python and by the descriptor."""
+    print("adding", n, m)
+    os.write(1, b"adding below Python\n")
+    return n + m
+
+
+def shout(n):
+    """Fail with a message as long as `n`."""
+    message = "x" * n
+    raise ImplementationError(message)
+
+
+def garble(n):
+    """Fail with text that is no Unicode."""
+    message = "\udc80" * n
+    raise ValueError(message)
+
+
+def double(x):
+    """Double an array in place and return it."""
+    x *= 2
+    return x
+
+
+class Inside:
+    """Holds a function."""
+
+    @staticmethod
+    def nested(n):
+        """Return what is given."""
+        return np.float64(n)
+
+
+NOT_A_FUNCTION = 1

@@ -1,0 +1,186 @@
+"""Finding Python implementations: rooms as packages, plain functions, and what is said where there is none."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_duet.errors import ImplementationError, SpecError, Unavailable
+from pytest_duet.implementation import JobReader
+from pytest_duet.protocol import Describe, DescribeReply, ErrorReply, Hello, HelloReply, NonFinite, Prepare, PrepareReply
+from pytest_duet.spec import Framework
+from pytest_duet.workers.python import FunctionCall, framework_host, function_host, load_function, load_module
+
+from .fakes import messages
+
+FUNCTIONS = Path(__file__).parent / "fakes" / "functions.py"
+
+
+def _room(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+# --- rooms ------------------------------------------------------------------------------------------------------------
+
+
+def test_modules_of_a_room_import_each_other_relatively(tmp_path: Path) -> None:
+    room = _room(tmp_path / "room_a", data="from .helper import VALUE\n", helper="VALUE = 7\n")
+    assert 7 == load_module(room, "data").VALUE
+
+
+def test_a_module_is_loaded_once(tmp_path: Path) -> None:
+    room = _room(tmp_path / "room_b", data="TOKEN = object()\n")
+    assert load_module(room, "data").TOKEN is load_module(room, "data").TOKEN
+
+
+def test_two_rooms_of_one_name_in_two_trees_are_kept_apart(tmp_path: Path) -> None:
+    one = _room(tmp_path / "one" / "room_c", data="from .helper import VALUE\n", helper="VALUE = 1\n")
+    two = _room(tmp_path / "two" / "room_c", data="from .helper import VALUE\n", helper="VALUE = 2\n")
+    assert [1, 2, 1] == [load_module(room, "data").VALUE for room in (one, two, one)]
+
+
+def test_a_room_does_not_shadow_modules_of_the_world(tmp_path: Path) -> None:
+    room = _room(tmp_path / "room_d", json="BROKEN = True\n", data="import json\nFOUND = json.__name__\n")
+    assert "json" == load_module(room, "data").FOUND
+    assert str(room) not in sys.path
+
+
+def test_a_missing_module_of_a_room_is_an_error_of_the_spec(tmp_path: Path) -> None:
+    room = _room(tmp_path / "room_e")
+    with pytest.raises(SpecError, match=r"room_e/quality\.py does not exist; create it or drop what names it"):
+        load_module(room, "quality")
+
+
+def test_a_room_that_needs_what_is_not_installed_is_unavailable(tmp_path: Path) -> None:
+    room = _room(tmp_path / "room_f", data="import no_such_module_anywhere\n")
+    with pytest.raises(Unavailable, match=r"room_f/data\.py needs module 'no_such_module_anywhere'"):
+        load_module(room, "data")
+
+
+def test_a_room_that_fails_by_itself_shows_its_own_error(tmp_path: Path) -> None:
+    room = _room(tmp_path / "room_g", data="1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        load_module(room, "data")
+
+
+# --- frameworks -------------------------------------------------------------------------------------------------------
+
+IMPLEMENTATION = "IMPLEMENTATIONS = {('b', 'train'): None, ('a', 'train'): None}\n"
+
+
+def test_a_framework_has_what_its_rooms_have(tmp_path: Path) -> None:
+    _room(tmp_path / "room_i", impl_mine=IMPLEMENTATION)
+    _room(tmp_path / "room_h", impl_mine=IMPLEMENTATION, impl_other="1 / 0\n")
+    _room(tmp_path / "room_j", data="")
+    framework = Framework(title="Mine", language="python", distributions=["numpy"], details={"sep": "os:sep"})
+    host = framework_host(tmp_path, "mine", framework)
+    described = host.handle(Describe(id=1))
+    assert isinstance(described, DescribeReply)
+    assert [("room_h", "a"), ("room_h", "b"), ("room_i", "a"), ("room_i", "b")] == [
+        (each.task, each.algorithm) for each in described.implementations
+    ]
+    hello = host.handle(Hello(id=2))
+    assert isinstance(hello, HelloReply)
+    assert ("mine", {"numpy": np.__version__}, {"sep": "/"}, "interpreted", "") == (
+        hello.framework,
+        hello.versions,
+        hello.details,
+        hello.profile,
+        hello.lock_digest,
+    )
+    assert f"CPython {sys.version.split()[0]}" == hello.compiler
+
+
+def test_an_algorithm_or_room_the_framework_lacks_is_unsupported(tmp_path: Path) -> None:
+    _room(tmp_path / "room_k", impl_mine=IMPLEMENTATION)
+    host = framework_host(tmp_path, "mine", Framework(title="Mine", language="python"))
+    reply = host.handle(Prepare(id=1, job=messages.job(task="room_k", algorithm="c", phase="train")))
+    assert ErrorReply(id=1, kind="unsupported", message="mine has no c train in room_k/impl_mine.py") == reply
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
+
+
+def _call(function: Any, params: dict[str, Any] | None = None, **arrays: Path) -> FunctionCall:
+    data = {name: str(path) for name, path in arrays.items()}
+    return FunctionCall(function, JobReader(messages.job(params=params or {}, data=data)))
+
+
+def test_a_function_is_called_with_parameters_and_arrays_by_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([1.0, 2.0]))
+    call = _call(lambda x, k: x * k, {"k": 3}, x=tmp_path / "x.npy")
+    assert [3.0, 6.0] == call.run(call.fresh()).tolist()
+
+
+def test_a_function_may_write_into_what_it_was_given(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([1.0]))
+    call = _call(load_function(FUNCTIONS, "double"), x=tmp_path / "x.npy")
+    assert [[2.0], [2.0]] == [call.run(call.fresh()).tolist() for _ in range(2)]
+
+
+def test_a_function_gets_a_number_in_words_as_the_number() -> None:
+    call = _call(lambda bound: bound, {"bound": NonFinite("inf")})
+    assert float("inf") == call.run(call.fresh())
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (3, {"result": (3, "int64")}),
+        (True, {"result": (1, "int64")}),
+        (0.5, {"result": (0.5, "float64")}),
+        (np.float32(0.5), {"result": (0.5, "float32")}),
+        (np.array([1, 2], dtype=np.uint8), {"result": ([1, 2], "int64")}),
+        ({"a": 1, "b": [0.5]}, {"a": (1, "int64"), "b": ([0.5], "float64")}),
+    ],
+)
+def test_a_result_becomes_named_arrays(result: Any, expected: dict[str, Any]) -> None:
+    outputs = _call(lambda: result).outputs(result).arrays
+    assert expected == {name: (array.tolist(), str(array.dtype)) for name, array in outputs.items()}
+
+
+@pytest.mark.parametrize("result", [None, "text", object(), 1j, 2**70])
+def test_a_result_that_is_no_number_is_refused(result: Any) -> None:
+    with pytest.raises(ImplementationError, match=f"output 'result' is a {type(result).__name__}; return numbers"):
+        _call(lambda: result).outputs(result)
+
+
+def test_a_whole_number_too_large_for_a_worker_is_refused_and_not_wrapped() -> None:
+    with pytest.raises(ImplementationError):
+        _call(lambda: 2**63).outputs(2**63)
+
+
+def test_a_function_reads_everything_its_job_has(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(1))
+    host = function_host(lambda x, k: x, "t")
+    job = messages.job(params={"k": 1}, data={"x": str(tmp_path / "x.npy")})
+    reply = host.handle(Prepare(id=1, job=job))
+    host.close()
+    assert isinstance(reply, PrepareReply)
+    assert ({"k": 1}, ["x"]) == (reply.params, list(reply.data))
+
+
+# --- by file and name -------------------------------------------------------------------------------------------------
+
+
+def test_a_function_is_found_by_file_and_name() -> None:
+    assert 7.0 == load_function(FUNCTIONS, "Inside.nested")(7)
+
+
+@pytest.mark.parametrize("name", ["absent", "Inside.absent", "NOT_A_FUNCTION", ""])
+def test_a_name_that_is_no_function_is_unavailable(name: str) -> None:
+    with pytest.raises(Unavailable, match=f"has no function {name!r} at its top level"):
+        load_function(FUNCTIONS, name)
+
+
+def test_what_is_no_python_file_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").touch()
+    with pytest.raises(Unavailable, match="is not importable as a Python file"):
+        load_function(tmp_path / "x.txt", "f")
