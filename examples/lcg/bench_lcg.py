@@ -16,7 +16,7 @@ def python_lcg(n):
 rust = worker(
     "target/release/lcg",
     name="rust",
-    source="examples/lcg",
+    source="examples/lcg/worker",
     build="cargo build --release --locked --manifest-path rust_crates/Cargo.toml -p lcg",
 )
 

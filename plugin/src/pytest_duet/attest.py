@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from pytest_duet.protocol import HelloReply, Job, PrepareReply
 
-UNHASHED: Final = frozenset({"testdata", "target", "__pycache__"})
-"""Folders that are no part of a worker's sources."""
+UNHASHED: Final = frozenset({"tests", "testdata", "target", "__pycache__"})
+"""Folders that go into no worker."""
 
 BUSY_LIMIT: Final = 1.2
 """CPU time over wall time above which a one-thread case did not run on one thread."""

@@ -129,6 +129,9 @@ def duet(
         )
     conductor = request.config.stash[_CONDUCTOR]
 
+    if hasattr(request.config, "workerinput") and conductor.timed:
+        pytest.fail("times taken side by side mean nothing: run without -n, or with --benchmark-disable", pytrace=False)
+
     def call(*args: Any, **kwargs: Any) -> None:
         conductor.play(slot, benchmark, args, kwargs)
 

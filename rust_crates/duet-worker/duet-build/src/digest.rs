@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// Folders that hold no sources: test vectors, build outputs and Python's byte code.
-const EXCLUDED: [&str; 3] = ["testdata", "target", "__pycache__"];
+/// Folders that go into no binary: tests and their vectors, build outputs, Python's byte code.
+const EXCLUDED: [&str; 4] = ["tests", "testdata", "target", "__pycache__"];
 
 /// What a set of folders digests to, and the paths it depends on.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Digest {
 /// Digest all files below `folders`: in order of label (`<folder's name>/<path inside>`, by bytes) the label, NUL, the
 /// length in decimal, NUL, the bytes.
 ///
-/// Hidden files and folders and those named `testdata`, `target` or `__pycache__` are left out.
+/// Hidden files and folders and those named `tests`, `testdata`, `target` or `__pycache__` are left out.
 pub fn digest_folders(folders: &[PathBuf]) -> io::Result<Digest> {
     let mut files = Vec::new();
     let mut watched = Vec::new();
