@@ -5,6 +5,7 @@ Not a test. The second argument is how many nanoseconds it claims a call takes; 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -224,16 +225,18 @@ class Worker:
         return None
 
     def _burn(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Work on many threads, whatever was attested; hashing lets go of the interpreter's lock."""
+        """Work on many threads, whatever was attested; numpy lets go of the interpreter's lock."""
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, -10)
         elapsed = []
-        block = bytes(1 << 20)
+        table = np.ones((300, 300))
         for _ in range(request["rounds"]):
             start = time.perf_counter_ns()
             until = start + 20_000_000
 
             def work(until: int = until) -> None:
                 while time.perf_counter_ns() < until:
-                    hashlib.sha256(block)
+                    np.sin(table)
 
             threads = [threading.Thread(target=work) for _ in range(BURNERS)]
             for thread in threads:
