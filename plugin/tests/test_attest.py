@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_duet.attest import attestation, check_busy, check_hello, check_prepared, file_digest, source_digest
+from pytest_duet.attest import attestation, check_busy, check_growth, check_hello, check_prepared, file_digest, source_digest
 from pytest_duet.errors import Refused, Unavailable
 from pytest_duet.protocol import NonFinite
 
@@ -190,6 +190,21 @@ def test_work_that_took_more_than_one_processor_is_refused() -> None:
         Refused, match=r"tch kept 1\.21 processors busy where one thread was asked, whatever it attests"
     ):
         check_busy(121, 100, name="tch", threads=1)
+
+
+@pytest.mark.parametrize(("grown", "reference"), [(1.2, 8.0), (8.0, 8.0), (0.9, 1.9), (1.0, 1.0)])
+def test_time_that_grows_with_work_passes_and_so_does_any_where_the_references_does_not(
+    grown: float, reference: float
+) -> None:
+    check_growth(grown, reference, name="tch")
+
+
+@pytest.mark.parametrize(("grown", "reference"), [(1.19, 2.0), (0.5, 8.0)])
+def test_time_that_does_not_grow_where_the_references_does_is_refused(grown: float, reference: float) -> None:
+    with pytest.raises(Refused) as caught:
+        check_growth(grown, reference, name="tch")
+    told = f"time of tch does not grow with work: {grown:.2f} times as long for eight times the work"
+    assert f"{told}, the reference {reference:.2f} times" == str(caught.value)
 
 
 def test_an_attestation_holds_both_replies() -> None:

@@ -66,6 +66,30 @@ def test_another_type_is_refused(method: str, name: str, expected: str) -> None:
     assert expected == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "asks", "heeded"),
+    [
+        ({}, "", True),
+        ({"variant": "gram"}, "variant", True),
+        ({"variant": "gram"}, "", False),
+        ({"variant": "gram"}, "device", False),
+        ({"device": "cuda:0"}, "device", True),
+        ({"device": "cuda:0"}, "", False),
+    ],
+)
+def test_who_never_asks_for_the_variant_or_device_cannot_be_doing_as_told(
+    changes: dict[str, str], asks: str, heeded: bool
+) -> None:
+    reader = JobReader(job(**changes))
+    if asks:
+        getattr(reader, asks)
+    if heeded:
+        reader.check_heeded()
+        return
+    with pytest.raises(ImplementationError, match="is not known here: the implementation never asked for it"):
+        reader.check_heeded()
+
+
 def test_a_missing_parameter_is_refused_with_those_there_are() -> None:
     with pytest.raises(ImplementationError, match="job has no parameter 'alpha'; it has b, f, i, n, s"):
         _reader().number("alpha")

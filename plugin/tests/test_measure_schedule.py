@@ -1,0 +1,96 @@
+"""How long rounds are and how many make a cell, for any set of calls and any budget."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_duet.measure.schedule import (
+    BURST_ROUNDS,
+    CELLS,
+    LEAST_CYCLES,
+    LONGEST_ROUND_NS,
+    MOST_CYCLES,
+    SHORTEST_ROUND_NS,
+    Schedule,
+    make_schedule,
+)
+
+CALLS = st.dictionaries(st.sampled_from("abcdef"), st.floats(50, 1e11), min_size=1)
+BUDGETS = st.floats(0.5, 300)
+
+
+def _schedule(seconds: float, most: dict[str, int | None] | None = None, **call_ns: float) -> Schedule:
+    return make_schedule(call_ns, group_seconds=seconds, most_calls=most or {})
+
+
+def _cycle_ns(schedule: Schedule, call_ns: dict[str, float]) -> float:
+    return sum(schedule.calls[name] * call_ns[name] * schedule.burst for name in call_ns)
+
+
+@given(CALLS, BUDGETS)
+def test_a_round_is_as_near_to_the_common_length_as_whole_calls_allow(
+    call_ns: dict[str, float], seconds: float
+) -> None:
+    schedule = _schedule(seconds, **call_ns)
+    wanted = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
+    assert call_ns.keys() == schedule.calls.keys()
+    for name, ns in call_ns.items():
+        calls = schedule.calls[name]
+        assert calls >= 1
+        assert calls == 1 or abs(calls * ns - wanted) <= ns / 2 * (1 + 1e-9)
+
+
+@given(CALLS, BUDGETS)
+def test_cycles_stay_within_their_bounds(call_ns: dict[str, float], seconds: float) -> None:
+    schedule = _schedule(seconds, **call_ns)
+    assert LEAST_CYCLES <= schedule.cycles <= MOST_CYCLES
+    assert schedule.burst in {1, BURST_ROUNDS}
+    assert CELLS == schedule.cells
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.floats(1e3, 2e7), min_size=1), BUDGETS)
+def test_all_cells_fit_the_budget_unless_they_cannot_shrink_further(call_ns: dict[str, float], seconds: float) -> None:
+    schedule = _schedule(seconds, **call_ns)
+    whole = schedule.cells * (schedule.warmup + schedule.cycles) * _cycle_ns(schedule, call_ns)
+    assert LEAST_CYCLES == schedule.cycles or whole <= seconds * 1e9 * (1 + 1e-9)
+
+
+@given(CALLS, BUDGETS, BUDGETS)
+def test_more_time_never_means_fewer_cycles(call_ns: dict[str, float], one: float, other: float) -> None:
+    less, more = sorted([one, other])
+    assert _schedule(less, **call_ns).cycles <= _schedule(more, **call_ns).cycles
+
+
+@given(CALLS, st.integers(1, 5))
+def test_nobody_is_asked_for_more_calls_than_it_allows(call_ns: dict[str, float], most: int) -> None:
+    first = next(iter(call_ns))
+    free, held = _schedule(8, **call_ns), _schedule(8, {first: most}, **call_ns)
+    assert min(free.calls[first], most) == held.calls[first]
+    assert {n: c for n, c in free.calls.items() if n != first} == {n: c for n, c in held.calls.items() if n != first}
+
+
+@pytest.mark.parametrize(
+    ("call_ns", "calls", "burst", "warmup"),
+    [
+        ({"a": 1e3, "b": 2e3}, {"a": 1000, "b": 500}, 3, 2),
+        ({"a": 1e3, "b": 2e6}, {"a": 2000, "b": 1}, 3, 2),
+        ({"a": 1e5, "b": 4.9e6}, {"a": 49, "b": 1}, 3, 2),
+        ({"a": 1e5, "b": 9e6}, {"a": 50, "b": 1}, 1, 1),
+        ({"a": 1e12}, {"a": 1}, 1, 1),
+    ],
+)
+def test_short_calls_fill_a_round_and_long_ones_stand_alone(
+    call_ns: dict[str, float], calls: dict[str, int], burst: int, warmup: int
+) -> None:
+    schedule = _schedule(8, **call_ns)
+    assert (calls, burst, warmup) == (schedule.calls, schedule.burst, schedule.warmup)
+
+
+def test_short_calls_get_all_the_cycles_there_are() -> None:
+    assert MOST_CYCLES == _schedule(8, a=1e3, b=1e6).cycles
+
+
+def test_calls_longer_than_the_budget_get_the_fewest() -> None:
+    assert LEAST_CYCLES == _schedule(1, a=1e10).cycles

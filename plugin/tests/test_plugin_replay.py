@@ -1,0 +1,156 @@
+"""Durations measured elsewhere reach pytest-benchmark bit for bit, and Ctrl-C waits until they have."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_duet.plugin.replay import VirtualTimer, replay, verify_only
+
+from .samples import group, member, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SESSION = """
+import pytest
+from pytest_duet.plugin.replay import VirtualTimer, replay
+from pytest_duet.record import Bound, GroupRecord, MemberRecord, Reading
+
+CELLS = [[[1, 3, 7], [10**15 + 1, 123456789, 2]], [[333333333, 999999937, 10**9]]]
+MEMBER = MemberRecord(
+    name="tch", framework="tch", variant="", role="rival", language="rust", status="ok", calls_per_round=7, cells=CELLS,
+    readings=[Reading(metric="peak_memory", unit="bytes", value=4096)], quality=[Bound(metric="r2", value=0.5)],
+)
+GROUP = GroupRecord(
+    id="t/g", task="t", algorithm="a", phase="p", workload="w", workload_size="", threads=1, device="cpu", dtype="f64",
+    mode="direct", profile="smoke", margin=0.05, reference="torch", data_digest="", verified_only=False, elapsed_ns=1,
+    members=[MEMBER],
+)
+TIMER = VirtualTimer()
+
+@pytest.mark.benchmark(timer=TIMER)
+def test_it(benchmark):
+    replay(benchmark, TIMER, GROUP, MEMBER)
+"""
+
+
+def test_the_saved_data_equal_the_nanoseconds_bit_for_bit(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SESSION)
+    result = pytester.inline_run("--benchmark-json=out.json", "-p", "no:cacheprovider", "-q")
+    assert 0 == result.ret
+    (saved,) = json.loads((pytester.path / "out.json").read_bytes())["benchmarks"]
+    cells = [[[1, 3, 7], [10**15 + 1, 123456789, 2]], [[333333333, 999999937, 10**9]]]
+    rounds = [ns for cell in cells for cycle in cell for ns in cycle]
+    assert [ns / 7 / 1e9 for ns in rounds] == saved["stats"]["data"]
+    assert (len(rounds), 1) == (saved["stats"]["rounds"], saved["stats"]["iterations"])
+    assert {
+        "group": "t/g",
+        "member": "tch",
+        "reference": "torch",
+        "calls_per_round": 7,
+        "cells_ns": cells,
+        "quality": {"r2": 0.5},
+        "peak_memory_bytes": 4096,
+    } == saved["extra_info"]["duet"]
+    assert "duet_worker_clock" in saved["options"]["timer"]
+
+
+class FakeBenchmark:
+    """Measures as pytest-benchmark does: set up, read the timer, call, read the timer."""
+
+    def __init__(self, timer: Callable[[], float], during: Callable[[int], None] = lambda _: None) -> None:
+        self.extra_info: dict[str, Any] = {}
+        self.seen: list[float] = []
+        self.handlers: set[object] = set()
+        self._timer, self._during = timer, during
+
+    def pedantic(
+        self, target: Callable[[], None], setup: Callable[[], None] = lambda: None, rounds: int = 1, iterations: int = 1
+    ) -> None:
+        for index in range(rounds):
+            setup()
+            start = self._timer()
+            target()
+            self.seen.append(self._timer() - start)
+            self.handlers.add(signal.getsignal(signal.SIGINT))
+            self._during(index)
+
+
+CELLS = [[[100, 200], [300]], [[400]]]
+
+
+def _replay(during: Callable[[int], None] = lambda _: None) -> FakeBenchmark:
+    timer = VirtualTimer()
+    benchmark = FakeBenchmark(timer, during)
+    record = member("tch", calls_per_round=2, cells=CELLS)
+    replay(benchmark, timer, group(reference(), record), record)
+    return benchmark
+
+
+def test_rounds_come_in_the_order_they_were_measured() -> None:
+    assert [ns / 2 / 1e9 for ns in (100, 200, 300, 400)] == _replay().seen
+
+
+def test_ctrl_c_in_the_middle_waits_until_all_rounds_are_there() -> None:
+    seen: list[FakeBenchmark] = []
+    before = signal.getsignal(signal.SIGINT)
+    rounds: list[int] = []
+
+    def interrupt(index: int) -> None:
+        rounds.append(index)
+        if index == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        seen.append(_replay(interrupt))
+    assert [0, 1, 2, 3] == rounds
+    assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_without_ctrl_c_the_handler_is_back_as_it_was() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    during = _replay().handlers
+    assert before not in during
+    assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_a_failure_inside_gives_the_handler_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def fail(index: int) -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - our own
+        _replay(fail)
+    assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_a_thread_that_may_not_touch_signals_replays_all_the_same() -> None:
+    seen: list[FakeBenchmark] = []
+    thread = threading.Thread(target=lambda: seen.append(_replay()))
+    thread.start()
+    thread.join()
+    assert 4 == len(seen[0].seen)
+
+
+def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> None:
+    from pytest_duet.protocol import NonFinite
+    from pytest_duet.record import Bound
+
+    timer = VirtualTimer()
+    benchmark = FakeBenchmark(timer)
+    bounds = [Bound(metric="r2", value=NonFinite("nan")), Bound(metric="f1", value=1)]
+    record = member("tch", quality=bounds, cells=CELLS, readings=[])
+    replay(benchmark, timer, group(reference(), record), record)
+    assert ({"f1": 1}, None) == (benchmark.extra_info["duet"]["quality"], benchmark.extra_info["duet"]["peak_memory_bytes"])
+
+
+def test_verifying_uses_the_fixture_once() -> None:
+    benchmark = FakeBenchmark(VirtualTimer())
+    verify_only(benchmark)
+    assert 1 == len(benchmark.seen)
