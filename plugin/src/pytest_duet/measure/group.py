@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import attest, parity
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.measure import checkpoint, observe
+from pytest_duet.measure import checkpoint
 from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files, Member
+from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.timing import time_members
 from pytest_duet.record import GroupRecord
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from pytest_duet.plan import GroupPlan
-    from pytest_duet.record import Reading
 
 MODE = "direct"
 
@@ -258,31 +258,6 @@ class _Session:
 
     def observe(self, selected: Collection[str]) -> None:
         """Watch a fresh process of every member that is ok; one that breaks the thread promise loses its times."""
-        for name, member in self.members.items():
-            if name not in selected:
-                continue
-            if not member.is_ok:
-                continue
-            self.progress(f"observing {name}")
-            member.readings = self._readings(member)
+        members = [member for name, member in self.members.items() if name in selected and member.is_ok]
+        observe_members(members, self.plan, self.files, self.progress)
         self._blame_reference()
-
-    def _readings(self, member: Member) -> list[Reading]:
-        try:
-            client = step.open_client(member.plan, self.plan.budget.request_seconds, served=True)
-        except MemberError as error:
-            return observe.unavailable(str(error))
-        try:
-            return observe.observe(
-                client,
-                step.make_job(self.plan, member.plan, self.files),
-                call_ns=member.call_ns,
-                seconds=self.plan.budget.observe_seconds,
-            )
-        except Refused as error:
-            member.fail(error)
-            return []
-        except MemberError as error:
-            return observe.unavailable(f"the observed worker failed: {error}")
-        finally:
-            client.close()

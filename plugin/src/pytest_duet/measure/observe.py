@@ -11,11 +11,17 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_duet import attest
+from pytest_duet.errors import MemberError, Refused
+from pytest_duet.measure import member as step
 from pytest_duet.record import Reading
 from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.gpu import Gpu, GpuUnavailable, device
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_duet.measure.member import Files, Member
+    from pytest_duet.plan import GroupPlan
     from pytest_duet.protocol import Job
     from pytest_duet.workers.client import Client
 
@@ -32,6 +38,37 @@ _METRICS = {
 def unavailable(reason: str) -> list[Reading]:
     """Return every reading without a value, for `reason`."""
     return [Reading(metric=metric, unit=unit, value=None, reason=reason) for metric, unit in _METRICS.items()]
+
+
+def observe_members(members: Sequence[Member], group: GroupPlan, files: Files, progress: Callable[[str], None]) -> None:
+    """Give each of `members` the readings of a fresh process of its own, in both languages alike.
+
+    All processes are started before the first is watched: nothing is timed here, so an interpreter may import its
+    libraries while others are at work. The first member, mostly the one with most to import, is watched last.
+    """
+    with ExitStack() as stack:
+        clients = {}
+        for member in members:
+            try:
+                client = step.open_client(member.plan, group.budget.request_seconds, served=True)
+            except MemberError as error:
+                member.readings = unavailable(str(error))
+                continue
+            stack.callback(client.close)
+            clients[member.plan.name] = client
+        for member in reversed(members):
+            if member.plan.name not in clients:
+                continue
+            progress(f"observing {member.plan.name}")
+            client = clients[member.plan.name]
+            try:
+                job = step.make_job(group, member.plan, files)
+                member.readings = observe(client, job, call_ns=member.call_ns, seconds=group.budget.observe_seconds)
+            except Refused as error:
+                member.fail(error)
+            except MemberError as error:
+                member.readings = unavailable(f"the observed worker failed: {error}")
+            client.close()
 
 
 class _Sampler:
