@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.attest import attestation, check_busy, check_growth, check_hello, check_prepared, file_digest, source_digest
+from pytest_duet.attest import (
+    attestation,
+    check_busy,
+    check_growth,
+    check_hello,
+    check_prepared,
+    file_digest,
+    source_digest,
+)
 from pytest_duet.errors import Refused, Unavailable
 from pytest_duet.protocol import NonFinite
 
 from .fakes.messages import hello, job, prepared
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # --- digests ----------------------------------------------------------------------------------------------------------
 
@@ -99,8 +109,10 @@ def test_a_worker_that_is_held_to_nothing_may_be_built_from_anything() -> None:
         ({"profile": "debug"}, "tch is a debug build; times of it mean nothing; rebuild it: duet build tch"),
         (
             {"source_digest": "ef" * 32},
-            "tch is stale: it was built from sources efefefefefef, the tree holds abababababab"
-            "; rebuild it: duet build tch",
+            (
+                "tch is stale: it was built from sources efefefefefef, the tree holds abababababab"
+                "; rebuild it: duet build tch"
+            ),
         ),
         (
             {"source_digest": ""},
@@ -119,7 +131,9 @@ def test_a_debug_or_stale_build_is_refused_and_the_remedy_named(changes: dict, e
 
 
 def test_another_protocol_is_unavailable_and_both_versions_are_named() -> None:
-    with pytest.raises(Unavailable, match="tch speaks protocol 2, this pytest-duet speaks 1; rebuild it: duet build tch"):
+    with pytest.raises(
+        Unavailable, match="tch speaks protocol 2, this pytest-duet speaks 1; rebuild it: duet build tch"
+    ):
         _check_hello(protocol=2)
 
 

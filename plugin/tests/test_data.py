@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from pytest_duet.data import DataSet, content_digest, obtain, recipe_digest
 from pytest_duet.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 X = np.arange(6.0).reshape(2, 3)
 
@@ -116,7 +119,7 @@ def test_data_that_changes_under_a_run_is_noticed(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_an_error_of_the_data(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.touch()
-    with pytest.raises(DataError, match="data cannot be written .*; free space or set duet_cache to another folder"):
+    with pytest.raises(DataError, match=r"data cannot be written .*; free space or set duet_cache to another folder"):
         obtain(place / "cache", "ab" * 32, _make)
 
 
@@ -130,7 +133,9 @@ def test_a_failed_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("array", [np.array(["a"]), np.array([1j]), np.array([None]), np.array(["2020"], dtype="M8[Y]")])
+@pytest.mark.parametrize(
+    "array", [np.array(["a"]), np.array([1j]), np.array([None]), np.array(["2020"], dtype="M8[Y]")]
+)
 def test_what_is_no_number_does_not_travel(array: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape(f"data 'x' has dtype {array.dtype}; only numbers and truth values")):
         obtain(tmp_path, "ab" * 32, lambda: {"x": array})

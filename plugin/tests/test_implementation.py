@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from pytest_duet.implementation import Implementation, JobReader, Outputs
 from pytest_duet.protocol import NonFinite
 
 from .fakes.messages import job
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARAMS = {"f": 0.5, "i": 3, "b": True, "s": "lbfgs", "n": NonFinite("-inf")}
 
@@ -78,7 +81,7 @@ def test_another_type_is_refused(method: str, name: str, expected: str) -> None:
     ],
 )
 def test_who_never_asks_for_the_variant_or_device_cannot_be_doing_as_told(
-    changes: dict[str, str], asks: str, heeded: bool
+    changes: dict[str, str], asks: str, *, heeded: bool
 ) -> None:
     reader = JobReader(job(**changes))
     if asks:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,8 +40,12 @@ def threaded() -> Iterator[int]:
         process.communicate(b"x")
 
 
+def _tasks(pid: int) -> list[str]:
+    return [task.name for task in Path(f"/proc/{pid}/task").iterdir()]
+
+
 def _affinities(pid: int) -> list[set[int]]:
-    return [os.sched_getaffinity(int(task)) for task in os.listdir(f"/proc/{pid}/task")]
+    return [os.sched_getaffinity(int(task)) for task in _tasks(pid)]
 
 
 def test_all_threads_of_all_processes_share_one_processor_and_get_all_back(threaded: int) -> None:
@@ -53,9 +58,13 @@ def test_all_threads_of_all_processes_share_one_processor_and_get_all_back(threa
 
 
 def test_processors_are_given_back_after_a_failure() -> None:
-    with pytest.raises(KeyboardInterrupt), restored([HERE]):
-        pin_to_one([HERE], random.Random(0))
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with restored([HERE]):
+            pin_to_one([HERE], random.Random(0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert ALL == os.sched_getaffinity(0)
 
 

@@ -31,7 +31,7 @@ class Session:
         *,
         seed: int = 0,
         budget: float = 1e9,
-        clock: Callable[[], float] = itertools.repeat(0.0).__next__,
+        clock: Callable[[], float] = float,
         pinned: bool = False,
     ) -> None:
         self.log: list[tuple[Any, ...]] = []
@@ -108,7 +108,11 @@ def test_progress_counts_the_cells() -> None:
 def test_one_measured_round_of_each_member_is_kept_and_it_is_one_that_surely_runs(seed: int) -> None:
     session = Session(seed=seed)
     for name, timed in session.timed.items():
-        kept = [(index, entry[3]) for index, entry in enumerate(e for e in session.log if e[0] == name) if entry[3] is not None]
+        kept = [
+            (index, entry[3])
+            for index, entry in enumerate(e for e in session.log if e[0] == name)
+            if entry[3] is not None
+        ]
         assert 1 == len(kept)
         cell, cycle = divmod(kept[0][0], SCHEDULE.warmup + SCHEDULE.cycles)
         assert cell < LEAST_CELLS
@@ -174,7 +178,7 @@ def test_what_is_no_members_fault_goes_through() -> None:
 def test_the_budget_ends_the_timing_at_a_whole_cell_and_never_before_four(budget: float, cells: int) -> None:
     readings = itertools.chain([0.0], itertools.count(0.0, 10.0))
     session = Session(budget=budget, clock=readings.__next__)
-    assert {name: cells for name in "abc"} == {name: len(timed.cells) for name, timed in session.timed.items()}
+    assert dict.fromkeys("abc", cells) == {name: len(timed.cells) for name, timed in session.timed.items()}
 
 
 # --- processors -------------------------------------------------------------------------------------------------------

@@ -105,7 +105,12 @@ def test_one_wrong_element_is_found_wherever_it_is(array: np.ndarray, data: st.D
 
 
 def test_of_two_rules_for_one_output_and_check_the_later_wins() -> None:
-    rules = [_rule("*", tolerance=1.0), _rule("coef", tolerance=2.0), _rule("coef", "support"), _rule("b*", tolerance=9)]
+    rules = [
+        _rule("*", tolerance=1.0),
+        _rule("coef", tolerance=2.0),
+        _rule("coef", "support"),
+        _rule("b*", tolerance=9),
+    ]
     assert [(2.0, "close"), (0.0, "support")] == [(rule.tolerance, rule.check) for rule in rules_for("coef", rules)]
     assert [1.0] == [rule.tolerance for rule in rules_for("other", rules)]
 
@@ -115,7 +120,7 @@ def test_a_later_general_rule_beats_an_earlier_special_one() -> None:
 
 
 @pytest.mark.parametrize(("tolerance", "passed"), [(0.25, True), (0.2499, False), (0.0, False)])
-def test_an_error_passes_up_to_its_tolerance(tolerance: float, passed: bool) -> None:
+def test_an_error_passes_up_to_its_tolerance(tolerance: float, *, passed: bool) -> None:
     record = ParityRecord(output="x", check="close", error=0.25, tolerance=tolerance, passed=passed)
     found = _compare({"x": np.array([4.0])}, {"x": np.array([5.0])}, _rule(tolerance=tolerance))
     assert [record] == found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_duet.door import ATTRIBUTE, PairDeclaration, compare, worker
 from pytest_duet.errors import Refused, SpecError
-from pytest_duet.plan import GroupPlan
 from pytest_duet.plugin.pair import Inputs, bind_inputs, equal_or_close, make_pair_group
 from pytest_duet.plugin.slots import Slot
 from pytest_duet.protocol import NonFinite
@@ -23,6 +22,9 @@ from pytest_duet.spec import Profile
 from pytest_duet.suite import THREAD_VARIABLES
 
 from .fakes.functions import add
+
+if TYPE_CHECKING:
+    from pytest_duet.plan import GroupPlan
 
 INF, NAN = math.inf, math.nan
 
@@ -87,7 +89,11 @@ def test_a_single_number_of_any_library_is_a_parameter(given_: Any, expected: An
 @pytest.mark.parametrize(
     ("args", "kwargs", "expected"),
     [
-        ((), {}, r"duet\(\.\.\.\): the inputs do not fit takes\(x, k=2, \*, name='a'\): missing a required argument: 'x'"),
+        (
+            (),
+            {},
+            r"duet\(\.\.\.\): the inputs do not fit takes\(x, k=2, \*, name='a'\): missing a required argument: 'x'",
+        ),
         ((1, 2, 3), {}, "too many positional arguments"),
         ((1,), {"wrong": 1}, "got an unexpected keyword argument 'wrong'"),
         (([1, 2],), {}, "input 'x' is a list; give numbers, texts or numpy arrays of numbers"),
@@ -147,7 +153,9 @@ def test_arrays_become_the_data_set(tmp_path: Path) -> None:
 def test_a_worker_is_found_from_the_root_and_held_to_its_sources(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "x").touch()
-    start = _plan(_declare(add, worker("bin/x", name="rust", source="crate", build="make x")), tmp_path).members[1].start
+    start = (
+        _plan(_declare(add, worker("bin/x", name="rust", source="crate", build="make x")), tmp_path).members[1].start
+    )
     assert ("process", (str(tmp_path / "bin" / "x"),), "") == (start.kind, start.argv, start.missing)
     assert ((tmp_path / "crate",), "make x") == (start.sources, start.build)
     assert dict.fromkeys(THREAD_VARIABLES, "1") == start.environment
@@ -206,7 +214,7 @@ def test_a_function_inside_another_cannot_be_served_and_says_why(tmp_path: Path)
         ([], [], True),
     ],
 )
-def test_results_are_equal_or_close(reference: Any, other: Any, passes: bool) -> None:
+def test_results_are_equal_or_close(reference: Any, other: Any, *, passes: bool) -> None:
     assert passes is (equal_or_close(np.array(reference), np.array(other)) <= 1.0)
 
 
@@ -214,7 +222,9 @@ def test_results_further_apart_than_any_float_are_not_close() -> None:
     assert equal_or_close(np.array(1e308), np.array(-1e308)) > 1.0
 
 
-@given(hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9)), hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9)))
+@given(
+    hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9)), hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9))
+)
 def test_close_means_what_numpy_means_by_it(a: np.ndarray, b: np.ndarray) -> None:
     assert bool(np.allclose(b, a)) is (equal_or_close(a, b) <= 1.0)
 
@@ -238,7 +248,7 @@ def test_whatever_a_users_check_raises_refuses_the_result(error: Exception, tmp_
     def same(a: object, b: object) -> None:
         raise error
 
-    with pytest.raises(Refused, match="check same refused the result: .*too far"):
+    with pytest.raises(Refused, match=r"check same refused the result: .*too far"):
         _user_check(same, tmp_path)(np.array(1), np.array(2))
 
 
@@ -249,7 +259,12 @@ def test_whatever_a_users_check_raises_refuses_the_result(error: Exception, tmp_
     ("members", "options", "error", "message"),
     [
         ((add,), {}, TypeError, "give at least one more member"),
-        ((worker("x", name="rust"), add), {}, TypeError, "the first member is the reference and must be a Python function"),
+        (
+            (worker("x", name="rust"), add),
+            {},
+            TypeError,
+            "the first member is the reference and must be a Python function",
+        ),
         ((add, "x"), {}, TypeError, r"'x' is neither a function nor a worker\(...\)"),
         ((add, takes), {"dtype": "f16"}, ValueError, "dtype 'f16' is not known; write 'f32' or 'f64'"),
     ],

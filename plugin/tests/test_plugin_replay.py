@@ -147,7 +147,10 @@ def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> Non
     bounds = [Bound(metric="r2", value=NonFinite("nan")), Bound(metric="f1", value=1)]
     record = member("tch", quality=bounds, cells=CELLS, readings=[])
     replay(benchmark, timer, group(reference(), record), record)
-    assert ({"f1": 1}, None) == (benchmark.extra_info["duet"]["quality"], benchmark.extra_info["duet"]["peak_memory_bytes"])
+    assert ({"f1": 1}, None) == (
+        benchmark.extra_info["duet"]["quality"],
+        benchmark.extra_info["duet"]["peak_memory_bytes"],
+    )
 
 
 def test_verifying_uses_the_fixture_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from pytest_duet.errors import SpecError
 from pytest_duet.spec import framework_of, load_frameworks, load_profiles, load_task, matches, variant_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TASK = """
 title = "T"
@@ -69,7 +72,10 @@ def test_a_whole_task_is_read(tmp_path: Path) -> None:
             "[parity[0]] has unknown key 'tolerence'; did you mean 'tolerance'?",
         ),
         ('\n[checkpoint]\nphases = "a"\n', "[checkpoint] has unknown key 'phases'; did you mean 'phase'?"),
-        ('\n[members.linfa]\nzzz = 1\n', "[members.linfa] has unknown key 'zzz'; known: algorithms, phases, role, why, workloads"),
+        (
+            "\n[members.linfa]\nzzz = 1\n",
+            "[members.linfa] has unknown key 'zzz'; known: algorithms, phases, role, why, workloads",
+        ),
     ],
 )
 def test_an_unknown_key_is_named_with_its_table_and_the_nearest_known(
@@ -223,7 +229,7 @@ def test_one_wrong_name_in_a_list_is_enough(tmp_path: Path) -> None:
         ("Train", "train", False),
     ],
 )
-def test_selectors_understand_wildcards_and_lists(pattern: str | list[str], name: str, expected: bool) -> None:
+def test_selectors_understand_wildcards_and_lists(pattern: str | list[str], name: str, *, expected: bool) -> None:
     assert expected is matches(pattern, name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,9 @@ from pytest_duet.suite import (
     make_group,
     member_names,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FRAMEWORKS = """
 [sklearn]
@@ -276,9 +279,16 @@ def test_a_python_framework_that_is_not_installed_says_how_to_install_it(suite: 
 def test_a_python_member_runs_here_and_has_a_served_twin(suite: Suite) -> None:
     start = _group(suite).member("sklearn").start
     assert ("direct", "") == (start.kind, start.missing)
-    assert (sys.executable, "-m", "pytest_duet", "serve", "--benches", str(suite.benches), "--framework", "sklearn") == (
-        start.argv
-    )
+    assert (
+        sys.executable,
+        "-m",
+        "pytest_duet",
+        "serve",
+        "--benches",
+        str(suite.benches),
+        "--framework",
+        "sklearn",
+    ) == (start.argv)
     assert callable(start.host)
 
 
@@ -325,9 +335,7 @@ def test_a_room_without_a_recipe_is_an_error_of_the_spec(tmp_path: Path) -> None
 
 def test_a_member_of_an_unknown_framework_is_refused(tmp_path: Path) -> None:
     benches = _write(tmp_path, task=TASK.replace("[members.odd]", "[members.od]\n[members.odd]"))
-    with pytest.raises(
-        SpecError, match=r"\[members\.od\] names framework 'od'; did you mean 'odd'\?"
-    ) as caught:
+    with pytest.raises(SpecError, match=r"\[members\.od\] names framework 'od'; did you mean 'odd'\?") as caught:
         load_suite(benches)
     assert str(caught.value).startswith(f"{benches / 'linear' / 'task.toml'}: ")
 

@@ -39,7 +39,10 @@ def test_the_library_is_opened_once_and_shut_down_whatever_happens(monkeypatch: 
 
 def test_without_the_binding_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    with pytest.raises(GpuUnavailable, match=r"nvidia-ml-py is not installed; pip install 'pytest-duet\[gpu\]'"), device():
+    with (
+        pytest.raises(GpuUnavailable, match=r"nvidia-ml-py is not installed; pip install 'pytest-duet\[gpu\]'"),
+        device(),
+    ):
         pytest.fail("there is no GPU")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,8 +49,7 @@ def test_the_peak_remembers_what_was_freed_until_it_is_reset(greedy: int) -> Non
 
 
 def test_a_process_holds_what_the_kernel_says_it_does() -> None:
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[1])
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
     expected = pages * os.sysconf("SC_PAGE_SIZE")
     assert expected == pytest.approx(memory.resident_bytes(os.getpid()), abs=4 * MIB)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +12,9 @@ from pytest_duet.workers.client import Client
 
 from .fakes import messages
 from .fakes.clients import ScriptedChannel
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _client(*replies: Reply, seconds: float = 9.0) -> tuple[Client, ScriptedChannel]:
@@ -123,7 +125,7 @@ def test_time_that_does_not_pass_is_invalid(ns: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_an_error_reply_becomes_the_error_of_its_kind(kind: Any, expected: Any, status: str, number: int) -> None:
     client, _ = _client(ErrorReply(id=number, kind=kind, message="why"))
-    with pytest.raises(expected, match="^tch: why$") as caught:
+    with pytest.raises(expected, match=r"^tch: why$") as caught:
         client.hello()
     assert (expected, status) == (type(caught.value), caught.value.status)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +39,7 @@ from .fakes import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class FakeThreads:
@@ -198,7 +198,7 @@ def test_a_collector_that_was_off_stays_off() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_tracers_and_profilers_are_suspended_while_rounds_run_and_back_afterwards(fails: bool) -> None:
+def test_tracers_and_profilers_are_suspended_while_rounds_run_and_back_afterwards(*, fails: bool) -> None:
     seen: list[object] = []
 
     def look() -> None:

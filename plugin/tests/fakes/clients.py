@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet.protocol import RunReply
-
 from . import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_duet.errors import MemberError
-    from pytest_duet.protocol import HelloReply, Job, PrepareReply, Reply, Request
+    from pytest_duet.protocol import HelloReply, Job, PrepareReply, Reply, Request, RunReply
 
 
 class ScriptedChannel:

@@ -12,7 +12,6 @@ from pytest_duet.errors import ImplementationError
 
 def add(n, m=1):
     """Add, and say so where a library would: on stdout, by Python and by the descriptor."""
-    print("adding", n, m)
     os.write(1, b"adding below Python\n")
     return n + m
 

@@ -83,6 +83,14 @@ def flood_when_told_to_leave() -> None:
         say(b"x" * 65536)
 
 
+def deaf_flood() -> None:
+    """Close stdin, so that requests break, and write without end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.close(0)
+    while True:
+        say(b"x" * 65536)
+
+
 def chatter(size: str) -> None:
     """Answer every request at length."""
     while request := read():
