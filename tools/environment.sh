@@ -29,6 +29,8 @@ if ! cmp --silent requirements/bootstrap.txt .bootstrap/bootstrap.txt || ! .boot
 fi
 
 export UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$PWD/.venv
+# Trust whom the system trusts, as pip and cargo do: a proxy may sign for the package index.
+[[ -f /etc/ssl/certs/ca-certificates.crt ]] && export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS-1}
 if [[ -z $here ]]; then
     rm -rf .venv
     # The interpreter itself: a version manager's stub changes its mind with the folder.
@@ -36,7 +38,9 @@ if [[ -z $here ]]; then
     .bootstrap/bin/uv venv --quiet --python "$python" .venv
 fi
 rm -f "$stamp"
-echo "installing $(grep -c '^[a-z].*==' requirements/lock.txt) locked packages; PyTorch makes the first time long"
-.bootstrap/bin/uv pip sync --require-hashes requirements/lock.txt
+echo "installing the locked packages; the first time PyTorch is downloaded, which takes a while"
+[[ -t 2 ]] && quiet=() || quiet=(--quiet)  # a terminal gets progress bars, a log no list of packages
+.bootstrap/bin/uv pip sync "${quiet[@]}" --require-hashes requirements/lock.txt
 .bootstrap/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 echo "$key" >"$stamp"
+echo "environment ready after $SECONDS s"
