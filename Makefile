@@ -55,7 +55,7 @@ tests: build ## run every test of the plugin, warnings being errors
 
 .PHONY: unit
 unit: env ## run the quick tests of the plugin: the inner loop, well under a minute
-	@pytest plugin/tests -q -x -W error --ignore plugin/tests/sessions --ignore plugin/tests/contract
+	@pytest plugin/tests -q -x -W error $(addprefix --ignore plugin/tests/,sessions planted contract)
 
 .PHONY: rust
 rust: env ## run every Rust test, on what the workers were built with
@@ -75,7 +75,7 @@ lint: lint-python type lint-rust ## check style and types in both languages
 .PHONY: lint-python
 lint-python: env
 	$(call say,ruff)
-	@ruff check && ruff format --check
+	@ruff check --output-format concise && ruff format --check
 
 .PHONY: type
 type: env
