@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.errors import Crashed, Refused
+from pytest_duet.errors import Crashed, MemberError, Refused, Unavailable
 from pytest_duet.measure import observe as module
-from pytest_duet.measure.observe import observe, unavailable
+from pytest_duet.measure.member import Files, Member
+from pytest_duet.measure.observe import observe, observe_members, unavailable
+from pytest_duet.plan import MemberPlan, Start
+from pytest_duet.spec import Profile
 from pytest_duet.telemetry import memory
 
 from .fakes import messages, nvml
@@ -173,8 +177,13 @@ def test_without_a_gpu_the_reason_is_named_and_the_rest_is_read(monkeypatch: pyt
 
 
 def test_a_gpu_that_is_lost_midway_has_no_value_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([[nvml.process(1, 1)], [nvml.process(1, 1)], LOST])
-    held, busy = _gpu(monkeypatch, nvmlDeviceGetComputeRunningProcesses=lambda _: next(answers))
+    sizes = iter([[nvml.process(1, 1)], [nvml.process(1, 1)]])
+    rates = iter([SimpleNamespace(gpu=40), SimpleNamespace(gpu=40)])
+    held, busy = _gpu(
+        monkeypatch,
+        nvmlDeviceGetComputeRunningProcesses=lambda _: next(sizes, LOST),
+        nvmlDeviceGetUtilizationRates=lambda _: next(rates, LOST),
+    )
     assert [(None, True)] * 2 == [(each.value, "GPU is lost" in each.reason) for each in (held, busy)]
 
 
@@ -182,3 +191,61 @@ def test_a_slice_that_tells_no_utilisation_still_tells_its_memory(monkeypatch: p
     held, busy = _gpu(monkeypatch, nvmlDeviceGetUtilizationRates=nvml.NVMLError("Not Supported"))
     assert (5, "") == (held.value, held.reason)
     assert (None, True) == (busy.value, "Not Supported" in busy.reason)
+
+
+# --- a whole group ----------------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """Members whose workers are scripted; what is started, watched and closed is written down in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **workers: FakeClient | MemberError) -> None:
+        Process(monkeypatch)
+        self.log: list[str] = []
+        self._workers = workers
+        self.members = [Member(MemberPlan(name, name, "", "rival", "rust", Start("process"))) for name in workers]
+        monkeypatch.setattr(module.step, "open_client", self._open)
+        monkeypatch.setattr(module.step, "make_job", lambda *_: messages.job())
+        for each in self.members:
+            each.call_ns = 1e8
+
+    def _open(self, plan: MemberPlan, _seconds: float, *, served: bool) -> FakeClient:
+        assert served
+        self.log.append(f"start {plan.name}")
+        worker = self._workers[plan.name]
+        if isinstance(worker, MemberError):
+            raise worker
+        worker.close = lambda: self.log.append(f"close {plan.name}")  # type: ignore[attr-defined]
+        return worker
+
+    def observe(self) -> list[Member]:
+        group: Any = SimpleNamespace(budget=Profile())
+        observe_members(self.members, group, Files({}, {}, {}, ""), self.log.append)
+        return self.members
+
+
+def test_all_are_started_before_the_first_is_watched_and_each_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch, a=FakeClient("a", itertools.count(1)), b=FakeClient("b", itertools.count(1)))
+    members = watched.observe()
+    assert ["start a", "start b", "observing b", "close b", "observing a", "close a"] == watched.log[:6]
+    assert [sorted(METRICS)] * 2 == [sorted(reading.metric for reading in each.readings) for each in members]
+    assert ["ok", "ok"] == [each.status for each in members]
+
+
+def test_a_worker_that_cannot_be_watched_costs_its_member_the_readings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    dies = FakeClient("b", [1, Crashed("gone")])
+    watched = Watched(monkeypatch, a=Unavailable("no file"), b=dies, c=FakeClient("c", itertools.count(1)))
+    a, b, c = watched.observe()
+    assert ["ok"] * 3 == [each.status for each in (a, b, c)]
+    assert {(None, "no file")} == {(each.value, each.reason) for each in a.readings}
+    assert {(None, "the observed worker failed: gone")} == {(each.value, each.reason) for each in b.readings}
+    assert any(each.value for each in c.readings)
+    assert {"close b", "close c"} <= set(watched.log)
+
+
+def test_a_member_that_breaks_its_promise_of_one_thread_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch, a=FakeClient("a", itertools.count(1)))
+    used = itertools.count(0, 2_000_000_000)
+    monkeypatch.setattr(module.cpu, "used_ns", lambda _: next(used))
+    (member,) = watched.observe()
+    assert ("failed", True) == (member.status, "2.00 processors busy" in member.reason)

@@ -124,7 +124,7 @@ def test_a_request_that_is_never_taken_ends_at_its_deadline(impatient: None) -> 
     channel = _start("never_read")
     # Whoever was there before us has filled the pipe: a line as long as may be does not fit any more.
     os.write(channel._stdin, b"x" * 65536)
-    with pytest.raises(TimedOut, match="^tch did not take its verify request in time$"):
+    with pytest.raises(TimedOut, match=r"^tch did not take its verify request in time$"):
         channel.exchange(Verify(id=1, into="x" * 65000), seconds=0.3)
     assert _is_gone(channel.pid)
 
