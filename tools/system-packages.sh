@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Make sure of what neither pip nor cargo can bring: a Python with venv, a C++ compiler, git, and Rust.
+# Make sure of what neither pip nor cargo can bring: a Python with venv, a C++ compiler, make, git, and Rust.
 # Installs only what is missing, only as root and only where apt-get exists; otherwise says what to type.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH=$PATH:$HOME/.cargo/bin  # where rustup puts cargo, in a shell that was opened before
 
 packages=()
 command -v git >/dev/null || packages+=(git)
-{ command -v cc && command -v c++; } >/dev/null || packages+=(build-essential)
+{ command -v cc && command -v c++ && command -v make; } >/dev/null || packages+=(build-essential)
 tools/find-python.sh >/dev/null || packages+=(python3 python3-venv)
 
 if ((${#packages[@]})); then
