@@ -25,6 +25,7 @@ from pytest_duet.protocol import (
     Run,
     Verify,
     VerifyReply,
+    clean,
     decode_reply,
     decode_request,
     digest_outputs,
@@ -254,3 +255,16 @@ def test_an_excerpt_holds_nothing_a_terminal_would_act_on(line: bytes) -> None:
 @given(REQUESTS)
 def test_requests_without_a_job_come_out_as_they_went_in(request_: Any) -> None:
     assert request_ == decode_request(encode(request_))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain\n\ttext é", "plain\n\ttext é"),
+        ("\x1b[31mred\x07", "?[31mred?"),
+        ("\x9b\x7f\u202e\u2028", "????"),
+        ("", ""),
+    ],
+)
+def test_text_of_a_worker_holds_nothing_a_terminal_would_act_on(text: str, expected: str) -> None:
+    assert expected == clean(text)

@@ -49,14 +49,16 @@ class FakeClient:
         self.pid = os.getpid()
         self.log = [] if log is None else log
         self._ns = iter(ns)
-        self.ticks = 0
+        self.greeted = False
 
     def hello(self) -> HelloReply:
         """Greet."""
+        self.greeted = True
         return messages.hello()
 
     def prepare(self, job: Job) -> PrepareReply:
-        """Prepare exactly what was asked."""
+        """Prepare exactly what was asked, for whoever has greeted."""
+        assert self.greeted
         return messages.prepared(params=job.params, threads=job.threads)
 
     def run(
