@@ -1,0 +1,145 @@
+"""pytest-benchmark's own options: each keeps its meaning over durations that were measured elsewhere, or is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .suites import Missing, Python, Suite, benchmarks, members_of, statuses, verdicts
+
+
+def test_its_json_holds_our_rounds_to_the_last_bit(pytester, pair, session) -> None:
+    session("--benchmark-json=bench.json").assert_outcomes(passed=2)
+
+    found = benchmarks(pytester.path / "bench.json")
+    for name, member in members_of(pair.saved()).items():
+        entry = found[f"bench_tiny[fit-train-small-{name}]"]
+        rounds = [ns for cell in member.cells for cycle in cell for ns in cycle]
+        assert [ns / member.calls_per_round / 1e9 for ns in rounds] == entry["stats"]["data"]
+        assert (1, len(rounds)) == (entry["stats"]["iterations"], entry["stats"]["rounds"])
+        assert member.cells == entry["extra_info"]["duet"]["cells_ns"]
+        assert member.calls_per_round == entry["extra_info"]["duet"]["calls_per_round"]
+        assert "tiny/fit-train-small" == entry["group"]
+        assert "duet_worker_clock" == entry["options"]["timer"]
+        assert name == entry["params"]["duet_member"]
+
+
+def test_saved_benchmarks_can_be_compared(pytester, pair, session) -> None:
+    session("--benchmark-save=first").assert_outcomes(passed=2)
+
+    result = session("--benchmark-compare=0001")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["bench_tiny[[]fit-train-small-twin* (0001_first)* 2.0000 *"])
+
+
+@pytest.mark.parametrize("option", ["--benchmark-cprofile=tottime", "--benchmark-compare-fail=mean:5%"])
+def test_options_that_would_mean_something_else_are_refused(pair, session, clock, option) -> None:
+    result = session(option)
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    name = option.partition("=")[0]
+    result.stderr.fnmatch_lines([f"ERROR: {name} cannot be used with pytest-duet's benchmarks: *"])
+    assert (1, []) == (clock.now, pair.runs())
+
+
+def test_only_benchmarks_means_ours_too(pytester, pair) -> None:
+    pytester.makepyfile(bench_plain="def bench_plain(): pass")
+
+    result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-only")
+
+    result.assert_outcomes(passed=2, skipped=1)
+    assert {"honest": "ok", "twin": "ok"} == statuses(pair.saved())
+
+
+def test_skipped_benchmarks_are_ours_too_and_nothing_runs(pytester, pair, clock) -> None:
+    pytester.makepyfile(bench_plain="def bench_plain(): pass")
+
+    result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-skip")
+
+    result.assert_outcomes(passed=1, skipped=2)
+    assert (1, []) == (clock.now, pair.runs())
+    assert pytest.ExitCode.OK == result.ret
+
+
+# --- verify mode: --benchmark-disable -------------------------------------------------------------------------------------
+
+
+def test_verify_mode_checks_and_times_and_saves_nothing(pytester, pair, session) -> None:
+    result = session("--benchmark-disable")
+
+    result.assert_outcomes(passed=2)
+    assert pytest.ExitCode.OK == result.ret
+    result.stdout.fnmatch_lines(
+        ["  verified only: parity and quality were checked, nothing was timed", "  twin * 0 ≤ 1e-9*0.9972"]
+    )
+    result.stdout.no_fnmatch_line("* ms *")
+    assert not (pytester.path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("fake", "why"),
+    [
+        (Python(output="result * 1.1"), "parity with honest failed"),
+        (Python(output="np.full(3, 1.5)"), "parity with honest failed"),
+        (Python(extra="raise ValueError('broken')"), "ValueError: broken"),
+    ],
+)
+def test_verify_mode_fails_a_wrong_member_and_no_other(pytester, session, fake, why) -> None:
+    Suite(pytester.path, {"honest": Python(role="reference"), "fake": fake, "twin": Python()}).write()
+
+    result = session("--benchmark-disable")
+
+    result.assert_outcomes(passed=2, failed=1)
+    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    result.stdout.fnmatch_lines([f"failed: *{why}*"])
+
+
+def test_verify_mode_needs_no_folder_of_results(pytester, pair, session) -> None:
+    (pytester.path / "results").write_text("in the way")
+
+    session("--benchmark-disable").assert_outcomes(passed=2)
+
+
+def test_verify_mode_skips_what_is_missing(pytester, session) -> None:
+    Suite(pytester.path, {"honest": Python(role="reference"), "absent": Missing()}).write()
+
+    session("--benchmark-disable").assert_outcomes(passed=1, skipped=1)
+
+
+# --- beside other benchmarks ----------------------------------------------------------------------------------------------
+
+
+def test_plain_benchmarks_of_the_same_session_keep_their_own_clock(pytester, pair) -> None:
+    pytester.makepyfile(bench_plain="def bench_plain(benchmark): benchmark(lambda: None)")
+
+    result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-json=bench.json")
+
+    result.assert_outcomes(passed=3)
+    names = {name: each["options"]["timer"] for name, each in benchmarks(pytester.path / "bench.json").items()}
+    assert "perf_counter" == names["bench_plain"]
+
+
+def test_a_mark_of_the_user_is_kept(pytester, session, pair) -> None:
+    bench = pytester.path / "benches" / "tiny" / "bench_tiny.py"
+    bench.write_text(
+        "import pytest\nfrom pytest_duet import cases\n\n"
+        "@pytest.mark.benchmark(group='mine')\n@cases(__file__)\ndef bench_tiny(duet):\n    duet()\n"
+    )
+
+    session("--benchmark-json=bench.json").assert_outcomes(passed=2)
+
+    assert {"mine"} == {each["group"] for each in benchmarks(pytester.path / "bench.json").values()}
+
+
+def test_a_member_that_fails_loses_no_result_of_the_others(pytester, session) -> None:
+    members = {"honest": Python(role="reference"), "wrong": Python(output="result + 1"), "twin": Python()}
+    suite = Suite(pytester.path, members).write()
+
+    result = session("--benchmark-json=bench.json")
+
+    result.assert_outcomes(passed=2, failed=1)
+    assert 2 == len(json.loads((pytester.path / "bench.json").read_text())["benchmarks"])
+    assert {"wrong": "not comparable"}.items() <= verdicts(suite.saved()).items()
+    result.stdout.no_fnmatch_line("*Benchmark fixture was not used*")

@@ -1,0 +1,317 @@
+"""Profiles, results folders, plans, strictness: what each option does, and the exit status it leads to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from pytest_duet import disk, journal, store
+from pytest_duet.attest import file_digest, source_digest
+from pytest_duet.errors import StoreError
+
+from .suites import REFERENCE_NS, Binary, Missing, Program, Python, Suite, script, statuses
+
+STORAGE_FAILED = 14
+UNAVAILABLE = 13
+
+
+@pytest.fixture
+def gaps(pytester: pytest.Pytester) -> Suite:
+    """Return a written suite of two good members and two that are not there."""
+    members = {
+        "honest": Python(REFERENCE_NS, role="reference"),
+        "absent": Missing(),
+        "unbuilt": Binary(),
+        "twin": Python(),
+    }
+    return Suite(pytester.path, members).write()
+
+
+def ini(suite: Suite, line: str) -> None:
+    """Add `line` to the ini file of `suite`."""
+    with (suite.root / "pytest.ini").open("a") as file:
+        file.write(line + "\n")
+
+
+# --- profiles -------------------------------------------------------------------------------------------------------------
+
+
+def test_smoke_is_the_default_profile(pair, session) -> None:
+    session().assert_outcomes(passed=2)
+
+    assert "smoke" == pair.saved().profile == pair.saved().groups[0].profile
+
+
+@pytest.mark.parametrize("way", ["option", "ini"])
+def test_a_profile_sets_the_budget(pair, session, way) -> None:
+    if way == "ini":
+        ini(pair, "duet_profile = long")
+    session(*(["--duet-profile=long"] if way == "option" else [])).assert_outcomes(passed=2)
+
+    run = pair.saved()
+    assert "long" == run.profile
+    # Twice the seconds of smoke make twice the cycles.
+    assert 8 == len(run.groups[0].members[0].cells[0])
+
+
+def test_an_unknown_profile_is_a_usage_error_that_names_the_nearest(pair, session) -> None:
+    result = session("--duet-profile=lnog")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["ERROR: --duet-profile: unknown profile 'lnog'; did you mean 'long'?"])
+
+
+def test_a_rival_over_the_cap_is_checked_and_left_out(pytester, session) -> None:
+    suite = Suite(
+        pytester.path, {"honest": Python(role="reference"), "slow": Python(90_000_000), "twin": Python()}
+    ).write()
+
+    result = session("-rs")
+
+    result.assert_outcomes(passed=2, skipped=1)
+    assert "skipped" == statuses(suite.saved())["slow"]
+    result.stdout.fnmatch_lines(["SKIPPED * too slow: 0.09 s a call, the cap of profile smoke is 0.05 s *"])
+
+
+# --- results --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["option", "ini"])
+def test_a_run_is_saved_where_asked_and_can_be_loaded(pytester, pair, session, way) -> None:
+    if way == "ini":
+        ini(pair, "duet_results = elsewhere/deep")
+    result = session(*(["--duet-results=elsewhere/deep"] if way == "option" else []))
+
+    (path,) = pytester.path.glob("elsewhere/deep/*/*.json")
+    run = store.load(path)
+    assert run.complete
+    assert {"honest": "ok", "twin": "ok"} == statuses(run)
+    assert path.parent == store.folder(pytester.path / "elsewhere" / "deep", run.machine)
+    result.stdout.fnmatch_lines([f"saved: {path.relative_to(pytester.path)}"])
+    assert not (pytester.path / "results").exists()
+
+
+def test_no_journal_is_left_beside_a_saved_run(pair, session) -> None:
+    session().assert_outcomes(passed=2)
+
+    assert [] == pair.journals()
+
+
+def test_a_saved_run_names_no_host_and_no_path(pytester, pair, session) -> None:
+    session().assert_outcomes(passed=2)
+
+    (path,) = pytester.path.glob("results/*/*.json")
+    text = path.read_text()
+    assert str(pytester.path) not in text
+    assert platform.node() not in text
+
+
+def test_results_that_cannot_be_written_end_the_session_before_anything_runs(pytester, pair, session, clock) -> None:
+    (pytester.path / "results").write_text("I am no folder")
+
+    result = session()
+
+    assert STORAGE_FAILED == result.ret
+    assert 1 == clock.now
+    assert "cannot be written" in result.stdout.str() + result.stderr.str()
+    assert "I am no folder" == (pytester.path / "results").read_text()
+
+
+def test_data_is_kept_where_asked_and_made_once(pytester, pair, session) -> None:
+    session("--duet-cache=kept").assert_outcomes(passed=2)
+    before = {path: path.stat().st_mtime_ns for path in pytester.path.glob("kept/data/*/*")}
+
+    session("--duet-cache=kept").assert_outcomes(passed=2)
+
+    assert before == {path: path.stat().st_mtime_ns for path in pytester.path.glob("kept/data/*/*")}
+    assert {"x.npy", "y.npy", "manifest.json"} == {path.name for path in before}
+
+
+def test_data_that_changed_on_disk_fails_the_group_and_names_both_digests(pytester, pair, session) -> None:
+    session().assert_outcomes(passed=2)
+    (path,) = pytester.path.glob(".duet/data/*/x.npy")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+
+    result = session()
+
+    result.assert_outcomes(failed=2)
+    result.stdout.re_match_lines([r".*x\.npy: has SHA-256 [0-9a-f]{64}, its manifest says [0-9a-f]{64}; the cache is"])
+
+
+# --- plans ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["option", "ini"])
+def test_a_plan_runs_nothing_and_names_what_is_missing(gaps, session, clock, way) -> None:
+    if way == "ini":
+        ini(gaps, "duet_plan = true")
+    result = session(*(["--duet-plan"] if way == "option" else []))
+
+    assert pytest.ExitCode.OK == result.ret
+    assert (1, []) == (clock.now, gaps.runs())
+    result.stdout.fnmatch_lines(
+        [
+            "tiny/fit-train-small (40x3): <= * s",
+            "  honest * would run",
+            "  absent * unavailable: absent is not installed (no module 'no_such_module'); pip install *nowhere*",
+            "  unbuilt * unavailable: target/release/duet-unbuilt is not built; build it: duet build unbuilt",
+            "  twin * would run",
+            "1 groups, profile smoke: at most about * min *; nothing was run",
+        ]
+    )
+    assert not (gaps.root / "results").exists()
+
+
+def test_a_plan_knows_how_long_it_took_the_last_time(pair, session) -> None:
+    session().assert_outcomes(passed=2)
+
+    session("--duet-plan").stdout.fnmatch_lines(["*: about * min (from the last saved run); nothing was run"])
+
+
+def test_a_plan_holds_declared_skips_with_their_reproducer(pytester, session) -> None:
+    rules = '[[unsound]]\nmember = "twin"\nreason = "it is broken"\nreproducer = "tests/x.py::test_y"\n'
+    suite = Suite(pytester.path, {"honest": Python(role="reference"), "twin": Python()}, rules=rules).write()
+
+    session("--duet-plan").stdout.fnmatch_lines(["  twin * skipped: it is broken [[]reproducer: tests/x.py::test_y]"])
+    result = session("-rs")
+
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED * declared unsound: it is broken [[]reproducer: tests/x.py::test_y]"])
+    assert {"honest": "ok", "twin": "skipped"} == statuses(suite.saved())
+
+
+# --- strictness -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_unavailable_is_skipped_with_the_command_that_helps(gaps, session) -> None:
+    result = session("-rs")
+
+    result.assert_outcomes(passed=2, skipped=2)
+    assert pytest.ExitCode.OK == result.ret
+    result.stdout.fnmatch_lines(
+        ["SKIPPED * absent is not installed *", "SKIPPED *duet-unbuilt is not built; build it: duet build unbuilt"]
+    )
+    expected = {"honest": "ok", "absent": "unavailable", "unbuilt": "unavailable", "twin": "ok"}
+    assert expected == statuses(gaps.saved())
+
+
+@pytest.mark.parametrize("way", ["option", "ini"])
+def test_strictness_makes_what_is_unavailable_an_exit_status(gaps, session, way) -> None:
+    if way == "ini":
+        ini(gaps, "duet_strict = true")
+    result = session(*(["--duet-strict"] if way == "option" else []))
+
+    result.assert_outcomes(passed=2, skipped=2)
+    assert UNAVAILABLE == result.ret
+
+
+def test_strictness_is_content_where_everything_is_there(pair, session) -> None:
+    assert pytest.ExitCode.OK == session("--duet-strict").ret
+
+
+def test_strictness_looks_only_at_what_was_selected(gaps, session) -> None:
+    assert pytest.ExitCode.OK == session("--duet-strict", "--duet-framework=honest,twin").ret
+
+
+def test_strictness_counts_in_verify_mode_too(gaps, session) -> None:
+    assert UNAVAILABLE == session("--duet-strict", "--benchmark-disable").ret
+
+
+def test_a_failed_test_outranks_strictness(pytester, session) -> None:
+    members = {"honest": Python(role="reference"), "absent": Missing(), "wrong": Python(output="result + 1")}
+    Suite(pytester.path, members).write()
+
+    assert pytest.ExitCode.TESTS_FAILED == session("--duet-strict").ret
+
+
+# --- full disks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that makes the disk full from now on, for the files of results alone."""
+    real = os.fsync
+
+    def fill() -> None:
+        def fsync(descriptor: int) -> None:
+            target = Path(f"/proc/self/fd/{descriptor}").readlink()
+            if "results" in target.parts and ".probe" not in target.name and not target.is_dir():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    return fill
+
+
+def test_a_full_disk_leaves_the_table_the_old_files_and_exit_status_14(pytester, pair, session, full_disk) -> None:
+    session().assert_outcomes(passed=2)
+    before = {path: path.read_bytes() for path in pytester.path.glob("results/*/*")}
+    full_disk()
+
+    result = session()
+
+    result.assert_outcomes(passed=2)
+    assert STORAGE_FAILED == result.ret
+    result.stdout.fnmatch_lines(["  twin * 2.00x * faster *", "duet: not saved: *(No space left on device)*"])
+    kept = {path: path.read_bytes() for path in pytester.path.glob("results/*/*.json")}
+    assert before == kept
+    leftovers = [path for path in pytester.path.glob("results/*/*") if path.suffix != ".json"]
+    assert all(b"" == path.read_bytes() for path in leftovers if path.suffix == ".jsonl")
+    assert [] == [path for path in leftovers if path.suffix != ".jsonl"]
+
+
+def test_a_failed_test_outranks_a_full_disk(pytester, session, full_disk) -> None:
+    Suite(pytester.path, {"honest": Python(role="reference"), "wrong": Python(output="result + 1")}).write()
+    full_disk()
+
+    result = session()
+
+    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    result.stdout.fnmatch_lines(["duet: not saved: *"])
+
+
+def test_a_full_disk_outranks_strictness(gaps, session, full_disk) -> None:
+    full_disk()
+
+    assert STORAGE_FAILED == session("--duet-strict").ret
+
+
+def test_a_result_file_that_fails_leaves_the_journal_to_load(pytester, pair, session, monkeypatch) -> None:
+    real = disk.write_whole
+
+    def write_whole(path, content):
+        if path.suffix == ".json":
+            raise StoreError(f"{path}: cannot be written (Input/output error)")
+        real(path, content)
+
+    monkeypatch.setattr(disk, "write_whole", write_whole)
+
+    result = session()
+
+    assert STORAGE_FAILED == result.ret
+    (path,) = pair.journals()
+    assert {"honest": "ok", "twin": "ok"} == statuses(journal.read(path).run())
+    assert {"honest": "ok", "twin": "ok"} == statuses(store.load(path))
+
+
+# --- programs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_built_worker_and_a_command_stand_beside_python(pytester, session, monkeypatch) -> None:
+    members = {"honest": Python(REFERENCE_NS, role="reference"), "program": Program(), "crate": Binary(script("honest"))}
+    suite = Suite(pytester.path, members).write()
+    crates = pytester.path / "rust_crates"
+    monkeypatch.setenv("SCRIPTED_SOURCES", source_digest([crates / "frameworks" / "crate", crates / "duet-worker"]))
+    monkeypatch.setenv("SCRIPTED_LOCK", file_digest(crates / "Cargo.lock"))
+
+    session().assert_outcomes(passed=3)
+
+    by_name = {member.name: member for member in suite.saved().groups[0].members}
+    assert "rust" == by_name["crate"].language
+    assert "python" == by_name["program"].language
+    assert 2_000_000 * by_name["crate"].calls_per_round == by_name["crate"].cells[0][0][0]

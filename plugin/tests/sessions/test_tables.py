@@ -1,0 +1,103 @@
+"""The whole terminal output and the whole file of a session that comes out the same every time."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .suites import REFERENCE_NS, Missing, Program, Python, Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCRUBBED = {
+    "created",
+    "version",
+    "machine",
+    "elapsed_ns",
+    "compiler",
+    "versions",
+    "source_digest",
+    "blas",
+    "data",
+    "data_digest",
+    "features",
+}
+"""What depends on the machine, the moment or the libraries."""
+
+
+@pytest.fixture
+def every(pytester: pytest.Pytester) -> Suite:
+    """Return a written suite with one member of each kind of fate."""
+    rules = '[[unsound]]\nmember = "unsound"\nreason = "it is broken"\nreproducer = "tests/x.py::test_y"\n'
+    members: Mapping[str, Any] = {
+        "honest": Python(REFERENCE_NS, role="reference"),
+        "faster": Python(2_000_000),
+        "slower": Python(5_000_000),
+        "equal": Python(REFERENCE_NS + 40_000),
+        "context": Python(1_000_000, role="context"),
+        "program": Program(ns=3_000_000),
+        "wrong": Python(output="result * 1.5"),
+        "unsound": Python(),
+        "absent": Missing(),
+        "slow": Python(80_000_000),
+        "crash": Program("exits"),
+    }
+    return Suite(pytester.path, members, rules=rules).write()
+
+
+def table(result: pytest.RunResult) -> str:
+    """Return the verdict table: what stands between our line and the saved file's name."""
+    text = "\n".join(result.outlines).partition("= duet =")[2].partition("\n")[2]
+    text = re.sub(r"attested: .*?(?=\n  \S|\n\n)", "attested: ...", text, flags=re.DOTALL)
+    return text.partition("saved: ")[0]
+
+
+def scrub(value: Any) -> Any:
+    """Return `value` without what depends on the machine; errors of rounding become their sign."""
+    if isinstance(value, dict):
+        return {key: "..." if key in SCRUBBED else scrub(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [scrub(each) for each in value]
+    if isinstance(value, float):
+        return 0.0 if abs(value) < 1e-9 else float(f"{value:.6g}")
+    return value
+
+
+@pytest.mark.parametrize("option", ["-q", "--verbosity=0", "-v"])
+def test_the_verdict_table(every, session, snapshot, option) -> None:
+    assert snapshot == table(session(option))
+
+
+def test_the_saved_run(pytester, every, session, snapshot) -> None:
+    session()
+
+    (path,) = pytester.path.glob("results/*/2*.json")
+    assert snapshot == json.dumps(scrub(json.loads(path.read_text())), indent=1, sort_keys=True)
+
+
+def test_the_table_stands_below_the_tables_of_pytest_benchmark(pair, session) -> None:
+    session().stdout.fnmatch_lines(["* benchmark 'tiny/fit-train-small': 2 tests *", "*= duet =*", "saved: results/*"])
+
+
+@pytest.mark.parametrize("options", [["-p", "no:terminal"], ["--tb=no", "-qq"]])
+def test_an_unusual_reporter_is_no_obstacle(pair, session, options) -> None:
+    assert pytest.ExitCode.OK == session(*options).ret
+    assert pair.saved().complete
+
+
+def test_each_test_shows_its_own_share_of_the_time(pytester, pair, session) -> None:
+    session("--junitxml=junit.xml").assert_outcomes(passed=2)
+
+    text = (pytester.path / "junit.xml").read_text()
+    seconds = {
+        member.name: sum(ns for cell in member.cells for cycle in cell for ns in cycle) / 1e9
+        for member in pair.saved().groups[0].members
+    }
+    for name, expected in seconds.items():
+        (found,) = re.findall(rf'name="bench_tiny\[fit-train-small-{name}\]" time="([\d.]+)"', text)
+        # The rest is the fixture's own setup and end.
+        assert expected <= float(found) < expected + 1.0
