@@ -105,7 +105,10 @@ class Verify(Message, frozen=True, tag="verify"):
 
 
 class Run(Message, frozen=True, tag="run"):
-    """Time `rounds` rounds of `iterations` calls each; keep the output of the last call of round `keep` (0-based)."""
+    """Time `rounds` rounds of `iterations` calls each; keep the output of the last call of round `keep` (0-based).
+
+    What was kept stays until a later request keeps another, or a job is prepared.
+    """
 
     rounds: Count
     iterations: Count

@@ -141,7 +141,6 @@ impl<I: Implementation> Prepared for Timed<I> {
 
     fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Vec<u64>> {
         let iterations = usize::try_from(iterations)?;
-        self.kept = None;
         let mut elapsed_ns = Vec::new();
         for round in 0..rounds {
             let (elapsed, mut outputs) = self.round(iterations)?;

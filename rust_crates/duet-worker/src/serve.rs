@@ -154,7 +154,8 @@ impl Session<'_> {
             return Err(Error::invalid(what));
         }
         let elapsed_ns = prepared.measure(rounds, iterations, keep)?;
-        let digest = prepared.kept()?.map(|outputs| outputs.digest());
+        let kept = if keep.is_some() { prepared.kept()? } else { None };
+        let digest = kept.map(|outputs| outputs.digest());
         let work = prepared.work();
         Ok(Reply::Run { id, elapsed_ns, digest, spans: std::collections::BTreeMap::new(), work })
     }

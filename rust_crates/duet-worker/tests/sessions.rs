@@ -257,15 +257,23 @@ fn the_last_output_of_the_chosen_round_is_kept() {
 }
 
 #[test]
-fn a_run_that_keeps_nothing_forgets_what_was_kept() {
+fn what_was_kept_stays_until_another_round_is() {
     let folder = tempfile::tempdir().unwrap();
     let replies = talk(&[
         job("up", &json!({"panic_at": 0})),
         run(1, 1, Some(0)),
         run(1, 1, None),
         outputs(folder.path()),
+        run(1, 1, Some(0)),
+        outputs(folder.path()),
     ]);
-    assert_error(&replies[3], ErrorKind::Invalid, "no output is kept");
+    let kept = |reply: &Reply| match reply {
+        Reply::Run { digest, .. } => digest.clone(),
+        Reply::Outputs { digest, .. } => Some(digest.clone()),
+        _ => panic!("{reply:?}"),
+    };
+    let expected = [Some(digest_of(1)), None, Some(digest_of(1)), Some(digest_of(3)), Some(digest_of(3))];
+    assert_eq!(expected, [1, 2, 3, 4, 5].map(|index| kept(&replies[index])));
 }
 
 #[test]

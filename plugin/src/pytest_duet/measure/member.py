@@ -15,7 +15,7 @@ import numpy as np
 
 from pytest_duet import attest, parity
 from pytest_duet.errors import Invalid, MemberError, ProtocolError, Refused, Skipped, Unavailable
-from pytest_duet.protocol import Job, from_number, to_number
+from pytest_duet.protocol import Job, digest_outputs, from_number, to_number
 from pytest_duet.record import Attestation, Bound, MemberRecord, ParityRecord, Reading
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.direct import DirectChannel
@@ -192,7 +192,7 @@ def verify(member: Member) -> tuple[VerifyReply, Arrays]:
     assert member.client is not None
     with tempfile.TemporaryDirectory(prefix="duet-") as folder:
         reply = member.client.verify(Path(folder))
-        return reply, read_outputs(reply.outputs, Path(folder), member.plan.name)
+        return reply, read_outputs(reply.outputs, reply.digest, Path(folder), member.plan.name)
 
 
 def call_ns(member: Member, first_ns: float) -> float:
@@ -209,24 +209,26 @@ def call_ns(member: Member, first_ns: float) -> float:
     return min(member.client.run(rounds, calls).elapsed_ns) / calls
 
 
-def kept_outputs(member: Member) -> Arrays:
-    """Return the outputs of the round that was kept.
+def kept_outputs(member: Member, digest: str | None) -> Arrays:
+    """Return the outputs of the round that was kept; `digest` is what the worker said of them when it ran.
 
     Raises:
-        MemberError: the worker fails, or they cannot be read.
+        MemberError: the worker fails, or they cannot be read, or are others.
 
     """
     assert member.client is not None
     with tempfile.TemporaryDirectory(prefix="duet-") as folder:
         reply = member.client.outputs(Path(folder))
-        return read_outputs(reply.outputs, Path(folder), member.plan.name)
+        if reply.digest != digest:
+            raise ProtocolError(f"{member.plan.name} hands over other outputs than those of the round it was to keep")
+        return read_outputs(reply.outputs, reply.digest, Path(folder), member.plan.name)
 
 
-def read_outputs(paths: Mapping[str, str], folder: Path, name: str) -> Arrays:
-    """Return the arrays a worker wrote into `folder`.
+def read_outputs(paths: Mapping[str, str], digest: str, folder: Path, name: str) -> Arrays:
+    """Return the arrays a worker wrote into `folder`, whose digest it says is `digest`.
 
     Raises:
-        ProtocolError: a path lies elsewhere, or holds no array.
+        ProtocolError: a path lies elsewhere, holds no array, or they digest to something else.
 
     """
     if not paths:
@@ -239,6 +241,9 @@ def read_outputs(paths: Mapping[str, str], folder: Path, name: str) -> Arrays:
             arrays[output] = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ProtocolError(f"{name}: output {output!r} cannot be read: {error}") from error
+    seen = digest_outputs(arrays)
+    if seen != digest:
+        raise ProtocolError(f"{name} says its outputs have digest {digest[:12]}, the files it wrote have {seen[:12]}")
     return arrays
 
 
