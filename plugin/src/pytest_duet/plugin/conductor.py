@@ -9,8 +9,10 @@ import datetime as dt
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 import pytest_duet
@@ -28,7 +30,6 @@ from pytest_duet.suite import GroupKey, load_suite, make_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from pytest_duet.plan import GroupPlan
     from pytest_duet.plugin.options import Settings
@@ -145,14 +146,22 @@ class Conductor:
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
         try:
-            group.record = measure_group(plan, selected=selected, timed=self.timed, progress=self._progress)
+            record = measure_group(plan, selected=selected, timed=self.timed, progress=self._progress)
         except DuetError as error:
             group.error = error
             return
         finally:
             self._progress("")
+        group.record = self._without_places(record)
         if self.timed:
             self._remember(group.record)
+
+    def _without_places(self, record: GroupRecord) -> GroupRecord:
+        """Take the places of this machine out of reasons and logs: a saved run may be shown to anybody."""
+        raw = msgspec.json.encode(record)
+        for place, word in ((self._root, ""), (Path.home(), "~/")):
+            raw = raw.replace(f"{place}/".encode(), word.encode())
+        return msgspec.json.decode(raw, type=GroupRecord)
 
     def _remember(self, record: GroupRecord) -> None:
         """Write the journal's line; where that fails the session goes on and says so at its end."""
@@ -173,7 +182,10 @@ class Conductor:
 
     def finish(self) -> None:
         """Judge what there is and save it; `run` and `saved` say what came of it."""
-        groups = [group.record or _unfinished(group, self.settings.profile) for group in self._groups.values()]
+        groups = [
+            group.record or self._without_places(_unfinished(group, self.settings.profile))
+            for group in self._groups.values()
+        ]
         self.run = RunRecord(
             schema=SCHEMA,
             created=self._created,
