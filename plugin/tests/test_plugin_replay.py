@@ -39,7 +39,11 @@ def test_it(benchmark):
 """
 
 
-def test_the_saved_data_equal_the_nanoseconds_bit_for_bit(pytester: pytest.Pytester) -> None:
+def test_the_saved_data_equal_the_nanoseconds_bit_for_bit(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The session inside is no worker of pytest-xdist, whatever runs this one.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makepyfile(SESSION)
     result = pytester.inline_run("--benchmark-json=out.json", "-p", "no:cacheprovider", "-q")
     assert 0 == result.ret
