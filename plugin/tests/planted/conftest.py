@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-# A session in this process forgets what it imported; these cannot be imported twice, or would take long to.
-import pytest_duet.plugin.conductor
-import pytest_duet.plugin.selection
-import pytest_duet.plugin.summary
-import scipy.stats  # noqa: F401 - see above
 from pytest_duet.measure import group
+
+# What must not be imported anew in every session is the same there.
+from ..sessions.conftest import IMPORTED_ONCE  # noqa: F401, TID252 - see above
 
 
 @pytest.fixture

@@ -91,6 +91,16 @@ def test_a_missing_reference_skips_everything(pytester: pytest.Pytester) -> None
     assert "not comparable: reference absent unavailable" == members["twin"].reason
 
 
+def test_outputs_that_quality_cannot_read_end_one_member_and_no_other(pytester: pytest.Pytester) -> None:
+    rules = '[[quality]]\nmember = "scalar_output"\nparams = { alpha = 2.0 }\n'
+    members = {"honest": HONEST, "scalar_output": Program("scalar_output"), "twin": Python()}
+    suite = Suite(pytester.path, members, rules=rules)
+
+    run(pytester, suite).assert_outcomes(passed=2, failed=1)
+
+    assert {"honest": "ok", "scalar_output": "invalid", "twin": "ok"} == statuses(suite.saved())
+
+
 # --- builds -------------------------------------------------------------------------------------------------------------
 
 

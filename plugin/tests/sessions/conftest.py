@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-# A session in this process forgets what it imported; these cannot be imported twice, or would take long to.
-import pytest_duet.cli
-import pytest_duet.plugin.conductor
-import pytest_duet.plugin.plan_view
-import pytest_duet.plugin.selection
-import pytest_duet.plugin.summary
-import scipy.stats  # noqa: F401 - see above
 from pytest_duet.measure import group
 from pytest_duet.workers.host import Host
 
@@ -20,6 +15,24 @@ from .suites import REFERENCE_NS, TWIN_NS, Python, Suite, VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+IMPORTED_ONCE = (
+    "pytest_duet.cli",
+    "pytest_duet.plugin.conductor",
+    "pytest_duet.plugin.plan_view",
+    "pytest_duet.plugin.progress",
+    "pytest_duet.plugin.selection",
+    "pytest_duet.plugin.summary",
+    "scipy.stats",
+    "statsmodels.stats.diagnostic",
+    "statsmodels.stats.multitest",
+    "threadpoolctl",
+)
+"""A session in this process forgets what it imported; these cannot be imported twice, or take long."""
+
+for _name in IMPORTED_ONCE:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_name)
 
 
 @pytest.fixture(autouse=True)

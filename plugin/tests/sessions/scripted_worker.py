@@ -125,6 +125,7 @@ class Worker:
             "nan_quality": np.array([np.nan, 1.0, 2.0]),
             "one_nan": np.where(np.arange(3) == 2, np.nan, coef),
             "writes_f32": coef.astype(np.float32),
+            "scalar_output": np.float64(coef[0]),
             "other_shape": np.append(coef, 0.0),
             "integers": np.round(coef).astype(np.int64),
         }

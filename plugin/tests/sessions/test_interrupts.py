@@ -91,7 +91,9 @@ def running(tmp_path: Path) -> Iterator[tuple[Suite, subprocess.Popen[bytes], li
         yield suite, process, [int(line) for line in note.read_text().split()]
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def _wait(done: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:

@@ -152,13 +152,15 @@ def test_a_body_that_calls_duet_twice_is_told_so(bench) -> None:
     result.stdout.no_fnmatch_line("*FixtureAlreadyUsed*")
 
 
-def test_inputs_that_differ_between_items_are_refused(bench) -> None:
+def test_inputs_that_differ_between_items_are_refused_and_leave_no_speed(pytester, bench) -> None:
     result = bench(
         "COUNT = iter(range(9))\n\n\n@compare(first, second)\ndef bench_pair(duet):\n    duet(3 + next(COUNT))\n"
     )
 
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["the inputs differ from those of the group's first item; make them the same in each"])
+    result.stdout.fnmatch_lines(["the inputs differ from those of the group's first item; make them the same"])
+    assert {"second": "not comparable"} == verdicts(saved(pytester))
+    result.stdout.no_fnmatch_line("*2.00x*")
 
 
 @pytest.mark.parametrize(
