@@ -87,7 +87,9 @@ def test_every_crate_is_a_framework_of_the_specs() -> None:
     assert set(RUST) == folders
 
 
-@pytest.mark.parametrize("path", sorted(BENCHES.glob("*/impl_*.py")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(BENCHES.glob("*/impl_*.py")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 def test_every_implementation_file_belongs_to_a_member(path: Path) -> None:
     framework = path.stem.removeprefix("impl_")
 
@@ -215,7 +217,9 @@ def test_a_task_and_a_framework_are_added_by_files_alone(tmp_path: Path) -> None
         (benches / "sums" / name).write_text(text)
     with (benches / "frameworks.toml").open("a") as file:
         file.write(FRAMEWORK)
-    (benches / "profiles.toml").write_text(PROFILES + PROFILES.replace("smoke", "standard") + PROFILES.replace("smoke", "full"))
+    (benches / "profiles.toml").write_text(
+        PROFILES + PROFILES.replace("smoke", "standard") + PROFILES.replace("smoke", "full")
+    )
     other = tmp_path / "elsewhere" / "sums"
     other.mkdir(parents=True)
     (other / "impl_stranger.py").write_text(ROOM["impl_sklearn.py"].replace("self.x.sum()", "np.add.reduce(self.x)"))
@@ -231,10 +235,10 @@ def test_a_task_and_a_framework_are_added_by_files_alone(tmp_path: Path) -> None
         check=False,
     )
 
-    assert 0 == done.returncode, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     (path,) = tmp_path.glob("results/*/*.json")
     (group,) = load(path).groups
-    assert {"sklearn": "ok", "stranger": "ok"} == {member.name: member.status for member in group.members}
+    assert {member.name: member.status for member in group.members} == {"sklearn": "ok", "stranger": "ok"}
     (comparison,) = load(path).comparisons
     assert comparison.ratio is not None
     assert comparison.verdict in {"faster", "slower", "equivalent", "inconclusive"}

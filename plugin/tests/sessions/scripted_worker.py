@@ -48,7 +48,7 @@ class Worker:
 
     def hello(self, request: dict[str, Any]) -> dict[str, Any]:
         if FAULT == "prints_escapes":
-            print("\x1b]0;owned\x07\x1b[2Jgone\u202e", file=sys.stderr, flush=True)
+            sys.stderr.write("\x1b]0;owned\x07\x1b[2Jgone\u202e\n")
             sys.exit(9)
         return {
             "op": "hello",
@@ -149,7 +149,7 @@ class Worker:
 
     def verify(self, request: dict[str, Any]) -> dict[str, Any] | bytes | None:
         if FAULT == "exits":
-            print("the reason why", file=sys.stderr, flush=True)
+            sys.stderr.write("the reason why\n")
             sys.exit(3)
         if FAULT == "hangs":
             return None
@@ -160,7 +160,7 @@ class Worker:
         return {
             "op": "verify",
             "outputs": self.write(outputs, request["into"]),
-            "digest": digest(outputs),
+            "digest": ZERO if FAULT == "verifies_another_digest" else digest(outputs),
             "iterations": None,
             "converged": None,
             "loss": [],
@@ -180,17 +180,21 @@ class Worker:
                 return fate
         if keep is not None:
             self.kept = self.fit()
-        if FAULT == "wrong_later":
+        if FAULT in {"wrong_later", "repeats_digest"}:
             self.kept = {name: each * 0 for name, each in self.kept.items()}
             elapsed = [max(1, ns // 1000) for ns in elapsed]
-        elif FAULT == "other_digest_same_output":
+        if FAULT == "repeats_digest":
+            return self._ran(elapsed, digest(self.fit()) if keep is not None else None)
+        if FAULT == "other_digest_same_output":
             return self._ran(elapsed, ZERO if keep is not None else None)
         return self._ran(elapsed, digest(self.kept) if keep is not None and FAULT != "no_digest" else None)
 
     def _ran(self, elapsed: list[Any], kept: str | None) -> dict[str, Any]:
         return {"op": "run", "elapsed_ns": elapsed, "digest": kept, "spans": {}, "work": {}}
 
-    def _fate(self, elapsed: list[Any]) -> dict[str, Any] | bytes | None:
+    def _fate(  # noqa: C901, PLR0911, PLR0912 - a list of faults, one a case
+        self, elapsed: list[Any]
+    ) -> dict[str, Any] | bytes | None:
         """Misbehave in timed rounds; lists are changed in place."""
         match FAULT:
             case "zero_round":
@@ -249,7 +253,8 @@ class Worker:
         return self._ran(elapsed, digest(self.kept) if request["keep"] is not None else None)
 
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"op": "outputs", "outputs": self.write(self.kept, request["into"]), "digest": digest(self.kept)}
+        said = self.fit() if FAULT == "repeats_digest" else self.kept
+        return {"op": "outputs", "outputs": self.write(self.kept, request["into"]), "digest": digest(said)}
 
     def reset(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"op": "reset"}

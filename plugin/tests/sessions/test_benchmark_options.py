@@ -20,8 +20,8 @@ def test_its_json_holds_our_rounds_to_the_last_bit(pytester, pair, session) -> N
         assert (1, len(rounds)) == (entry["stats"]["iterations"], entry["stats"]["rounds"])
         assert member.cells == entry["extra_info"]["duet"]["cells_ns"]
         assert member.calls_per_round == entry["extra_info"]["duet"]["calls_per_round"]
-        assert "tiny/fit-train-small" == entry["group"]
-        assert "duet_worker_clock" == entry["options"]["timer"]
+        assert entry["group"] == "tiny/fit-train-small"
+        assert entry["options"]["timer"] == "duet_worker_clock"
         assert name == entry["params"]["duet_member"]
 
 
@@ -38,10 +38,10 @@ def test_saved_benchmarks_can_be_compared(pytester, pair, session) -> None:
 def test_options_that_would_mean_something_else_are_refused(pair, session, clock, option) -> None:
     result = session(option)
 
-    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     name = option.partition("=")[0]
     result.stderr.fnmatch_lines([f"ERROR: {name} cannot be used with pytest-duet's benchmarks: *"])
-    assert (1, []) == (clock.now, pair.runs())
+    assert (clock.now, pair.runs()) == (1, [])
 
 
 def test_only_benchmarks_means_ours_too(pytester, pair) -> None:
@@ -50,7 +50,7 @@ def test_only_benchmarks_means_ours_too(pytester, pair) -> None:
     result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-only")
 
     result.assert_outcomes(passed=2, skipped=1)
-    assert {"honest": "ok", "twin": "ok"} == statuses(pair.saved())
+    assert statuses(pair.saved()) == {"honest": "ok", "twin": "ok"}
 
 
 def test_skipped_benchmarks_are_ours_too_and_nothing_runs(pytester, pair, clock) -> None:
@@ -59,8 +59,8 @@ def test_skipped_benchmarks_are_ours_too_and_nothing_runs(pytester, pair, clock)
     result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-skip")
 
     result.assert_outcomes(passed=1, skipped=2)
-    assert (1, []) == (clock.now, pair.runs())
-    assert pytest.ExitCode.OK == result.ret
+    assert (clock.now, pair.runs()) == (1, [])
+    assert result.ret == pytest.ExitCode.OK
 
 
 # --- verify mode: --benchmark-disable -------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_verify_mode_checks_and_times_and_saves_nothing(pytester, pair, session)
     result = session("--benchmark-disable")
 
     result.assert_outcomes(passed=2)
-    assert pytest.ExitCode.OK == result.ret
+    assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         ["  verified only: parity and quality were checked, nothing was timed", "  twin * 0 ≤ 1e-9*0.9972"]
     )
@@ -92,7 +92,7 @@ def test_verify_mode_fails_a_wrong_member_and_no_other(pytester, session, fake, 
     result = session("--benchmark-disable")
 
     result.assert_outcomes(passed=2, failed=1)
-    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"failed: *{why}*"])
 
 
@@ -118,7 +118,7 @@ def test_plain_benchmarks_of_the_same_session_keep_their_own_clock(pytester, pai
 
     result.assert_outcomes(passed=3)
     names = {name: each["options"]["timer"] for name, each in benchmarks(pytester.path / "bench.json").items()}
-    assert "perf_counter" == names["bench_plain"]
+    assert names["bench_plain"] == "perf_counter"
 
 
 def test_a_mark_of_the_user_is_kept(pytester, session, pair) -> None:
@@ -140,6 +140,6 @@ def test_a_member_that_fails_loses_no_result_of_the_others(pytester, session) ->
     result = session("--benchmark-json=bench.json")
 
     result.assert_outcomes(passed=2, failed=1)
-    assert 2 == len(json.loads((pytester.path / "bench.json").read_text())["benchmarks"])
+    assert len(json.loads((pytester.path / "bench.json").read_text())["benchmarks"]) == 2
     assert {"wrong": "not comparable"}.items() <= verdicts(suite.saved()).items()
     result.stdout.no_fnmatch_line("*Benchmark fixture was not used*")

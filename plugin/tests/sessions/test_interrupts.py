@@ -57,13 +57,13 @@ def test_ctrl_c_keeps_finished_groups_and_names_the_one_that_ran(pytester, sessi
 
     result = session()
 
-    assert pytest.ExitCode.INTERRUPTED == result.ret
+    assert result.ret == pytest.ExitCode.INTERRUPTED
     if {"ok"} in expected.values():
         assert expected == by_group(suite.saved())
         assert not suite.saved().complete
     else:
-        assert [] == suite.runs()
-    assert [] == suite.journals()
+        assert suite.runs() == []
+    assert suite.journals() == []
     # The table is shown all the same.
     for workload, words in expected.items():
         result.stdout.fnmatch_lines([f"tiny * {workload} *"])
@@ -87,7 +87,7 @@ def running(tmp_path: Path) -> Iterator[tuple[Suite, subprocess.Popen[bytes], li
         suite.command("-q"), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        _wait(lambda: (tmp_path / "second").exists(), process)
+        _wait((tmp_path / "second").exists, process)
         yield suite, process, [int(line) for line in note.read_text().split()]
     finally:
         process.kill()
@@ -124,7 +124,7 @@ def test_a_signal_ends_the_session_in_order(running, number, status) -> None:
     assert status == process.returncode, output
     assert {"small": {"ok"}, "large": {"interrupted"}} == by_group(suite.saved())
     assert not suite.saved().complete
-    assert [] == suite.journals()
+    assert suite.journals() == []
     assert "tiny/fit-train-large: honest interrupted" in output
     _wait(lambda: _gone(pids))
 
@@ -136,9 +136,9 @@ def test_a_killed_session_leaves_its_journal_and_no_worker(running) -> None:
     process.communicate()
 
     _wait(lambda: _gone(pids))
-    assert [] == suite.runs()
+    assert suite.runs() == []
     (path,) = suite.journals()
     content = journal.read(path)
-    assert "" == content.dropped
+    assert content.dropped == ""
     assert {"small": {"ok"}} == by_group(content.run())
     assert not content.run().complete

@@ -67,9 +67,9 @@ def test_each_input_is_a_group_with_a_verdict(pytester, bench) -> None:
 
     result.assert_outcomes(passed=4)
     run = saved(pytester)
-    assert [("first", "second")] * 2 == [tuple(member.name for member in group.members) for group in run.groups]
-    assert ["faster", "faster"] == [each.verdict for each in run.comparisons]
-    assert 2 == len({group.id for group in run.groups})
+    assert [tuple(member.name for member in group.members) for group in run.groups] == [("first", "second")] * 2
+    assert [each.verdict for each in run.comparisons] == ["faster", "faster"]
+    assert len({group.id for group in run.groups}) == 2
 
 
 def test_disagreement_fails_the_other_and_not_the_reference(pytester, bench) -> None:
@@ -79,7 +79,7 @@ def test_disagreement_fails_the_other_and_not_the_reference(pytester, bench) -> 
     )
 
     result.assert_outcomes(passed=2, failed=1)
-    assert {"first": "ok", "wrong": "failed", "second": "ok"} == statuses(saved(pytester))
+    assert statuses(saved(pytester)) == {"first": "ok", "wrong": "failed", "second": "ok"}
 
 
 def test_arrays_texts_truths_and_numbers_reach_functions_and_workers(pytester, bench) -> None:
@@ -96,7 +96,7 @@ def test_arrays_texts_truths_and_numbers_reach_functions_and_workers(pytester, b
 
     result.assert_outcomes(passed=3)
     by_name = {member.name: member for member in saved(pytester).groups[0].members}
-    assert {"n": 4, "scale": 2.5} == by_name["program"].attestation.params
+    assert by_name["program"].attestation.params == {"n": 4, "scale": 2.5}
     assert {"x", "y"} == set(by_name["program"].attestation.data)
 
 
@@ -111,7 +111,7 @@ def test_a_wrong_worker_is_refused(pytester, bench) -> None:
     )
 
     result.assert_outcomes(passed=1, failed=1)
-    assert {"program": "not comparable"} == verdicts(saved(pytester))
+    assert verdicts(saved(pytester)) == {"program": "not comparable"}
 
 
 def test_a_worker_that_is_not_built_is_skipped_with_the_command_that_builds_it(bench) -> None:
@@ -139,7 +139,7 @@ def test_inputs_that_a_member_changes_are_new_for_the_next(pytester, bench) -> N
 def test_a_body_that_never_calls_duet_is_told_so(bench) -> None:
     result = bench("@compare(first, second)\ndef bench_pair(duet):\n    pass\n")
 
-    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*duet(...)*call it once*"])
 
@@ -147,7 +147,7 @@ def test_a_body_that_never_calls_duet_is_told_so(bench) -> None:
 def test_a_body_that_calls_duet_twice_is_told_so(bench) -> None:
     result = bench("@compare(first, second)\ndef bench_pair(duet):\n    duet(3)\n    duet(3)\n")
 
-    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*duet(...)*call it once*"])
     result.stdout.no_fnmatch_line("*FixtureAlreadyUsed*")
 
@@ -159,7 +159,7 @@ def test_inputs_that_differ_between_items_are_refused_and_leave_no_speed(pyteste
 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["the inputs differ from those of the group's first item; make them the same"])
-    assert {"second": "not comparable"} == verdicts(saved(pytester))
+    assert verdicts(saved(pytester)) == {"second": "not comparable"}
     result.stdout.no_fnmatch_line("*2.00x*")
 
 
@@ -224,7 +224,7 @@ def test_a_check_of_the_user_decides_instead_of_ours(pytester, bench) -> None:
     )
 
     result.assert_outcomes(passed=2, failed=1)
-    assert {"first": "ok", "off": "ok", "far": "failed"} == statuses(saved(pytester))
+    assert statuses(saved(pytester)) == {"first": "ok", "off": "ok", "far": "failed"}
     result.stdout.fnmatch_lines(["failed: check near refused the result: 3.0 is far from 8.0*"])
 
 
@@ -237,7 +237,7 @@ def test_a_check_that_breaks_fails_the_member_and_no_other(pytester, bench, erro
     )
 
     result.assert_outcomes(passed=2, failed=1)
-    assert {"first": "ok", "seven": "failed", "second": "ok"} == statuses(saved(pytester))
+    assert statuses(saved(pytester)) == {"first": "ok", "seven": "failed", "second": "ok"}
     result.stdout.fnmatch_lines(["failed: *check broken*"])
 
 
@@ -245,14 +245,14 @@ def test_a_check_that_breaks_fails_the_member_and_no_other(pytester, bench, erro
 def test_names_that_cannot_stand_in_ids_are_a_usage_error(bench, name) -> None:
     result = bench(f"@compare(first, worker('./x', name={name!r}))\ndef bench_pair(duet):\n    duet(3)\n")
 
-    assert pytest.ExitCode.OK != result.ret
+    assert result.ret != pytest.ExitCode.OK
     assert "is not usable; write lower-case letters, digits and _" in result.stdout.str() + result.stderr.str()
 
 
 def test_two_members_of_one_name_are_a_usage_error(bench) -> None:
     result = bench("@compare(first, first)\ndef bench_pair(duet):\n    duet(3)\n")
 
-    assert pytest.ExitCode.OK != result.ret
+    assert result.ret != pytest.ExitCode.OK
     assert "two members have the same name: first, first" in result.stdout.str() + result.stderr.str()
 
 
@@ -266,7 +266,7 @@ def test_duet_without_a_declaration_says_what_is_missing(bench) -> None:
     result = bench("def bench_pair(duet):\n    duet(3)\n")
 
     result.stdout.fnmatch_lines(["*the fixture 'duet' needs a benchmark declared with @cases or @compare*"])
-    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_inputs_of_a_suite_come_from_its_spec(pytester, pair) -> None:
@@ -283,4 +283,4 @@ def test_a_saved_pair_can_be_loaded(pytester, bench) -> None:
     bench(PAIR).assert_outcomes(passed=4)
 
     (path,) = pytester.path.glob("results/*/2*.json")
-    assert ["pair", "pair"] == [group.task for group in store.load(path).groups]
+    assert [group.task for group in store.load(path).groups] == ["pair", "pair"]

@@ -56,7 +56,7 @@ SELECTIONS = [
 def test_selectors_choose_cases(wide, session, args, expected) -> None:
     result = session("--collect-only", "-q", *args)
 
-    assert pytest.ExitCode.OK == result.ret
+    assert result.ret == pytest.ExitCode.OK
     assert expected == collected(result)
 
 
@@ -73,9 +73,9 @@ def test_an_unknown_name_is_a_usage_error_that_names_the_nearest(wide, session, 
     for names in (typo, f"{meant},{typo}"):
         result = session(f"--duet-{selector}={names}")
 
-        assert pytest.ExitCode.USAGE_ERROR == result.ret
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"ERROR: --duet-{selector}: unknown {selector} '{typo}'; did you mean '{meant}'?"])
-        assert [] == wide.runs()
+        assert wide.runs() == []
 
 
 def test_an_unknown_name_is_an_error_even_where_nothing_of_ours_is_collected(pytester, wide) -> None:
@@ -83,7 +83,7 @@ def test_an_unknown_name_is_an_error_even_where_nothing_of_ours_is_collected(pyt
 
     result = pytester.runpytest_inprocess("bench_plain.py", "--duet-task=tinny")
 
-    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_option_outranks_its_ini_twin(pytester, wide, session) -> None:
 def test_collecting_measures_and_saves_nothing(pair, session, clock) -> None:
     session("--collect-only").assert_outcomes()
 
-    assert (1, []) == (clock.now, pair.runs())
+    assert (clock.now, pair.runs()) == (1, [])
 
 
 def test_what_is_left_out_is_counted_as_deselected(wide, session) -> None:
@@ -134,7 +134,7 @@ def test_without_its_reference_a_rival_is_checked_and_gets_no_verdict(pytester, 
     result = session("-k", "twin or wrong", "-v")
 
     result.assert_outcomes(passed=1, failed=1, deselected=1)
-    assert {"twin": "ok", "wrong": "failed"} == statuses(suite.saved())
+    assert statuses(suite.saved()) == {"twin": "ok", "wrong": "failed"}
     assert "faster" not in verdicts(suite.saved()).values()
     result.stdout.fnmatch_lines(["failed: parity with honest failed: *"])
 
@@ -143,7 +143,7 @@ def test_a_group_of_one_gets_no_verdict(pair, session) -> None:
     result = session("-k", "twin")
 
     result.assert_outcomes(passed=1, deselected=1)
-    assert ({"twin": "ok"}, {}) == (statuses(pair.saved()), verdicts(pair.saved()))
+    assert (statuses(pair.saved()), verdicts(pair.saved())) == ({"twin": "ok"}, {})
     result.stdout.fnmatch_lines(["  twin  2.00 ms * alone *"])
 
 
@@ -151,7 +151,7 @@ def test_a_node_id_selects_one_member(pytester, pair) -> None:
     result = pytester.runpytest_inprocess("benches/tiny/bench_tiny.py::bench_tiny[fit-train-small-honest]")
 
     result.assert_outcomes(passed=1)
-    assert {"honest": "ok"} == statuses(pair.saved())
+    assert statuses(pair.saved()) == {"honest": "ok"}
 
 
 def test_deselect_leaves_a_member_out(pair, session) -> None:
@@ -159,7 +159,7 @@ def test_deselect_leaves_a_member_out(pair, session) -> None:
         passed=1, deselected=1
     )
 
-    assert {"honest": "ok"} == statuses(pair.saved())
+    assert statuses(pair.saved()) == {"honest": "ok"}
 
 
 def test_last_failed_runs_the_failed_member_against_its_reference(pytester, session) -> None:
@@ -171,7 +171,7 @@ def test_last_failed_runs_the_failed_member_against_its_reference(pytester, sess
     result = session("--lf", "-v")
 
     result.assert_outcomes(failed=1)
-    assert {"wrong": "failed"} == statuses(suite.runs()[-1])
+    assert statuses(suite.runs()[-1]) == {"wrong": "failed"}
     result.stdout.fnmatch_lines(["failed: parity with honest failed: *"])
 
 
@@ -182,7 +182,7 @@ def test_the_first_failure_ends_the_session_where_asked(pytester, session) -> No
     result = session("-x")
 
     result.assert_outcomes(passed=1, failed=1)
-    assert pytest.ExitCode.INTERRUPTED == result.ret or pytest.ExitCode.TESTS_FAILED == result.ret
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     first, second = suite.saved().groups
     assert {"ok", "failed"} == {member.status for member in first.members}
     assert {"interrupted"} == {member.status for member in second.members}

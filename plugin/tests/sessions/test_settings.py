@@ -53,15 +53,15 @@ def test_a_profile_sets_the_budget(pair, session, way) -> None:
     session(*(["--duet-profile=long"] if way == "option" else [])).assert_outcomes(passed=2)
 
     run = pair.saved()
-    assert "long" == run.profile
+    assert run.profile == "long"
     # Twice the seconds of smoke make twice the cycles.
-    assert 8 == len(run.groups[0].members[0].cells[0])
+    assert len(run.groups[0].members[0].cells[0]) == 8
 
 
 def test_an_unknown_profile_is_a_usage_error_that_names_the_nearest(pair, session) -> None:
     result = session("--duet-profile=lnog")
 
-    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --duet-profile: unknown profile 'lnog'; did you mean 'long'?"])
 
 
@@ -73,7 +73,7 @@ def test_a_rival_over_the_cap_is_checked_and_left_out(pytester, session) -> None
     result = session("-rs")
 
     result.assert_outcomes(passed=2, skipped=1)
-    assert "skipped" == statuses(suite.saved())["slow"]
+    assert statuses(suite.saved())["slow"] == "skipped"
     result.stdout.fnmatch_lines(["SKIPPED * too slow: 0.09 s a call, the cap of profile smoke is 0.05 s *"])
 
 
@@ -89,7 +89,7 @@ def test_a_run_is_saved_where_asked_and_can_be_loaded(pytester, pair, session, w
     (path,) = pytester.path.glob("elsewhere/deep/*/*.json")
     run = store.load(path)
     assert run.complete
-    assert {"honest": "ok", "twin": "ok"} == statuses(run)
+    assert statuses(run) == {"honest": "ok", "twin": "ok"}
     assert path.parent == store.folder(pytester.path / "elsewhere" / "deep", run.machine)
     result.stdout.fnmatch_lines([f"saved: {path.relative_to(pytester.path)}"])
     assert not (pytester.path / "results").exists()
@@ -98,7 +98,7 @@ def test_a_run_is_saved_where_asked_and_can_be_loaded(pytester, pair, session, w
 def test_no_journal_is_left_beside_a_saved_run(pair, session) -> None:
     session().assert_outcomes(passed=2)
 
-    assert [] == pair.journals()
+    assert pair.journals() == []
 
 
 def test_a_saved_run_names_no_host_and_no_path(pytester, pair, session) -> None:
@@ -115,10 +115,10 @@ def test_results_that_cannot_be_written_end_the_session_before_anything_runs(pyt
 
     result = session()
 
-    assert STORAGE_FAILED == result.ret
-    assert 1 == clock.now
+    assert result.ret == STORAGE_FAILED
+    assert clock.now == 1
     assert "cannot be written" in result.stdout.str() + result.stderr.str()
-    assert "I am no folder" == (pytester.path / "results").read_text()
+    assert (pytester.path / "results").read_text() == "I am no folder"
 
 
 def test_data_is_kept_where_asked_and_made_once(pytester, pair, session) -> None:
@@ -151,8 +151,8 @@ def test_a_plan_runs_nothing_and_names_what_is_missing(gaps, session, clock, way
         ini(gaps, "duet_plan = true")
     result = session(*(["--duet-plan"] if way == "option" else []))
 
-    assert pytest.ExitCode.OK == result.ret
-    assert (1, []) == (clock.now, gaps.runs())
+    assert result.ret == pytest.ExitCode.OK
+    assert (clock.now, gaps.runs()) == (1, [])
     result.stdout.fnmatch_lines(
         [
             "tiny/fit-train-small (40x3): <= * s",
@@ -181,7 +181,7 @@ def test_a_plan_holds_declared_skips_with_their_reproducer(pytester, session) ->
 
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED * declared unsound: it is broken [[]reproducer: tests/x.py::test_y]"])
-    assert {"honest": "ok", "twin": "skipped"} == statuses(suite.saved())
+    assert statuses(suite.saved()) == {"honest": "ok", "twin": "skipped"}
 
 
 # --- strictness -----------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_what_is_unavailable_is_skipped_with_the_command_that_helps(gaps, sessio
     result = session("-rs")
 
     result.assert_outcomes(passed=2, skipped=2)
-    assert pytest.ExitCode.OK == result.ret
+    assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         ["SKIPPED * absent is not installed *", "SKIPPED *duet-unbuilt is not built; build it: duet build unbuilt"]
     )
@@ -206,26 +206,26 @@ def test_strictness_makes_what_is_unavailable_an_exit_status(gaps, session, way)
     result = session(*(["--duet-strict"] if way == "option" else []))
 
     result.assert_outcomes(passed=2, skipped=2)
-    assert UNAVAILABLE == result.ret
+    assert result.ret == UNAVAILABLE
 
 
 def test_strictness_is_content_where_everything_is_there(pair, session) -> None:
-    assert pytest.ExitCode.OK == session("--duet-strict").ret
+    assert session("--duet-strict").ret == pytest.ExitCode.OK
 
 
 def test_strictness_looks_only_at_what_was_selected(gaps, session) -> None:
-    assert pytest.ExitCode.OK == session("--duet-strict", "--duet-framework=honest,twin").ret
+    assert session("--duet-strict", "--duet-framework=honest,twin").ret == pytest.ExitCode.OK
 
 
 def test_strictness_counts_in_verify_mode_too(gaps, session) -> None:
-    assert UNAVAILABLE == session("--duet-strict", "--benchmark-disable").ret
+    assert session("--duet-strict", "--benchmark-disable").ret == UNAVAILABLE
 
 
 def test_a_failed_test_outranks_strictness(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "absent": Missing(), "wrong": Python(output="result + 1")}
     Suite(pytester.path, members).write()
 
-    assert pytest.ExitCode.TESTS_FAILED == session("--duet-strict").ret
+    assert session("--duet-strict").ret == pytest.ExitCode.TESTS_FAILED
 
 
 # --- full disks -----------------------------------------------------------------------------------------------------------
@@ -256,13 +256,13 @@ def test_a_full_disk_leaves_the_table_the_old_files_and_exit_status_14(pytester,
     result = session()
 
     result.assert_outcomes(passed=2)
-    assert STORAGE_FAILED == result.ret
+    assert result.ret == STORAGE_FAILED
     result.stdout.fnmatch_lines(["  twin * 2.00x * faster *", "duet: not saved: *(No space left on device)*"])
     kept = {path: path.read_bytes() for path in pytester.path.glob("results/*/*.json")}
     assert before == kept
     leftovers = [path for path in pytester.path.glob("results/*/*") if path.suffix != ".json"]
-    assert all(b"" == path.read_bytes() for path in leftovers if path.suffix == ".jsonl")
-    assert [] == [path for path in leftovers if path.suffix != ".jsonl"]
+    assert all(path.read_bytes() == b"" for path in leftovers if path.suffix == ".jsonl")
+    assert [path for path in leftovers if path.suffix != ".jsonl"] == []
 
 
 def test_a_failed_test_outranks_a_full_disk(pytester, session, full_disk) -> None:
@@ -271,14 +271,14 @@ def test_a_failed_test_outranks_a_full_disk(pytester, session, full_disk) -> Non
 
     result = session()
 
-    assert pytest.ExitCode.TESTS_FAILED == result.ret
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["duet: not saved: *"])
 
 
 def test_a_full_disk_outranks_strictness(gaps, session, full_disk) -> None:
     full_disk()
 
-    assert STORAGE_FAILED == session("--duet-strict").ret
+    assert session("--duet-strict").ret == STORAGE_FAILED
 
 
 def test_a_result_file_that_fails_leaves_the_journal_to_load(pytester, pair, session, monkeypatch) -> None:
@@ -293,17 +293,21 @@ def test_a_result_file_that_fails_leaves_the_journal_to_load(pytester, pair, ses
 
     result = session()
 
-    assert STORAGE_FAILED == result.ret
+    assert result.ret == STORAGE_FAILED
     (path,) = pair.journals()
-    assert {"honest": "ok", "twin": "ok"} == statuses(journal.read(path).run())
-    assert {"honest": "ok", "twin": "ok"} == statuses(store.load(path))
+    assert statuses(journal.read(path).run()) == {"honest": "ok", "twin": "ok"}
+    assert statuses(store.load(path)) == {"honest": "ok", "twin": "ok"}
 
 
 # --- programs -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_built_worker_and_a_command_stand_beside_python(pytester, session, monkeypatch) -> None:
-    members = {"honest": Python(REFERENCE_NS, role="reference"), "program": Program(), "crate": Binary(script("honest"))}
+    members = {
+        "honest": Python(REFERENCE_NS, role="reference"),
+        "program": Program(),
+        "crate": Binary(script("honest")),
+    }
     suite = Suite(pytester.path, members).write()
     crates = pytester.path / "rust_crates"
     monkeypatch.setenv("SCRIPTED_SOURCES", source_digest([crates / "frameworks" / "crate", crates / "duet-worker"]))
@@ -312,6 +316,6 @@ def test_a_built_worker_and_a_command_stand_beside_python(pytester, session, mon
     session().assert_outcomes(passed=3)
 
     by_name = {member.name: member for member in suite.saved().groups[0].members}
-    assert "rust" == by_name["crate"].language
-    assert "python" == by_name["program"].language
+    assert by_name["crate"].language == "rust"
+    assert by_name["program"].language == "python"
     assert 2_000_000 * by_name["crate"].calls_per_round == by_name["crate"].cells[0][0][0]

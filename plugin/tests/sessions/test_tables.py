@@ -85,7 +85,7 @@ def test_the_table_stands_below_the_tables_of_pytest_benchmark(pair, session) ->
 
 @pytest.mark.parametrize("options", [["-p", "no:terminal"], ["--tb=no", "-qq"]])
 def test_an_unusual_reporter_is_no_obstacle(pair, session, options) -> None:
-    assert pytest.ExitCode.OK == session(*options).ret
+    assert session(*options).ret == pytest.ExitCode.OK
     assert pair.saved().complete
 
 
