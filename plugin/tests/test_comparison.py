@@ -55,12 +55,16 @@ def test_calls_of_a_round_are_taken_into_account() -> None:
 
 @pytest.mark.parametrize(
     "status",
-    ["failed", "timeout", "crashed", "killed", "oom", "protocol", "invalid", "unavailable", "interrupted", "skipped"],
+    ["failed", "timeout", "crashed", "killed", "oom", "protocol", "invalid", "unavailable", "skipped"],
 )
 def test_a_member_that_is_not_ok_is_not_comparable_and_has_no_number(status: str) -> None:
     comparison = only(compare_group(group(reference(), without_numbers("native", status, "because"))))
     assert (comparison.verdict, comparison.reason) == ("not comparable", f"{status}: because")
     assert (comparison.ratio, comparison.interval, comparison.mean_ratio, comparison.tests) == (None, None, None, [])
+
+
+def test_a_member_that_was_never_come_to_is_not_judged() -> None:
+    assert compare_group(group(reference(), without_numbers("native", "interrupted", "because"))) == []
 
 
 @pytest.mark.parametrize("status", ["failed", "unavailable"])

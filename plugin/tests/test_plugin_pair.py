@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_duet.door import ATTRIBUTE, PairDeclaration, compare, worker
 from pytest_duet.errors import Refused, SpecError
-from pytest_duet.plugin.pair import Inputs, bind_inputs, equal_or_close, make_pair_group
+from pytest_duet.plugin.pair import CLOSE_ENOUGH, Inputs, bind_inputs, equal_or_close, make_pair_group
 from pytest_duet.plugin.slots import Slot
 from pytest_duet.protocol import NonFinite
 from pytest_duet.spec import Profile
@@ -215,18 +215,18 @@ def test_a_function_inside_another_cannot_be_served_and_says_why(tmp_path: Path)
     ],
 )
 def test_results_are_equal_or_close(reference: Any, other: Any, *, passes: bool) -> None:
-    assert passes is (equal_or_close(np.array(reference), np.array(other)) <= 1.0)
+    assert passes is (equal_or_close(np.array(reference), np.array(other)) <= CLOSE_ENOUGH)
 
 
 def test_results_further_apart_than_any_float_are_not_close() -> None:
-    assert equal_or_close(np.array(1e308), np.array(-1e308)) > 1.0
+    assert equal_or_close(np.array(1e308), np.array(-1e308)) > CLOSE_ENOUGH
 
 
 @given(
     hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9)), hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9))
 )
 def test_close_means_what_numpy_means_by_it(a: np.ndarray, b: np.ndarray) -> None:
-    assert bool(np.allclose(b, a)) is (equal_or_close(a, b) <= 1.0)
+    assert bool(np.allclose(b, a)) is (equal_or_close(a, b) <= CLOSE_ENOUGH)
 
 
 def _user_check(check: Any, tmp_path: Path) -> Any:

@@ -32,12 +32,15 @@ def source_digest(folders: Iterable[Path]) -> str:
     """Return the SHA-256 of the files in `folders`, in hex; the build script of a Rust worker computes the same.
 
     In byte order of ``<folder name>/<path inside>``: that path in UTF-8, NUL, the length in decimals, NUL, the bytes.
-    Hidden files and the folders in `UNHASHED` do not count. A file given instead of a folder counts under its own name.
+    Hidden files and the folders in `UNHASHED` do not count. A file given instead of a folder counts under
+    ``<its folder's name>/<its own>``.
     """
     files: dict[bytes, Path] = {}
     for folder in folders:
+        # A file counts under its room's name too: every room has one of the same name.
+        base = folder.parent.parent if folder.is_file() else folder.parent
         for path in [folder] if folder.is_file() else folder.rglob("*"):
-            inside = path.relative_to(folder.parent)
+            inside = path.relative_to(base)
             hidden = any(part.startswith(".") or part in UNHASHED for part in inside.parts)
             if path.is_file() and not hidden:
                 files[inside.as_posix().encode()] = path

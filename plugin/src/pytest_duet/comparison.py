@@ -76,7 +76,8 @@ def _with_adjusted(comparison: Comparison, values: dict[Method, float], note: st
 def compare_group(group: GroupRecord) -> list[Comparison]:
     """Compare each rival with the group's reference, in the order of members.
 
-    A group that was only verified, or that has one member, yields nothing; so does a member whose role is ``context``.
+    A group that was only verified, or that has one member, yields nothing; so does a member whose role is ``context``,
+    and one that was never come to.
     """
     if group.verified_only or len(group.members) < 2:  # noqa: PLR2004 - it takes two to compare
         return []
@@ -84,7 +85,7 @@ def compare_group(group: GroupRecord) -> list[Comparison]:
     return [
         _compare(group, member, reference)
         for member in group.members
-        if member is not reference and member.role == "rival"
+        if member is not reference and member.role == "rival" and member.status != "interrupted"
     ]
 
 

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from pytest_duet.errors import DataError
+from pytest_duet.protocol import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,8 @@ class DataSet:
 
 def recipe_digest(source: bytes, params: Mapping[str, Scalar], seed: int) -> str:
     """Return the SHA-256 that names the data a recipe makes, from its source text, parameters and seed."""
-    return content_digest(source, msgspec.json.encode([sorted(params.items()), seed]))
+    named = [(name, to_number(value) if isinstance(value, float) else value) for name, value in sorted(params.items())]
+    return content_digest(source, msgspec.json.encode([named, seed]))
 
 
 def content_digest(*parts: bytes) -> str:
@@ -133,13 +135,21 @@ def _write(folder: Path, contents: Mapping[str, Content]) -> None:
                 path = _write_one(work, name, content)
                 hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
             (work / _MANIFEST).write_bytes(msgspec.json.encode(_Manifest(hashes)))
-            shutil.rmtree(folder, ignore_errors=True)
-            # Another session may have made the same bytes meanwhile; either copy serves.
-            if not folder.exists():
-                work.rename(folder)
+            _put(work, folder)
     except OSError as error:
         msg = f"{folder}: data cannot be written ({error.strerror}); free space or set duet_cache to another folder"
         raise DataError(msg) from error
+
+
+def _put(work: Path, folder: Path) -> None:
+    """Give `work` the name `folder`, unless another session has put the same bytes there meanwhile: they may be in use."""
+    if not (folder / _MANIFEST).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        work.rename(folder)
+    except OSError:
+        if not (folder / _MANIFEST).exists():
+            raise
 
 
 @contextmanager

@@ -5,13 +5,14 @@ Not for running anything: it sees named arrays and rules.
 
 from __future__ import annotations
 
+import math
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from pytest_duet.errors import SpecError, nearest
-from pytest_duet.protocol import to_number
+from pytest_duet.protocol import from_number, to_number
 from pytest_duet.record import ParityRecord
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _largest(reference: Array, other: Array) -> float:
     if reference.size == 0:
         return 0.0
     a, b = (np.asarray(side, dtype=np.float64) for side in (reference, other))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(a - b)
     # Equal infinities differ by NaN and are equal all the same; any other NaN is a difference that cannot be bounded.
     gap = np.where(a == b, 0.0, gap)
@@ -141,11 +142,18 @@ def describe(records: Sequence[ParityRecord]) -> str:
     failed = [record for record in records if not record.passed]
     if not failed:
         return ""
-    worst = failed[0]
+    # What has a note (a missing output, another shape) comes first: it explains the rest.
+    worst = max(failed, key=lambda record: (bool(record.note), _excess(record)))
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return (
         worst.note or f"output {worst.output!r}: {worst.check} error {_show(worst.error)} is over {worst.tolerance:g}"
     ) + more
+
+
+def _excess(record: ParityRecord) -> float:
+    """Return by how much the tolerance was missed, as a ratio; inf where there is no telling."""
+    error = from_number(record.error)
+    return error / record.tolerance if record.tolerance > 0 and not math.isnan(error) else math.inf
 
 
 def _show(error: object) -> str:

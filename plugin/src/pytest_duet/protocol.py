@@ -263,6 +263,12 @@ def encode(message: Request | Reply) -> bytes:
         ProtocolError: the line would be longer than `LINE_LIMIT_BYTES`.
 
     """
+    if isinstance(message, Prepare):
+        bad = [
+            name for name, value in message.job.params.items() if isinstance(value, float) and not math.isfinite(value)
+        ]
+        if bad:
+            raise ProtocolError(f"parameter {bad[0]!r} is not finite; JSON would lose it, `to_number` says it in words")
     line = _encoder.encode(message) + b"\n"
     if len(line) > LINE_LIMIT_BYTES:
         msg = f"a {type(message).__name__} message of {len(line)} bytes is over the limit of {LINE_LIMIT_BYTES}"

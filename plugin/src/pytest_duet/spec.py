@@ -17,6 +17,7 @@ from pytest_duet.protocol import Scalar
 from pytest_duet.words import Language, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NAME: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
@@ -177,6 +178,17 @@ class Task(Spec, frozen=True, kw_only=True):
         """The name of the member the others are relative to."""
         return next(name for name, member in self.members.items() if member.role == "reference")
 
+    @property
+    def rules(self) -> dict[str, Sequence[Rule]]:
+        """Every rule of the file, by the table it stands in."""
+        return {
+            "params": self.params,
+            "quality": self.quality,
+            "parity": self.parity,
+            "unsound": self.unsound,
+            "growth": self.growth,
+        }
+
 
 _S = TypeVar("_S")
 
@@ -300,26 +312,17 @@ def _check_names(path: Path, what: str, names: dict[str, Any], *, dotted: bool) 
 
 def _check_task(path: Path, task: Task) -> None:
     _check_names(path, "algorithm", task.algorithms, dotted=False)
+    _check_names(path, "phase", dict.fromkeys(task.phases), dotted=False)
     _check_names(path, "workload", task.workloads, dotted=False)
     _check_names(path, "member", task.members, dotted=True)
-    references = [name for name, member in task.members.items() if member.role == "reference"]
-    if len(references) != 1:
-        found = ", ".join(references) or "none"
-        raise SpecError(f"{path}: exactly one member must have role = 'reference'; found {found}")
+    _check_reference(path, task)
     known = {
         "algorithm": list(task.algorithms),
         "phase": task.phases,
         "workload": list(task.workloads),
         "member": list(task.members),
     }
-    rules: dict[str, list[Any]] = {
-        "params": task.params,
-        "quality": task.quality,
-        "parity": task.parity,
-        "unsound": task.unsound,
-        "growth": task.growth,
-    }
-    for table, entries in rules.items():
+    for table, entries in task.rules.items():
         for index, rule in enumerate(entries):
             for selector, names in known.items():
                 _check_selector(f"{path}: [{table}[{index}]] {selector}", getattr(rule, selector), names)
@@ -327,8 +330,21 @@ def _check_task(path: Path, task: Task) -> None:
         for key, selector in (("algorithms", "algorithm"), ("phases", "phase"), ("workloads", "workload")):
             _check_selector(f"{path}: [members.{name}] {key}", getattr(member, key), known[selector])
     if task.checkpoint:
-        for key in ("phase", "trained_by"):
-            _check_selector(f"{path}: [checkpoint] {key}", getattr(task.checkpoint, key), task.phases)
+        for key, phase in (("phase", task.checkpoint.phase), ("trained_by", task.checkpoint.trained_by)):
+            if phase not in task.phases:
+                raise SpecError(f"{path}: [checkpoint] {key} {phase!r} names nothing{nearest(phase, task.phases)}")
+
+
+def _check_reference(path: Path, task: Task) -> None:
+    references = [name for name, member in task.members.items() if member.role == "reference"]
+    if len(references) != 1:
+        found = ", ".join(references) or "none"
+        raise SpecError(f"{path}: exactly one member must have role = 'reference'; found {found}")
+    reference = task.members[references[0]]
+    for key in ("algorithms", "phases", "workloads"):
+        if getattr(reference, key) != "*":
+            what = "the reference must stand in every group: drop it, and narrow the others"
+            raise SpecError(f"{path}: [members.{references[0]}] has {key}; {what}")
 
 
 def _check_selector(where: str, pattern: Names, names: list[str]) -> None:

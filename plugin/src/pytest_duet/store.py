@@ -157,6 +157,24 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return result
 
 
+def saved(root: Path, machine: Machine) -> list[Path]:
+    """Return the saved runs of `machine`, newest first.
+
+    Raises:
+        StoreError: the folder cannot be listed.
+
+    """
+    target = folder(root, machine)
+    try:
+        names = [entry.name for entry in target.iterdir() if _RUN_NAME.fullmatch(entry.name)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        msg = f"{target}: cannot be listed ({error.strerror}); check its permissions"
+        raise StoreError(msg) from error
+    return [target / name for name in sorted(names, reverse=True)]
+
+
 def latest(root: Path, machine: Machine) -> RunRecord | None:
     """Return the newest saved run of `machine`, or None where there is none.
 
@@ -164,12 +182,5 @@ def latest(root: Path, machine: Machine) -> RunRecord | None:
         StoreError: the newest one cannot be read; an older one never takes its place silently.
 
     """
-    target = folder(root, machine)
-    try:
-        names = sorted(entry.name for entry in target.iterdir() if _RUN_NAME.fullmatch(entry.name))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        msg = f"{target}: cannot be listed ({error.strerror}); check its permissions"
-        raise StoreError(msg) from error
-    return load(target / names[-1]) if names else None
+    paths = saved(root, machine)
+    return load(paths[0]) if paths else None

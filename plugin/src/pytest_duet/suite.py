@@ -91,12 +91,22 @@ def load_suite(benches: Path) -> Suite:
             if framework not in suite.frameworks:
                 where = f"{benches / name / 'task.toml'}: [members.{member}]"
                 raise SpecError(f"{where} names framework {framework!r}{nearest(framework, suite.frameworks)}")
+        _check_profiles(f"{benches / name / 'task.toml'}", task, suite.profiles)
         for workload, entry in task.workloads.items():
             for profile in entry.profiles:
                 if profile not in suite.profiles:
                     where = f"{benches / name / 'task.toml'}: [workloads.{workload}.profiles]"
                     raise SpecError(f"{where} names profile {profile!r}{nearest(profile, suite.profiles)}")
     return suite
+
+
+def _check_profiles(path: str, task: Task, known: Mapping[str, Profile]) -> None:
+    """Hold the `profile` selectors of all rules against the profiles there are."""
+    for table, rules in task.rules.items():
+        for index, rule in enumerate(rules):
+            for each in [rule.profile] if isinstance(rule.profile, str) else rule.profile:
+                if not any(matches(each, profile) for profile in known):
+                    raise SpecError(f"{path}: [{table}[{index}]] profile {each!r} names nothing{nearest(each, known)}")
 
 
 def group_keys(task_name: str, task: Task) -> list[GroupKey]:
@@ -154,7 +164,7 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
     )
-    if task.checkpoint and matches(task.checkpoint.phase, key.phase):
+    if task.checkpoint and task.checkpoint.phase == key.phase:
         training = dataclasses.replace(key, phase=task.checkpoint.trained_by)
         trained = make_group(suite, training, profile, data_cache)
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)

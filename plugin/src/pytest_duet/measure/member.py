@@ -134,7 +134,10 @@ def make_job(group: GroupPlan, plan: MemberPlan, files: Files, *, for_quality: b
         phase=group.phase,
         workload=group.workload,
         variant=plan.variant,
-        params=dict(quality if quality is not None else plan.params),
+        params={
+            name: to_number(value) if isinstance(value, float) else value
+            for name, value in (quality if quality is not None else plan.params).items()
+        },
         seed=group.seed,
         threads=group.threads,
         device=group.device,

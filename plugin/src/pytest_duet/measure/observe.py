@@ -79,7 +79,7 @@ class _Sampler:
         self.resident: list[int] = []
         self.gpu_memory: list[int] = []
         self.gpu_utilisation: list[int] = []
-        self.gpu_reason = ""
+        self.memory_reason = self.utilisation_reason = ""
 
     def __call__(self) -> None:
         try:
@@ -87,12 +87,19 @@ class _Sampler:
         except OSError:
             # It may just have ended; the request that waits for it will say so.
             return
-        if self.gpu and not self.gpu_reason:
+        if self.gpu is None:
+            return
+        # Each on its own: a slice of a GPU tells its memory and not its utilisation.
+        if not self.memory_reason:
             try:
                 self.gpu_memory.append(self.gpu.memory_bytes(self.pid))
+            except GpuUnavailable as error:
+                self.memory_reason = f"lost or unsupported: {error}"
+        if not self.utilisation_reason:
+            try:
                 self.gpu_utilisation.append(self.gpu.utilisation_percent())
             except GpuUnavailable as error:
-                self.gpu_reason = f"lost or unsupported: {error}"
+                self.utilisation_reason = f"lost or unsupported: {error}"
 
 
 def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list[Reading]:
@@ -115,25 +122,36 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
             readings.insert(0, _reading("peak_memory", memory.peak_bytes(client.pid)))
         except OSError as error:
             return unavailable(f"/proc does not tell: {error}")
-        busy, wall = _work(client, sampler, call_ns, seconds, prepared.max_iterations)
-    attest.check_busy(busy, wall, name=client.name, threads=job.threads)
+        before, _ = _used_ns(client.pid)
+        wall = _work(client, sampler, call_ns, seconds, prepared.max_iterations)
+        after, cpu_reason = _used_ns(client.pid)
+    busy = None if before is None or after is None else after - before
+    if busy is not None:
+        attest.check_busy(busy, wall, name=client.name, threads=job.threads)
     readings.append(_reading("average_memory", _mean(sampler.resident), "no sample could be taken"))
-    readings.append(_reading("cpu_utilisation", busy / wall))
-    reason = gpu_reason or sampler.gpu_reason
-    readings.append(_reading("gpu_memory", max(sampler.gpu_memory, default=None), reason))
-    readings.append(_reading("gpu_utilisation", _mean(sampler.gpu_utilisation), reason))
+    readings.append(_reading("cpu_utilisation", None if busy is None else busy / wall, cpu_reason))
+    # What was lost midway has seen only a part: no value, rather than one that is too small.
+    reason = gpu_reason or sampler.memory_reason
+    readings.append(_reading("gpu_memory", None if reason else max(sampler.gpu_memory, default=None), reason))
+    reason = gpu_reason or sampler.utilisation_reason
+    readings.append(_reading("gpu_utilisation", None if reason else _mean(sampler.gpu_utilisation), reason))
     return readings
 
 
-def _work(client: Client, sampler: _Sampler, call_ns: float, seconds: float, most_calls: int | None) -> tuple[int, int]:
-    """Keep the worker at work for about `seconds`; return the processor and the wall time that took, in ns."""
+def _used_ns(pid: int) -> tuple[int | None, str]:
+    try:
+        return cpu.used_ns(pid), ""
+    except OSError as error:
+        return None, f"processor time cannot be read: {error}"
+
+
+def _work(client: Client, sampler: _Sampler, call_ns: float, seconds: float, most_calls: int | None) -> int:
+    """Keep the worker at work for about `seconds`; return the wall time that took, in ns."""
     calls = max(1, min(most_calls or 1_000_000, math.floor(50e6 / call_ns)))
     rounds = max(1, math.ceil(seconds * 1e9 / (call_ns * calls)))
-    busy = cpu.used_ns(client.pid)
     start = time.perf_counter_ns()
     client.run(rounds, calls, tick=sampler)
-    wall = time.perf_counter_ns() - start
-    return cpu.used_ns(client.pid) - busy, wall
+    return time.perf_counter_ns() - start
 
 
 def _gpu(stack: ExitStack) -> tuple[Gpu | None, str]:

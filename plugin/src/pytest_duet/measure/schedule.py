@@ -47,12 +47,13 @@ def make_schedule(
     long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
-    # A tenth of the budget a cell leaves room for eight of them with their warm-up.
-    cycles = int(group_seconds * 1e9 / 10 / cycle_ns)
+    warmup = 1 if long_rounds else WARMUP_CYCLES
+    # As many as leave room for all cells with their warm-up.
+    cycles = int(group_seconds * 1e9 / CELLS / cycle_ns) - warmup
     return Schedule(
         calls=calls,
         burst=burst,
-        warmup=1 if long_rounds else WARMUP_CYCLES,
+        warmup=warmup,
         cycles=min(max(cycles, LEAST_CYCLES), MOST_CYCLES),
         cells=CELLS,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_duet import store
+from pytest_duet.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _OVERHEAD_SECONDS = 3.0
 """What a group needs beside its timed rounds and its observations: starts, checks; seen on small machines."""
+
+
+_RUNS_READ = 20
+"""How many saved runs are looked through: a partial run holds a few groups only."""
 
 
 def lines(conductor: Conductor) -> Iterator[str]:
@@ -40,7 +45,7 @@ def lines(conductor: Conductor) -> Iterator[str]:
         for slot in slots:
             yield f"  {slot.member:<20} {_fate(plan.member(slot.member))}"
     yield ""
-    source = "from the last saved run" if not guessed else f"{guessed} of {count} by their budgets, never measured here"
+    source = "from saved runs" if not guessed else f"{guessed} of {count} by their budgets, never measured here"
     word = "about" if not guessed else "at most about"
     yield f"{count} groups, profile {conductor.settings.profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
 
@@ -59,8 +64,14 @@ def _ceiling(conductor: Conductor, slots: list[Slot]) -> float:
 
 
 def _seconds_before(conductor: Conductor) -> dict[str, float]:
-    """Return how long each group took in the newest saved run of this machine and profile."""
-    run = store.latest(conductor.settings.results, store.machine())
-    if run is None or run.profile != conductor.settings.profile:
-        return {}
-    return {group.id: group.elapsed_ns / 1e9 for group in run.groups if group.elapsed_ns}
+    """Return how long each group took when it was last measured on this machine in this profile."""
+    seconds: dict[str, float] = {}
+    for path in store.saved(conductor.settings.results, store.machine())[:_RUNS_READ]:
+        try:
+            run = store.load(path)
+        except StoreError:
+            # An estimate can do without it; whoever asks for that very run is told.
+            continue
+        if run.profile == conductor.settings.profile:
+            seconds = {group.id: group.elapsed_ns / 1e9 for group in run.groups if group.elapsed_ns} | seconds
+    return seconds

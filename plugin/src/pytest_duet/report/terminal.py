@@ -151,7 +151,8 @@ class _Page:
             name = for_line(row.member.name).ljust(self.widths[""])
             yield from self._wrapped(row.why_not, f"{_INDENT}{name}{_GAP}", inner)
         if row.member.reproducer:
-            yield from self._wrapped(f"reproducer: {row.member.reproducer}", inner, inner + _INDENT)
+            # Whole, even where it is too wide: a name is there to be copied.
+            yield f"{inner}reproducer: {for_line(row.member.reproducer)}"
         if verbose:
             for detail in phrases.details(row):
                 yield from self._wrapped(detail, inner, inner + _INDENT)

@@ -78,11 +78,11 @@ class Host:
         try:
             return self._answer(request)
         except Unavailable as error:
-            return ErrorReply(id=request.id, kind="unsupported", message=str(error))
+            return ErrorReply(id=request.id, kind="unsupported", message=_shortened(str(error)))
         except DuetError as error:
-            return ErrorReply(id=request.id, kind="invalid", message=str(error))
-        except Exception as error:  # noqa: BLE001 - an implementation may raise anything, and only its member fails
-            return ErrorReply(id=request.id, kind="failed", message=f"{type(error).__name__}: {error}"[:8192])
+            return ErrorReply(id=request.id, kind="invalid", message=_shortened(str(error)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and only its member fails
+            return ErrorReply(id=request.id, kind="failed", message=_shortened(f"{type(error).__name__}: {error}"))
 
     def close(self) -> None:
         """Forget the job and give threads back as they were."""
@@ -137,7 +137,8 @@ class Host:
 
     def _verify(self, request_id: int, into: str) -> VerifyReply:
         prepared = self._ready()
-        elapsed, result = self._round(prepared, 1)
+        with _undisturbed():
+            elapsed, result = self._round(prepared, 1)
         outputs = prepared.outputs(result)
         paths, digest = _write(outputs, into)
         return VerifyReply(
@@ -155,6 +156,10 @@ class Host:
         limit = prepared.max_iterations
         if limit is not None and request.iterations > limit:
             raise ImplementationError(f"a round may hold {limit} calls at most, {request.iterations} were asked")
+        if request.keep is not None and request.keep >= request.rounds:
+            raise ImplementationError(
+                f"keep is {request.keep}, but there are {request.rounds} rounds; keep one of them"
+            )
         elapsed = []
         with _undisturbed():
             for index in range(request.rounds):
@@ -190,6 +195,11 @@ class Host:
             if collecting:
                 gc.enable()
         return elapsed, results[-1]
+
+
+def _shortened(message: str) -> str:
+    """Cut a message to what fits a line with room to spare; what is no Unicode (a file name's bytes) is replaced."""
+    return message[:4000].encode(errors="replace").decode()
 
 
 @contextmanager

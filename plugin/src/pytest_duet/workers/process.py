@@ -29,6 +29,7 @@ GRACE_SECONDS: Final = 2.0
 """How long a worker may take to leave when told to, before it is killed."""
 
 _TICK_SECONDS: Final = 0.01
+_LIFE_SIGN_SECONDS: Final = 0.25
 _CHUNK_BYTES: Final = 65536
 _LOADER_FAILURES: Final = frozenset({126, 127})
 
@@ -66,7 +67,7 @@ class ProcessChannel:
         self._received = 0
         self._log: deque[bytes] = deque()
         self._log_size = 0
-        self._gone = False
+        self._ending = self._gone = False
         self._selector = selectors.DefaultSelector()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -107,6 +108,7 @@ class ProcessChannel:
         """Ask the worker to leave, wait a moment, then end it and all it started."""
         if self._gone:
             return
+        self._ending = True
         with contextlib.suppress(MemberError, OSError):
             self._send(encode(Quit(id=0)), "quit", time.monotonic() + GRACE_SECONDS)
         assert self._process.stdin is not None
@@ -148,7 +150,10 @@ class ProcessChannel:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut(f"{self.name} did not answer {phase} within {seconds:g} s")
-            if not self._drain(min(left, _TICK_SECONDS) if tick else left):
+            if not self._drain(min(left, _TICK_SECONDS if tick else _LIFE_SIGN_SECONDS)):
+                raise self._death(phase)
+            # A child of the worker may hold its output open: the end of the file alone does not tell its death.
+            if b"\n" not in self._buffer and self._exited() and not self._selector.select(0):
                 raise self._death(phase)
             if tick:
                 tick()
@@ -165,8 +170,10 @@ class ProcessChannel:
                 if key.fd == self._stdout:
                     return False
             elif key.fd == self._stdout:
-                self._buffer += chunk
-                self._received += len(chunk)
+                # Once nobody will ask for it any more, what comes is taken so that the worker can end, and dropped.
+                if not self._ending:
+                    self._buffer += chunk
+                    self._received += len(chunk)
             else:
                 self._remember(chunk)
         return self._stdout in self._selector.get_map()
@@ -185,11 +192,14 @@ class ProcessChannel:
 
     def _death(self, phase: str) -> MemberError:
         """Return the error that says how the worker ended instead of answering."""
+        said = f": {excerpt(bytes(self._buffer))} is no whole line" if self._buffer else ""
+        self._ending = True
         deadline = time.monotonic() + GRACE_SECONDS
         while not self._exited() and time.monotonic() < deadline:
             self._drain(_TICK_SECONDS)
         ended = self._exited()
-        while self._stderr in self._selector.get_map() and self._selector.select(0):
+        # What is still in the pipe of its log; a flood has no end, so the deadline holds here too.
+        while self._stderr in self._selector.get_map() and self._selector.select(0) and time.monotonic() < deadline:
             self._drain(0)
         self._end()
         status = self._process.returncode
@@ -198,7 +208,7 @@ class ProcessChannel:
                 ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive")
             )
         if status == 0:
-            return self._quoting(ProtocolError(f"{self.name} left without answering {phase}"))
+            return self._quoting(ProtocolError(f"{self.name} left without answering {phase}{said}"))
         if status == -signal.SIGKILL:
             return self._quoting(Killed(f"{self.name} was killed while asked to {phase} (maybe out of memory)"))
         if status < 0:
@@ -220,7 +230,7 @@ class ProcessChannel:
         """End the worker's whole group: politely, then not."""
         if self._gone:
             return
-        self._gone = True
+        self._ending = self._gone = True
         if not self._exited():
             self._signal(signal.SIGTERM)
             deadline = time.monotonic() + GRACE_SECONDS

@@ -19,7 +19,7 @@ import numpy as np
 from pytest_duet.attest import source_digest
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
-from pytest_duet.protocol import VERSION, Capability, Features, HelloReply
+from pytest_duet.protocol import VERSION, Capability, Features, HelloReply, NonFinite, from_number
 from pytest_duet.workers.host import Host
 from pytest_duet.workers.threads import Threads, blas, resolve
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_duet.implementation import Prepare
-    from pytest_duet.protocol import Job
+    from pytest_duet.protocol import Job, Scalar
     from pytest_duet.spec import Framework
 
 
@@ -117,7 +117,7 @@ class FunctionCall(Implementation[dict[str, Any], Any]):
     def __init__(self, function: Callable[..., Any], reader: JobReader) -> None:
         """Read every parameter and array the job has: a plain function takes all of them."""
         self._function = function
-        self._given: dict[str, Any] = {name: reader.scalar(name) for name in reader.job.params}
+        self._given: dict[str, Any] = {name: _plain(reader.scalar(name)) for name in reader.job.params}
         self._given.update({name: reader.array(name) for name in reader.job.data})
 
     def fresh(self) -> dict[str, Any]:
@@ -136,8 +136,17 @@ class FunctionCall(Implementation[dict[str, Any], Any]):
             if array.dtype.kind not in "biuf":
                 msg = f"output {key!r} is a {type(named[key]).__name__}; return numbers or arrays of numbers"
                 raise ImplementationError(msg)
+            if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
+                raise ImplementationError(
+                    f"output {key!r} holds {array.max()}; a worker's whole numbers are below 2**63"
+                )
         # A worker's integers are 64 bits wide and its floats come as it made them.
         return Outputs({key: a.astype(np.int64) if a.dtype.kind in "biu" else a for key, a in arrays.items()})
+
+
+def _plain(value: Scalar) -> bool | float | str:
+    """Return a parameter as a plain function expects it: a number in words as the number."""
+    return from_number(value) if isinstance(value, NonFinite) else value
 
 
 def function_host(function: Callable[..., Any], task: str) -> Host:

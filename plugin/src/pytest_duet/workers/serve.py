@@ -9,12 +9,13 @@ import ctypes
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_duet.errors import ProtocolError
 from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit, decode_request, encode
 
 if TYPE_CHECKING:
+    from pytest_duet.protocol import Reply
     from pytest_duet.workers.host import Host
 
 _PR_SET_PDEATHSIG = 1
@@ -29,12 +30,28 @@ def serve(host: Host) -> None:
             try:
                 request = decode_request(line)
             except ProtocolError as error:
+                if not line.endswith(b"\n"):
+                    _skip_line(requests)
                 os.write(replies, encode(ErrorReply(id=0, kind="invalid", message=str(error)[:4096])))
                 continue
-            os.write(replies, encode(host.handle(request)))
+            os.write(replies, _encode(host.handle(request)))
             if isinstance(request, Quit):
                 break
     host.close()
+
+
+def _skip_line(requests: BinaryIO) -> None:
+    """Pass over the rest of a line that is too long, so that the next is read from its start."""
+    while (rest := requests.readline(LINE_LIMIT_BYTES)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _encode(reply: Reply) -> bytes:
+    """Return `reply` as a line; one that is too long becomes an error that says so, as in the Rust harness."""
+    try:
+        return encode(reply)
+    except ProtocolError as error:
+        return encode(ErrorReply(id=reply.id, kind="failed", message=f"{error}; ask for less"))
 
 
 def die_with_parent() -> None:
