@@ -7,7 +7,7 @@ import pytest
 from pytest_duet.measure import group
 
 # What must not be imported anew in every session is the same there.
-from ..sessions.conftest import IMPORTED_ONCE  # noqa: F401, TID252 - see above
+from ..sessions.conftest import IMPORTED_ONCE  # noqa: F401 - see above
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..sessions.suites import (  # noqa: TID252 - tests are no package
+from ..sessions.suites import (
     REFERENCE_NS,
     Program,
     Python,

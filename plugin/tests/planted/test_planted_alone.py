@@ -14,7 +14,7 @@ import pytest
 from pytest_duet.attest import file_digest, source_digest
 from pytest_duet.telemetry import cpu
 
-from ..sessions.suites import (  # noqa: TID252 - tests are no package
+from ..sessions.suites import (
     REFERENCE_NS,
     Binary,
     Missing,

@@ -50,12 +50,12 @@ def by_group(run: RunRecord) -> dict[str, set[str]]:
     ],
     ids=["first group, checking", "first group, timing", "second group"],
 )
-def test_ctrl_c_keeps_finished_groups_and_names_the_one_that_ran(pytester, session, when, expected) -> None:
+def test_ctrl_c_keeps_finished_groups_and_names_the_one_that_ran(pytester, when, expected) -> None:
     twin = Python(extra=f"if {when}:\n    raise KeyboardInterrupt")
     members = {"honest": Python(REFERENCE_NS, role="reference"), "twin": twin}
     suite = Suite(pytester.path, members, workloads=("small", "large")).write()
 
-    result = session()
+    result = pytester.runpytest_inprocess("benches", no_reraise_ctrlc=True)
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     if {"ok"} in expected.values():
