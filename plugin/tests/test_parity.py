@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -81,9 +81,10 @@ def test_what_is_identical_differs_by_nothing(array: np.ndarray) -> None:
 
 @given(FINITE, st.sampled_from([-1024.0, -1.0, 0.5, 2.0, 4096.0]))
 def test_close_does_not_depend_on_the_unit(array: np.ndarray, unit: float) -> None:
+    # Below this a unit is not merely a change of exponent: bits are lost.
+    assume(np.any(array) and np.all((array == 0) | (np.abs(array) > 1e-290)))
     other = np.roll(array, 1)
-    if np.any(array):
-        assert close(array, other) == close(unit * array, unit * other)
+    assert close(array, other) == close(unit * array, unit * other)
 
 
 @given(FINITE)
