@@ -284,7 +284,7 @@ def check_quality(member: Member, group: GroupPlan, outputs: Arrays, files: File
         raise Refused("the output is constant; a model that says the same of everything is no model")
     try:
         values = group.quality(group.algorithm, group.phase, outputs, files.arrays)
-    except (ValueError, ArithmeticError, KeyError) as error:
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
         raise Invalid(f"quality cannot be computed from the outputs: {error}") from error
     limits = group.limits
     member.quality = [

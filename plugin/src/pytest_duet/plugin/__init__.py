@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.plugin import options, slots
-from pytest_duet.plugin.signals import end_in_order
+from pytest_duet.plugin.signals import STOPPED, end_in_order
 from pytest_duet.plugin.slots import slot_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.conductor import Conductor
 
 _CONDUCTOR = pytest.StashKey["Conductor"]()
+_CALLED = pytest.StashKey[bool]()
 _SETTINGS = pytest.StashKey[options.Settings]()
 
 STORAGE_FAILED = 14
@@ -133,9 +134,24 @@ def duet(
         pytest.fail("times taken side by side mean nothing: run without -n, or with --benchmark-disable", pytrace=False)
 
     def call(*args: Any, **kwargs: Any) -> None:
+        if _CALLED in request.node.stash:
+            pytest.fail("duet(...) was called before in this benchmark; call it once", pytrace=False)
+        request.node.stash[_CALLED] = True
+        # One that is interrupted before its replay did not forget pytest-benchmark's fixture; spare the user that warning.
+        benchmark.skipped = True
         conductor.play(slot, benchmark, args, kwargs)
 
     return call
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a benchmark whose body ended well without measuring anything."""
+    result = yield
+    conductor = item.config.stash.get(_CONDUCTOR, None)
+    if conductor is not None and slot_of(item) and _CALLED not in item.stash:
+        pytest.fail("the body never called duet(...); call it once", pytrace=False)
+    return result
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -169,6 +185,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if conductor is None or conductor.settings.plan:
         return
     conductor.finish()
+    if exitstatus == pytest.ExitCode.INTERRUPTED and STOPPED in session.config.stash:
+        session.exitstatus = 128 + session.config.stash[STOPPED]
     if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         if conductor.storage_errors:
             session.exitstatus = STORAGE_FAILED

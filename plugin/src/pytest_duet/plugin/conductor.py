@@ -115,7 +115,9 @@ class Conductor:
         if group.error is not None:
             pytest.fail(str(group.error), pytrace=False)
         if inputs.digest != group.inputs.digest:
-            pytest.fail("the inputs differ from those of the group's first item; make them the same", pytrace=False)
+            why = "the inputs differ from those of the group's first item; make them the same"
+            self._withdraw(group, slot.member, why)
+            pytest.fail(why, pytrace=False)
         assert group.record is not None
         member = next(each for each in group.record.members if each.name == slot.member)
         tell(member)
@@ -124,6 +126,19 @@ class Conductor:
             replay(benchmark, benchmark._timer, group.record, member)  # noqa: SLF001
         else:
             verify_only(benchmark)
+
+    def _withdraw(self, group: _Group, name: str, why: str) -> None:
+        """Take back what was measured of member `name`: it was measured on something else."""
+        assert group.record is not None
+        members = [
+            msgspec.structs.replace(each, status="invalid", reason=why, cells=[], first_call_ns=None, readings=[])
+            if each.name == name and each.status == "ok"
+            else each
+            for each in group.record.members
+        ]
+        group.record = msgspec.structs.replace(group.record, members=members)
+        if self.timed:
+            self._remember(group.record)
 
     def _pair_plan(self, slot: Slot, inputs: pair.Inputs) -> GroupPlan:
         assert isinstance(slot.declaration, PairDeclaration)

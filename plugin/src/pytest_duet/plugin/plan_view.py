@@ -47,7 +47,7 @@ def lines(conductor: Conductor) -> Iterator[str]:
     yield ""
     source = "from saved runs" if not guessed else f"{guessed} of {count} by their budgets, never measured here"
     word = "about" if not guessed else "at most about"
-    yield f"{count} groups, profile {conductor.settings.profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
+    yield f"{count} group{'s' if count != 1 else ''}, profile {conductor.settings.profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
 
 
 def _fate(member: MemberPlan) -> str:
