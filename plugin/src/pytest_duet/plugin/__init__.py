@@ -195,8 +195,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the verdict table, below pytest-benchmark's own tables."""
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Print the verdict table, below pytest-benchmark's own tables; where nothing was collected, say what is missing."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        for line in slots.hint(config):
+            terminalreporter.write_line(line)
     conductor = config.stash.get(_CONDUCTOR, None)
     if conductor is None or conductor.run is None:
         return

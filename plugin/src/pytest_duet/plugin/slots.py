@@ -5,7 +5,9 @@ Not for what a group is told: ``conductor`` makes its plan.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from pytest_duet.door import ATTRIBUTE, PairDeclaration, SuiteDeclaration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_duet.suite import GroupKey
 
 PREFIX = "bench_"
@@ -99,6 +103,31 @@ def _suite_cases(declaration: SuiteDeclaration) -> list[tuple[GroupKey, str]]:
         for key in group_keys(name, task)
         for member in member_names(task, key.algorithm, key.phase, key.workload)
     ]
+
+
+def hint(config: pytest.Config) -> Iterator[str]:
+    """Yield what pytest's configuration lacks where there are benchmarks that it does not collect."""
+    wanted = {"python_files": "bench_*.py", "python_functions": "bench_*"}
+    lacking = [name for name, pattern in wanted.items() if pattern not in config.getini(name)]
+    if not lacking:
+        return
+    if any(_is_ours(path) for given in config.args for path in _benches(Path(given.partition("::")[0]))):
+        yield "duet: there are benchmarks here that pytest is not told to collect; add to its configuration:"
+        for name in lacking:
+            yield f"  {name} = {' '.join(dict.fromkeys([*config.getini(name), wanted[name]]))}"
+
+
+def _benches(given: Path) -> Iterator[Path]:
+    """Yield the first files below `given` that are named like benchmarks; a hint is not worth a long search."""
+    found = given.rglob(f"{PREFIX}*.py") if given.is_dir() else iter([given])
+    return itertools.islice(found, 20)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return "pytest_duet" in path.read_text(errors="replace")
+    except OSError:
+        return False
 
 
 def _check_pair(where: str, names: list[str]) -> None:
