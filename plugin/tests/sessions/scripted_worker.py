@@ -103,7 +103,8 @@ class Worker:
         return buffer.getvalue()
 
     def _default_inputs(self) -> float:
-        return float(sum(self.job["params"].values()))
+        values = self.job["params"].values()
+        return float(sum(float(each["nonfinite"]) if isinstance(each, dict) else each for each in values))
 
     def fit(self) -> dict[str, np.ndarray]:
         """Return the outputs of one call."""

@@ -160,7 +160,7 @@ def test_a_plan_runs_nothing_and_names_what_is_missing(gaps, session, clock, way
             "  absent * unavailable: absent is not installed (no module 'no_such_module'); pip install *nowhere*",
             "  unbuilt * unavailable: target/release/duet-unbuilt is not built; build it: duet build unbuilt",
             "  twin * would run",
-            "1 groups, profile smoke: at most about * min *; nothing was run",
+            "1 group, profile smoke: at most about * min *; nothing was run",
         ]
     )
     assert not (gaps.root / "results").exists()
@@ -169,7 +169,7 @@ def test_a_plan_runs_nothing_and_names_what_is_missing(gaps, session, clock, way
 def test_a_plan_knows_how_long_it_took_the_last_time(pair, session) -> None:
     session().assert_outcomes(passed=2)
 
-    session("--duet-plan").stdout.fnmatch_lines(["*: about * min (from the last saved run); nothing was run"])
+    session("--duet-plan").stdout.fnmatch_lines(["*: about * min (from saved runs); nothing was run"])
 
 
 def test_a_plan_holds_declared_skips_with_their_reproducer(pytester, session) -> None:
