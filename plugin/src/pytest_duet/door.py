@@ -5,6 +5,7 @@ Not for running them (``conductor``); this module is imported by every test sess
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,13 +112,16 @@ def worker(command: str | Path | Sequence[str], *, name: str, source: str | Path
     """Return a member that is a program speaking the worker protocol.
 
     Args:
-        command: its path, or the path and arguments as a list; relative paths start at pytest's rootdir.
+        command: its path, or the path and arguments as a list; relative paths start at pytest's rootdir. A text without
+            a slash is looked up on PATH, so a program in the rootdir itself is ``./name``.
         name: what it is called in ids and tables: lower-case letters, digits and _.
         source: folder of its sources; when given, a binary built from other sources is refused as stale.
         build: the command that builds it, quoted when it is missing or stale.
 
     """
-    argv = (str(command),) if isinstance(command, str | Path) else tuple(str(part) for part in command)
+    parts = [command] if isinstance(command, str | Path) else command
+    # A Path is a place even where it has no slash.
+    argv = tuple(os.path.join(".", part) if isinstance(part, Path) else str(part) for part in parts)  # noqa: PTH118
     return Worker(argv, name, str(source), build)
 
 

@@ -5,6 +5,7 @@ Not for people: ``measure`` starts it, where a Python member needs a process of 
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -19,9 +20,9 @@ import click
 @click.option("--task", default="", help="The task name the function answers to.")
 def serve(benches: Path | None, framework: str | None, function: str | None, task: str) -> None:
     """Answer the worker protocol on stdin and stdout with Python implementations."""
-    from pytest_duet.errors import nearest
+    from pytest_duet.errors import Unavailable, nearest
     from pytest_duet.suite import load_suite
-    from pytest_duet.workers.python import framework_host, function_host, load_function
+    from pytest_duet.workers.python import framework_host, function_host, import_modules, load_function
     from pytest_duet.workers.serve import serve as answer
 
     if function:
@@ -33,4 +34,8 @@ def serve(benches: Path | None, framework: str | None, function: str | None, tas
     suite = load_suite(benches.resolve())
     if framework not in suite.frameworks:
         raise click.UsageError(f"unknown framework {framework!r}{nearest(framework, suite.frameworks)}")
+    # While nobody has asked yet: whoever starts several workers need not wait for one after the other. What is wrong with
+    # an import is told when asked.
+    with contextlib.suppress(Unavailable):
+        import_modules(suite.frameworks[framework])
     answer(framework_host(suite.benches, framework, suite.frameworks[framework]))

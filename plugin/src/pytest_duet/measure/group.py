@@ -19,13 +19,14 @@ from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files, Member
 from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.schedule import make_schedule
+from pytest_duet.measure.spares import Spares
 from pytest_duet.measure.timing import time_members
 from pytest_duet.record import GroupRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from pytest_duet.plan import GroupPlan
+    from pytest_duet.plan import GroupPlan, MemberPlan
 
 MODE = "direct"
 
@@ -37,8 +38,12 @@ def measure_group(
     timed: bool,
     progress: Callable[[str], None] = lambda _: None,
     rng: random.Random | None = None,
+    spares: Spares | None = None,
+    upcoming: Iterable[MemberPlan] = (),
 ) -> GroupRecord:
     """Return the record of the members of `plan` whose names are in `selected`.
+
+    `spares` are processes that an earlier call started for this one, and that this one starts for `upcoming` members.
 
     Without `timed` parity and quality are checked and nothing else. A reference that was not selected runs for parity
     alone and is not timed.
@@ -54,10 +59,13 @@ def measure_group(
         members = {name: Member(plan.member(name)) for name in _in_order(plan, selected)}
         session = _Session(plan, members, stack, progress)
         session.check()
+        if timed and spares:
+            session.progress("waiting for the processes that will be watched")
+            spares.settle()
         if timed:
             session.time({name for name in members if name in selected}, rng)
     if timed:
-        session.observe(selected)
+        session.observe(selected, spares or Spares(), upcoming)
     return GroupRecord(
         id=plan.id,
         task=plan.task,
@@ -251,8 +259,8 @@ class _Session:
 
     # --- resources ----------------------------------------------------------------------------------------------------
 
-    def observe(self, selected: Collection[str]) -> None:
+    def observe(self, selected: Collection[str], spares: Spares, upcoming: Iterable[MemberPlan]) -> None:
         """Watch a fresh process of every member that is ok; one that breaks the thread promise loses its times."""
         members = [member for name, member in self.members.items() if name in selected and member.is_ok]
-        observe_members(members, self.plan, self.files, self.progress)
+        observe_members(members, self.plan, self.files, self.progress, spares, upcoming)
         self._blame_reference()

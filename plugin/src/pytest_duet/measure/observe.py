@@ -18,12 +18,16 @@ from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.gpu import Gpu, GpuUnavailable, device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_duet.measure.member import Files, Member
-    from pytest_duet.plan import GroupPlan
+    from pytest_duet.measure.spares import Spares
+    from pytest_duet.plan import GroupPlan, MemberPlan
     from pytest_duet.protocol import Job
     from pytest_duet.workers.client import Client
+
+_MOST_ROUNDS = 2000
+_MANY = 1_000_000
 
 _METRICS = {
     "peak_memory": "bytes",
@@ -40,22 +44,31 @@ def unavailable(reason: str) -> list[Reading]:
     return [Reading(metric=metric, unit=unit, value=None, reason=reason) for metric, unit in _METRICS.items()]
 
 
-def observe_members(members: Sequence[Member], group: GroupPlan, files: Files, progress: Callable[[str], None]) -> None:
+def observe_members(
+    members: Sequence[Member],
+    group: GroupPlan,
+    files: Files,
+    progress: Callable[[str], None],
+    spares: Spares,
+    upcoming: Iterable[MemberPlan] = (),
+) -> None:
     """Give each of `members` the readings of a fresh process of its own, in both languages alike.
 
-    All processes are started before the first is watched: nothing is timed here, so an interpreter may import its
-    libraries while others are at work. The first member, mostly the one with most to import, is watched last.
+    All processes are started before the first is watched, those of the `upcoming` group too: nothing is timed here, so
+    an interpreter may import its libraries while others are at work. The first member, mostly the one with most to
+    import, is watched last.
     """
     with ExitStack() as stack:
         clients = {}
         for member in members:
             try:
-                client = step.open_client(member.plan, group.budget.request_seconds, served=True)
+                client = spares.take(member.plan, group.budget.request_seconds)
             except MemberError as error:
                 member.readings = unavailable(str(error))
                 continue
             stack.callback(client.close)
             clients[member.plan.name] = client
+        spares.start(upcoming, group.budget.request_seconds)
         for member in reversed(members):
             if member.plan.name not in clients:
                 continue
@@ -147,8 +160,9 @@ def _used_ns(pid: int) -> tuple[int | None, str]:
 
 def _work(client: Client, sampler: _Sampler, call_ns: float, seconds: float, most_calls: int | None) -> int:
     """Keep the worker at work for about `seconds`; return the wall time that took, in ns."""
-    calls = max(1, min(most_calls or 1_000_000, math.floor(50e6 / call_ns)))
-    rounds = max(1, math.ceil(seconds * 1e9 / (call_ns * calls)))
+    # As many rounds as a reply has room for and as few calls in each: their results lie in memory side by side.
+    calls = min(most_calls or _MANY, max(1, math.ceil(seconds * 1e9 / (call_ns * _MOST_ROUNDS))))
+    rounds = min(_MOST_ROUNDS, max(1, math.ceil(seconds * 1e9 / (call_ns * calls))))
     start = time.perf_counter_ns()
     client.run(rounds, calls, tick=sampler)
     return time.perf_counter_ns() - start

@@ -20,6 +20,8 @@ LEAST_CELLS: Final = 4
 LEAST_CYCLES: Final = 3
 MOST_CYCLES: Final = 20
 WARMUP_CYCLES: Final = 2
+IN_ROUNDS: Final = 0.75
+"""The share of a group's seconds that is planned to be spent inside of rounds."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ def make_schedule(
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
     warmup = 1 if long_rounds else WARMUP_CYCLES
-    # As many as leave room for all cells with their warm-up.
-    cycles = int(group_seconds * 1e9 / CELLS / cycle_ns) - warmup
+    # As many as leave room for all cells with their warm-up, and for what passes between the rounds.
+    cycles = int(IN_ROUNDS * group_seconds * 1e9 / CELLS / cycle_ns) - warmup
     return Schedule(
         calls=calls,
         burst=burst,

@@ -64,7 +64,8 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
         items[:] = [item for item in items if item not in dropped]
     if not config.option.collectonly:
-        config.stash[_CONDUCTOR] = _conductor(session, items)
+        config.stash[_CONDUCTOR] = conductor = _conductor(session, items)
+        config.add_cleanup(conductor.close)
         end_in_order(config)
 
 

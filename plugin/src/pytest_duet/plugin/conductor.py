@@ -21,6 +21,7 @@ from pytest_duet.door import PairDeclaration, SuiteDeclaration
 from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
 from pytest_duet.journal import Journal
 from pytest_duet.measure.group import MODE, measure_group
+from pytest_duet.measure.spares import Spares
 from pytest_duet.plugin import pair
 from pytest_duet.plugin.replay import replay, verify_only
 from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
@@ -31,14 +32,14 @@ from pytest_duet.suite import GroupKey, load_suite, make_group
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_duet.plan import GroupPlan
+    from pytest_duet.plan import GroupPlan, MemberPlan
     from pytest_duet.plugin.options import Settings
     from pytest_duet.plugin.slots import Slot
 
 GroupId = tuple[str, str, str]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """One planned group: who was selected, what came of it."""
 
@@ -61,6 +62,7 @@ class Conductor:
         self.storage_errors: list[str] = []
         self._root = root
         self._progress = progress
+        self._spares = Spares()
         self._groups: dict[GroupId, _Group] = {}
         self._journal: Journal | None = None
         self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
@@ -161,15 +163,36 @@ class Conductor:
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
         try:
-            record = measure_group(plan, selected=selected, timed=self.timed, progress=self._progress)
+            record = measure_group(
+                plan,
+                selected=selected,
+                timed=self.timed,
+                progress=self._progress,
+                spares=self._spares,
+                upcoming=self._upcoming(group),
+            )
         except DuetError as error:
             group.error = error
             return
+        except Exception as error:
+            # A fault of ours or of a room: the first item shows where, the others need not run into it again.
+            group.error = DuetError(f"{type(error).__name__}: {error}")
+            raise
         finally:
             self._progress("")
         group.record = self._without_places(record)
         if self.timed:
             self._remember(group.record)
+
+    def _upcoming(self, group: _Group) -> list[MemberPlan]:
+        """Return the members of the group that comes after `group`, as far as they are known before its body runs."""
+        groups = list(self._groups.values())
+        following = groups[groups.index(group) + 1 :][:1]
+        return [each.plan.member(slot.member) for each in following if each.plan for slot in each.slots]
+
+    def close(self) -> None:
+        """Let go of processes that wait for a group that will not come."""
+        self._spares.close()
 
     def _without_places(self, record: GroupRecord) -> GroupRecord:
         """Take the places of this machine out of reasons and logs: a saved run may be shown to anybody."""
@@ -255,7 +278,8 @@ def tell(member: MemberRecord) -> None:
     """End the current item the way `member` fared, unless it is ok; before pytest-benchmark has seen anything of it."""
     reason = f"{member.reason} [reproducer: {member.reproducer}]" if member.reproducer else member.reason
     if member.status in {"skipped", "unavailable"}:
-        pytest.skip(reason)
+        # The place to look is the benchmark, not this line.
+        raise pytest.skip.Exception(reason, _use_item_location=True)
     if member.status != "ok":
         log = f"\nthe end of its log:\n{member.log}" if member.log else ""
         pytest.fail(f"{member.status}: {reason}{log}", pytrace=False)

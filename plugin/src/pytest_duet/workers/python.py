@@ -54,6 +54,20 @@ def load_module(folder: Path, name: str) -> types.ModuleType:
         raise Unavailable(f"{folder.name}/{name}.py needs module {error.name!r}, which is not installed") from error
 
 
+def import_modules(framework: Framework) -> None:
+    """Import what every implementation of `framework` needs, so that no first call pays for it.
+
+    Raises:
+        Unavailable: a module is not installed, or cannot be imported.
+
+    """
+    for module in framework.modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise Unavailable(f"{framework.title} cannot be imported: {error}") from error
+
+
 def framework_host(benches: Path, name: str, framework: Framework) -> Host:
     """Return a host for every implementation of Python framework `name` in the rooms of `benches`."""
 
@@ -80,9 +94,8 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
             raise Unavailable(msg) from None
 
     def identify(request_id: int) -> HelloReply:
-        for module in framework.modules:
-            # Only what is imported shows its BLAS.
-            importlib.import_module(module)
+        # Only what is imported shows its BLAS.
+        import_modules(framework)
         return HelloReply(
             id=request_id,
             protocol=VERSION,

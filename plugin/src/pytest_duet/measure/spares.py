@@ -1,0 +1,63 @@
+"""Fresh processes for watching, started before they are needed: an interpreter takes seconds to import its libraries.
+
+Not for timing: a process that has worked before is never handed out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from pytest_duet.errors import MemberError
+from pytest_duet.measure.member import open_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_duet.plan import MemberPlan
+    from pytest_duet.workers.client import Client
+
+
+class Spares:
+    """Unused served workers, by what starts them; several members of one framework are started alike."""
+
+    def __init__(self) -> None:
+        """Hold none yet."""
+        self._waiting: dict[tuple[str, ...], list[Client]] = {}
+
+    def start(self, members: Iterable[MemberPlan], seconds: float) -> None:
+        """Start a process for each of `members` that is timed in this process; others start in no time when needed."""
+        for member in members:
+            if member.start.kind == "direct" and member.start.argv and not member.unsound:
+                with contextlib.suppress(MemberError):
+                    client = open_client(member, seconds, served=True)
+                    self._waiting.setdefault(member.start.argv, []).append(client)
+
+    def settle(self) -> None:
+        """Wait until none of them is busy importing, so that nobody else works while the clock runs."""
+        for clients in self._waiting.values():
+            for client in clients:
+                # One that cannot even greet says why when it is taken.
+                with contextlib.suppress(MemberError):
+                    client.hello()
+
+    def take(self, member: MemberPlan, seconds: float) -> Client:
+        """Return a fresh process for `member`, from those that wait or a new one.
+
+        Raises:
+            MemberError: it cannot be started.
+
+        """
+        waiting = self._waiting.get(member.start.argv)
+        if waiting:
+            client = waiting.pop()
+            client.name = member.name
+            return client
+        return open_client(member, seconds, served=True)
+
+    def close(self) -> None:
+        """Let all go that were not taken."""
+        for clients in self._waiting.values():
+            for client in clients:
+                client.close()
+        self._waiting.clear()
