@@ -11,8 +11,10 @@ import pytest
 
 from pytest_duet.errors import Crashed, MemberError, Refused, Unavailable
 from pytest_duet.measure import observe as module
+from pytest_duet.measure import spares
 from pytest_duet.measure.member import Files, Member
 from pytest_duet.measure.observe import observe, observe_members, unavailable
+from pytest_duet.measure.spares import Spares
 from pytest_duet.plan import MemberPlan, Start
 from pytest_duet.spec import Profile
 from pytest_duet.telemetry import memory
@@ -78,16 +80,23 @@ def test_averages_are_taken_while_the_worker_works(monkeypatch: pytest.MonkeyPat
 def test_short_calls_are_put_together_into_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     Process(monkeypatch)
     client = FakeClient("tch", itertools.count(1))
+    observe(client, messages.job(), call_ns=1e4, seconds=0.5)  # type: ignore[arg-type]
+    assert ("tch", 2000, 25, None) == client.log[1]
+
+
+def test_calls_that_are_long_enough_are_rounds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    Process(monkeypatch)
+    client = FakeClient("tch", itertools.count(1))
     observe(client, messages.job(), call_ns=1e6, seconds=0.5)  # type: ignore[arg-type]
-    assert ("tch", 10, 50, None) == client.log[1]
+    assert ("tch", 500, 1, None) == client.log[1]
 
 
 def test_an_implementation_that_allows_few_calls_a_round_is_not_asked_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
     Process(monkeypatch)
     client = FakeClient("tch", itertools.count(1))
     monkeypatch.setattr(client, "prepare", lambda _: messages.prepared(max_iterations=2))
-    observe(client, messages.job(), call_ns=1e6, seconds=0.5)  # type: ignore[arg-type]
-    assert ("tch", 250, 2, None) == client.log[1]
+    observe(client, messages.job(), call_ns=1e4, seconds=0.5)  # type: ignore[arg-type]
+    assert ("tch", 2000, 2, None) == client.log[1]
 
 
 def test_utilisation_is_processor_time_over_wall_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +213,7 @@ class Watched:
         self.log: list[str] = []
         self._workers = workers
         self.members = [Member(MemberPlan(name, name, "", "rival", "rust", Start("process"))) for name in workers]
-        monkeypatch.setattr(module.step, "open_client", self._open)
+        monkeypatch.setattr(spares, "open_client", self._open)
         monkeypatch.setattr(module.step, "make_job", lambda *_: messages.job())
         for each in self.members:
             each.call_ns = 1e8
@@ -220,7 +229,7 @@ class Watched:
 
     def observe(self) -> list[Member]:
         group: Any = SimpleNamespace(budget=Profile())
-        observe_members(self.members, group, Files({}, {}, {}, ""), self.log.append)
+        observe_members(self.members, group, Files({}, {}, {}, ""), self.log.append, Spares())
         return self.members
 
 

@@ -19,4 +19,4 @@ def observed() -> None:
 def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No second process for every member, unless a test asks for it."""
     if "observed" not in request.fixturenames:
-        monkeypatch.setattr(group._Session, "observe", lambda self, selected: None)
+        monkeypatch.setattr(group._Session, "observe", lambda *_: None)

@@ -46,7 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
 @pytest.fixture(autouse=True)
 def unobserved(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second process for every member: observers have their own tests."""
-    monkeypatch.setattr(group._Session, "observe", lambda self, selected: None)
+    monkeypatch.setattr(group._Session, "observe", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""Spare processes: fresh, idle before the clock runs, and none left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_duet.errors import Crashed, Unavailable
+from pytest_duet.measure import spares as module
+from pytest_duet.measure.spares import Spares
+from pytest_duet.plan import MemberPlan, Start
+
+SERVED = Start("direct", argv=("python", "serve"))
+
+
+def _member(name: str, start: Start = SERVED, unsound: str = "") -> MemberPlan:
+    return MemberPlan(name, name, "", "rival", "python", start, unsound=unsound)
+
+
+class Opened:
+    """A worker that writes down what it is asked."""
+
+    def __init__(self, name: str, log: list[str], *, greets: bool) -> None:
+        self.name, self._log, self._greets, self.made_for = name, log, greets, name
+
+    def hello(self) -> None:
+        self._log.append(f"hello {self.made_for}")
+        if not self._greets:
+            raise Crashed("no import")
+
+    def close(self) -> None:
+        self._log.append(f"close {self.made_for}")
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    written: list[str] = []
+
+    def open_client(plan: MemberPlan, _seconds: float, *, served: bool) -> Any:
+        assert served
+        written.append(f"open {plan.name}")
+        if plan.name == "missing":
+            raise Unavailable("no file")
+        return Opened(plan.name, written, greets=plan.name != "mute")
+
+    monkeypatch.setattr(module, "open_client", open_client)
+    return written
+
+
+def test_a_spare_is_handed_out_once_and_bears_the_name_of_who_takes_it(log: list[str]) -> None:
+    spares = Spares()
+    spares.start([_member("sklearn")], 1.0)
+    first, second = (spares.take(_member(name), 1.0) for name in ("sklearn.novalidate", "sklearn"))
+    assert ["open sklearn", "open sklearn"] == log
+    assert ("sklearn.novalidate", "sklearn") == (first.name, second.name)
+    assert first is not second
+
+
+def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[str]) -> None:
+    nowhere = Start("direct", unserved="a lambda")
+    spares = Spares()
+    spares.start(
+        [_member("tch", Start("process", argv=("tch",))), _member("f", nowhere), _member("x", unsound="no")], 1.0
+    )
+    assert [] == log
+
+
+def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: list[str]) -> None:
+    spares = Spares()
+    spares.start([_member("mute"), _member("missing"), _member("sklearn")], 1.0)
+    spares.settle()
+    assert ["hello mute", "hello sklearn"] == log[3:]
+
+
+def test_what_was_not_taken_is_let_go(log: list[str]) -> None:
+    spares = Spares()
+    spares.start([_member("a"), _member("b")], 1.0)
+    taken = spares.take(_member("b"), 1.0)
+    spares.close()
+    spares.close()
+    assert ["close a"] == [line for line in log if line.startswith("close")]
+    assert "b" == taken.name
