@@ -236,7 +236,7 @@ class Watched:
 def test_all_are_started_before_the_first_is_watched_and_each_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch, a=FakeClient("a", itertools.count(1)), b=FakeClient("b", itertools.count(1)))
     members = watched.observe()
-    assert ["start a", "start b", "observing b", "close b", "observing a", "close a"] == watched.log[:6]
+    assert ["start a", "start b", "observing a", "close a", "observing b", "close b"] == watched.log[:6]
     assert [sorted(METRICS)] * 2 == [sorted(reading.metric for reading in each.readings) for each in members]
     assert ["ok", "ok"] == [each.status for each in members]
 

@@ -68,14 +68,27 @@ def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[st
 
 def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: list[str]) -> None:
     spares = Spares()
-    spares.start([_member("mute"), _member("missing"), _member("sklearn")], 1.0)
+    for name in ("mute", "missing", "sklearn"):
+        spares.start([_member(name)], 1.0)
     spares.settle()
     assert ["hello mute", "hello sklearn"] == log[3:]
 
 
+def test_one_is_started_and_no_more(log: list[str]) -> None:
+    Spares().start([_member("a"), _member("b")], 1.0)
+    assert ["open a"] == log
+
+
+def test_on_a_single_processor_none_is_started(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+    Spares().start([_member("a")], 1.0)
+    assert [] == log
+
+
 def test_what_was_not_taken_is_let_go(log: list[str]) -> None:
     spares = Spares()
-    spares.start([_member("a"), _member("b")], 1.0)
+    for name in ("a", "b"):
+        spares.start([_member(name)], 1.0)
     taken = spares.take(_member("b"), 1.0)
     spares.close()
     spares.close()

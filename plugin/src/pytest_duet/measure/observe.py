@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from pytest_duet import attest
@@ -54,9 +54,8 @@ def observe_members(
 ) -> None:
     """Give each of `members` the readings of a fresh process of its own, in both languages alike.
 
-    All processes are started before the first is watched, those of the `upcoming` group too: nothing is timed here, so
-    an interpreter may import its libraries while others are at work. The first member, mostly the one with most to
-    import, is watched last.
+    All of them have imported what they need before the first is watched. Then a process for the `upcoming` group is
+    started: nothing is timed here, so it may import its libraries while others are at work.
     """
     with ExitStack() as stack:
         clients = {}
@@ -68,8 +67,12 @@ def observe_members(
                 continue
             stack.callback(client.close)
             clients[member.plan.name] = client
+        for client in clients.values():
+            # One that cannot even greet says why when its turn comes.
+            with suppress(MemberError):
+                client.hello()
         spares.start(upcoming, group.budget.request_seconds)
-        for member in reversed(members):
+        for member in members:
             if member.plan.name not in clients:
                 continue
             progress(f"observing {member.plan.name}")

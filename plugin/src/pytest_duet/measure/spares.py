@@ -6,6 +6,7 @@ Not for timing: a process that has worked before is never handed out.
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import MemberError
@@ -26,12 +27,17 @@ class Spares:
         self._waiting: dict[tuple[str, ...], list[Client]] = {}
 
     def start(self, members: Iterable[MemberPlan], seconds: float) -> None:
-        """Start a process for each of `members` that is timed in this process; others start in no time when needed."""
-        for member in members:
-            if member.start.kind == "direct" and member.start.argv and not member.unsound:
-                with contextlib.suppress(MemberError):
-                    client = open_client(member, seconds, served=True)
-                    self._waiting.setdefault(member.start.argv, []).append(client)
+        """Start a process for the first of `members` that is timed in this process; others start in no time when needed.
+
+        One and no more: an import and the worker that is watched meanwhile have a processor each, where there are two.
+        """
+        slow = (each for each in members if each.start.kind == "direct" and each.start.argv and not each.unsound)
+        member = next(slow, None)
+        if member is None or (os.cpu_count() or 1) < 2:  # noqa: PLR2004 - one for each
+            return
+        with contextlib.suppress(MemberError):
+            client = open_client(member, seconds, served=True)
+            self._waiting.setdefault(member.start.argv, []).append(client)
 
     def settle(self) -> None:
         """Wait until none of them is busy importing, so that nobody else works while the clock runs."""
