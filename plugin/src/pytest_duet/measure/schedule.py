@@ -20,8 +20,8 @@ LEAST_CELLS: Final = 4
 LEAST_CYCLES: Final = 3
 MOST_CYCLES: Final = 20
 WARMUP_CYCLES: Final = 2
-IN_ROUNDS: Final = 0.75
-"""The share of a group's seconds that is planned to be spent inside of rounds."""
+IN_ROUNDS: Final = 0.65
+"""The share of a group's seconds that is planned for rounds: the estimate is of undisturbed calls, and much lies between rounds."""
 
 
 @dataclass(frozen=True)
