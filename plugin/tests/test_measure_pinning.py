@@ -105,9 +105,17 @@ def test_a_thread_that_was_started_while_pinned_gets_them_back_too() -> None:
     assert [ALL] * len(after) == after
 
 
-def test_where_the_system_cannot_pin_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_cannot_pin_is_said_to_and_nothing_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pinning.os, "sched_getaffinity")
     with restored([HERE]):
-        pin_to_one([HERE], random.Random(0))
+        assert "this system does not let processes be pinned" == pinning.obstacle([HERE])
     monkeypatch.undo()
-    assert ALL == os.sched_getaffinity(0)
+    assert ("", ALL) == (pinning.obstacle([HERE]), os.sched_getaffinity(0))
+
+
+def test_a_system_that_forbids_pinning_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(pinning.os, "sched_setaffinity", forbid)
+    assert "processes cannot be pinned here (Operation not permitted)" == pinning.obstacle([HERE])

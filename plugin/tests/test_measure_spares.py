@@ -23,6 +23,10 @@ class Opened:
 
     def __init__(self, name: str, log: list[str], *, greets: bool) -> None:
         self.name, self._log, self._greets, self.made_for = name, log, greets, name
+        self.pid = 0
+
+    def rename(self, name: str) -> None:
+        self.name = name
 
     def hello(self) -> None:
         self._log.append(f"hello {self.made_for}")
@@ -45,6 +49,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Opened(plan.name, written, greets=plan.name != "mute")
 
     monkeypatch.setattr(module, "open_client", open_client)
+    monkeypatch.setattr(module, "ALLOWED", frozenset({0, 1}))
+    monkeypatch.setattr(module.os, "setpriority", lambda *_: None)
     return written
 
 
@@ -69,9 +75,16 @@ def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[st
 def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: list[str]) -> None:
     spares = Spares()
     for name in ("mute", "missing", "sklearn"):
-        spares.start([_member(name)], 1.0)
+        spares.start([_member(name, Start("direct", argv=("serve", name)))], 1.0)
     spares.settle()
     assert ["hello mute", "hello sklearn"] == log[3:]
+
+
+def test_no_second_one_is_started_while_one_waits(log: list[str]) -> None:
+    spares = Spares()
+    spares.start([_member("a")], 1.0)
+    spares.start([_member("b")], 1.0)
+    assert ["open a"] == log
 
 
 def test_one_is_started_and_no_more(log: list[str]) -> None:
@@ -80,7 +93,7 @@ def test_one_is_started_and_no_more(log: list[str]) -> None:
 
 
 def test_on_a_single_processor_none_is_started(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(module, "ALLOWED", frozenset({0}))
     Spares().start([_member("a")], 1.0)
     assert [] == log
 
@@ -88,8 +101,8 @@ def test_on_a_single_processor_none_is_started(log: list[str], monkeypatch: pyte
 def test_what_was_not_taken_is_let_go(log: list[str]) -> None:
     spares = Spares()
     for name in ("a", "b"):
-        spares.start([_member(name)], 1.0)
-    taken = spares.take(_member("b"), 1.0)
+        spares.start([_member(name, Start("direct", argv=("serve", name)))], 1.0)
+    taken = spares.take(_member("b", Start("direct", argv=("serve", "b"))), 1.0)
     spares.close()
     spares.close()
     assert ["close a"] == [line for line in log if line.startswith("close")]

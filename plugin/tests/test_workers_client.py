@@ -50,11 +50,17 @@ def test_ids_count_up_from_one_and_replies_come_back_as_they_are(tmp_path: Path)
     ] == channel.requests[2:]
 
 
-def test_every_request_has_a_deadline_and_one_of_its_own_if_given() -> None:
+def test_every_request_has_a_deadline() -> None:
     client, channel = _client(messages.timed(1), messages.timed(2))
     client.run(1, 1)
-    client.run(1, 1, seconds=0.5)
-    assert [9.0, 0.5] == channel.seconds
+    client.run(1, 1)
+    assert [9.0, 9.0] == channel.seconds
+
+
+def test_a_client_that_is_renamed_renames_its_channel() -> None:
+    client, channel = _client()
+    client.rename("tch.compiled")
+    assert ("tch.compiled", "tch.compiled") == (client.name, channel.name)
 
 
 def test_a_look_can_be_taken_while_a_run_goes_on() -> None:

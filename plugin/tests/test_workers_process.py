@@ -141,6 +141,29 @@ def test_a_worker_that_will_not_leave_is_killed(impatient: None) -> None:
     assert _is_gone(channel.pid)
 
 
+def test_who_asks_a_worker_that_has_ended_is_told_again_how_it_ended() -> None:
+    channel = _start("leave_with", "3")
+    with closing(channel):
+        said = []
+        for _ in range(2):
+            with pytest.raises(Crashed) as caught:
+                channel.exchange(HELLO, seconds=30)
+            said.append(str(caught.value))
+    assert ["tch exited with status 3 while asked to hello"] * 2 == said
+
+
+def test_a_second_ctrl_c_while_a_worker_is_being_ended_does_not_spare_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = _start("hang")
+
+    def interrupt(_: float) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(channel, "_drain", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        channel.exchange(HELLO, seconds=30)
+    assert _is_gone(channel.pid)
+
+
 def test_ctrl_c_during_a_request_ends_the_worker() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt

@@ -193,3 +193,10 @@ def test_what_is_no_python_file_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "x.txt").touch()
     with pytest.raises(Unavailable, match="is not importable as a Python file"):
         load_function(tmp_path / "x.txt", "f")
+
+
+def test_a_function_may_import_what_stands_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "duet_neighbour.py").write_text("ANSWER = 42\n")
+    (tmp_path / "bench_x.py").write_text("from duet_neighbour import ANSWER\n\ndef answer():\n    return ANSWER\n")
+    assert 42 == load_function(tmp_path / "bench_x.py", "answer")()

@@ -284,3 +284,51 @@ def test_a_saved_pair_can_be_loaded(pytester, bench) -> None:
 
     (path,) = pytester.path.glob("results/*/2*.json")
     assert [group.task for group in store.load(path).groups] == ["pair", "pair"]
+
+
+def test_two_benchmarks_of_one_name_are_refused(pytester: pytest.Pytester, bench) -> None:
+    (pytester.path / "bench_other.py").write_text(f"{HEAD}\n\n{PAIR}")
+    result = bench(PAIR)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: two benchmarks are called pair/default-call-3, *; rename one"])
+
+
+def test_a_function_that_imports_a_neighbour_has_its_memory_read(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\naddopts = -p no:xdist\npython_files = bench_*.py\npython_functions = bench_*\n")
+    pytester.makepyfile(
+        neighbour="def double(n):\n    return 2 * n\n",
+        bench_near="""\
+            from neighbour import double
+            from pytest_duet import compare
+
+            def first(n):
+                return double(n)
+
+            def second(n):
+                return n + n
+
+            @compare(first, second)
+            def bench_near(duet):
+                duet(3)
+            """,
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    (group,) = saved(pytester).groups
+    peaks = [next(r for r in each.readings if r.metric == "peak_memory") for each in group.members]
+    assert [True, True] == [bool(peak.value) for peak in peaks], peaks
+
+
+def test_nothing_collected_is_explained_where_pytest_is_not_told_of_benchmarks(pytester: pytest.Pytester) -> None:
+    (pytester.path / "bench_pair.py").write_text(f"{HEAD}\n\n{PAIR}")
+    result = pytester.runpytest_inprocess("-p", "no:xdist")
+
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["duet: there are benchmarks here *", "*python_files = *", "*python_functions = *"])
+
+
+def test_benchmark_skip_prints_no_table(bench) -> None:
+    result = bench(PAIR, "--benchmark-skip")
+
+    result.assert_outcomes(skipped=4)
+    result.stdout.no_fnmatch_line("*interrupted*")

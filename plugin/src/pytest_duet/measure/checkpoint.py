@@ -16,6 +16,8 @@ from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files, Member
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
 
@@ -23,6 +25,20 @@ if TYPE_CHECKING:
 
 NAME = "checkpoint"
 """The name of the data file that holds the weights."""
+
+
+def reuse(files: Files, trained: Files) -> Files:
+    """Return `files` with the checkpoint that `trained` holds."""
+    return _joined(files, trained.paths[NAME], trained.hashes[NAME])
+
+
+def _joined(files: Files, path: Path, sha256: str) -> Files:
+    return Files(
+        {**files.paths, NAME: path},
+        {**files.hashes, NAME: sha256},
+        files.arrays,
+        content_digest(files.digest.encode(), sha256.encode()),
+    )
 
 
 def add(plan: GroupPlan, files: Files) -> Files:
@@ -58,9 +74,4 @@ def add(plan: GroupPlan, files: Files) -> Files:
             return {NAME: weights}
 
         data = obtain(plan.cache, content_digest(b"checkpoint", identity), train)
-    return Files(
-        {**files.paths, **data.files},
-        {**files.hashes, **data.hashes},
-        files.arrays,
-        content_digest(files.digest.encode(), data.hashes[NAME].encode()),
-    )
+    return _joined(files, data.files[NAME], data.hashes[NAME])

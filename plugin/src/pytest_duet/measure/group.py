@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import attest, parity
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.measure import checkpoint
+from pytest_duet.measure import checkpoint, pinning
 from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files, Member
 from pytest_duet.measure.observe import observe_members
@@ -84,6 +84,7 @@ def measure_group(
         verified_only=not timed,
         elapsed_ns=time.monotonic_ns() - started,
         members=[member.record() for name, member in members.items() if name in selected],
+        flags=session.flags,
     )
 
 
@@ -118,6 +119,7 @@ class _Session:
     ) -> None:
         self.plan, self.members, self.stack = plan, members, stack
         self.reference = members[plan.reference]
+        self.flags: list[str] = []
         self._progress = progress
         self.progress("data")
         try:
@@ -188,11 +190,15 @@ class _Session:
             group_seconds=budget.group_seconds,
             most_calls={name: each.most_calls for name, each in ready.items()},
         )
+        clients = {name: each.client for name, each in ready.items() if each.client}
+        unpinned = pinning.obstacle([client.pid for client in clients.values()]) if self.plan.threads == 1 else ""
+        if unpinned:
+            self.flags.append(unpinned)
         timed = time_members(
-            {name: each.client for name, each in ready.items() if each.client},
+            clients,
             schedule,
             budget_seconds=budget.group_seconds,
-            pinned=self.plan.threads == 1,
+            pinned=self.plan.threads == 1 and not unpinned,
             rng=rng,
             progress=self.progress,
         )
@@ -227,7 +233,8 @@ class _Session:
 
     def _check_growth(self, smaller: GroupPlan, names: Collection[str]) -> None:
         """Give every member an eighth of the work and hold the time it saves against what the reference saves."""
-        files = obtain_files(smaller)
+        # The weights are those that were checked: only the work gets smaller.
+        files = checkpoint.reuse(_stock(smaller), self.files) if smaller.checkpoint else _stock(smaller)
         for name, each in self.members.items():
             if not each.is_ok or name not in names:
                 continue

@@ -118,7 +118,7 @@ def open_client(plan: MemberPlan, seconds: float, *, served: bool = False) -> Cl
         raise Unavailable(start.missing)
     if start.kind == "direct" and not served:
         assert start.host is not None
-        return Client(DirectChannel(start.host()), plan.name, seconds=seconds)
+        return Client(DirectChannel(start.host(), plan.name), plan.name, seconds=seconds)
     if not start.argv:
         raise Unavailable(start.unserved or f"{plan.name} cannot run in a process of its own")
     channel = ProcessChannel(start.argv, name=plan.name, environment=start.environment, build=start.build)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 
 @contextlib.contextmanager
@@ -32,24 +32,31 @@ def restored(pids: Iterable[int]) -> Iterator[None]:
             _set(pid, cpus)
 
 
+def obstacle(pids: Iterable[int]) -> str:
+    """Return why `pids` cannot be pinned here, empty where they can."""
+    if not hasattr(os, "sched_getaffinity"):
+        return "this system does not let processes be pinned"
+    try:
+        for pid in pids:
+            os.sched_setaffinity(pid, os.sched_getaffinity(pid))
+    except OSError as error:
+        return f"processes cannot be pinned here ({error.strerror})"
+    return ""
+
+
 def pin_to_one(pids: Iterable[int], rng: random.Random) -> None:
     """Move all threads of `pids` to one processor, drawn from those this process was given at its start."""
-    if not hasattr(os, "sched_getaffinity"):
-        return
-    chosen = rng.choice(sorted(_allowed()))
+    chosen = rng.choice(sorted(ALLOWED))
     for pid in pids:
         _set(pid, {chosen})
 
 
-def _allowed() -> set[int]:
-    # The parent's set: our own has shrunk to one processor after the first call.
-    return _ALLOWED
+# Taken once: while members are timed this process has one processor itself.
+ALLOWED: frozenset[int] = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+"""The processors this process was given; empty where the system does not tell."""
 
 
-_ALLOWED: set[int] = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-
-
-def _set(pid: int, cpus: set[int]) -> None:
+def _set(pid: int, cpus: Collection[int]) -> None:
     """Set the affinity of every thread of `pid`; one that ended meanwhile needs none."""
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():

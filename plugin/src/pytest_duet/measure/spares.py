@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from pytest_duet.errors import MemberError
 from pytest_duet.measure.member import open_client
+from pytest_duet.measure.pinning import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_duet.plan import MemberPlan
     from pytest_duet.workers.client import Client
+
+
+_LOWEST = 19
 
 
 class Spares:
@@ -29,14 +33,16 @@ class Spares:
     def start(self, members: Iterable[MemberPlan], seconds: float) -> None:
         """Start a process for the first of `members` that is timed in this process; others start in no time when needed.
 
-        One and no more: an import and the worker that is watched meanwhile have a processor each, where there are two.
+        One and no more, and at the lowest priority: an import must not take from the worker that is watched meanwhile.
+        Where there is one processor only, none.
         """
         slow = (each for each in members if each.start.kind == "direct" and each.start.argv and not each.unsound)
         member = next(slow, None)
-        if member is None or (os.cpu_count() or 1) < 2:  # noqa: PLR2004 - one for each
+        if member is None or self._waiting.get(member.start.argv) or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
             return
         with contextlib.suppress(MemberError):
             client = open_client(member, seconds, served=True)
+            _set_niceness(client.pid, _LOWEST)
             self._waiting.setdefault(member.start.argv, []).append(client)
 
     def settle(self) -> None:
@@ -57,7 +63,9 @@ class Spares:
         waiting = self._waiting.get(member.start.argv)
         if waiting:
             client = waiting.pop()
-            client.name = member.name
+            client.rename(member.name)
+            # Alone at work it loses nothing by a low priority, where the system does not let it be raised again.
+            _set_niceness(client.pid, 0)
             return client
         return open_client(member, seconds, served=True)
 
@@ -67,3 +75,8 @@ class Spares:
             for client in clients:
                 client.close()
         self._waiting.clear()
+
+
+def _set_niceness(pid: int, niceness: int) -> None:
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)

@@ -130,12 +130,14 @@ def duet(
             f"the fixture 'benchmark' is a {type(benchmark).__name__}, not pytest-benchmark's; disable the other plugin"
         )
     conductor = request.config.stash[_CONDUCTOR]
+    # A rerun of the item starts anew; what was measured is replayed.
+    request.node.stash[_CALLED] = False
 
     if hasattr(request.config, "workerinput") and conductor.timed:
         pytest.fail("times taken side by side mean nothing: run without -n, or with --benchmark-disable", pytrace=False)
 
     def call(*args: Any, **kwargs: Any) -> None:
-        if _CALLED in request.node.stash:
+        if request.node.stash[_CALLED]:
             pytest.fail("duet(...) was called before in this benchmark; call it once", pytrace=False)
         request.node.stash[_CALLED] = True
         # One that is interrupted before its replay did not forget pytest-benchmark's fixture; spare the user that warning.
@@ -150,7 +152,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a benchmark whose body ended well without measuring anything."""
     result = yield
     conductor = item.config.stash.get(_CONDUCTOR, None)
-    if conductor is not None and slot_of(item) and _CALLED not in item.stash:
+    if conductor is not None and slot_of(item) and not item.stash.get(_CALLED, False):
         pytest.fail("the body never called duet(...); call it once", pytrace=False)
     return result
 
@@ -183,7 +185,7 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Judge, save, and set the exit status where ours outranks pytest's."""
     conductor = session.config.stash.get(_CONDUCTOR, None)
-    if conductor is None or conductor.settings.plan:
+    if conductor is None or conductor.settings.plan or session.config.getoption("benchmark_skip", default=False):
         return
     conductor.finish()
     if exitstatus == pytest.ExitCode.INTERRUPTED and STOPPED in session.config.stash:

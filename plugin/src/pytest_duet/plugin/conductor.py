@@ -81,7 +81,11 @@ class Conductor:
             self._groups.setdefault(slot.group, _Group()).slots.append(slot)
         for slot in slots:
             self.budget(slot)
-        for group in self._groups.values():
+        seen: dict[str, GroupId] = {}
+        for key, group in self._groups.items():
+            name = group.slots[0].group_id
+            if seen.setdefault(name, key) != key:
+                raise SpecError(f"two benchmarks are called {name}, in {seen[name][0]} and {key[0]}; rename one")
             # Made before anything runs, so that a fault in a spec file is said at once.
             if isinstance(group.slots[0].declaration, SuiteDeclaration):
                 group.plan = self._suite_plan(group.slots[0])

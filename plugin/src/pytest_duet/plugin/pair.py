@@ -6,6 +6,7 @@ Not for groups of the suite: ``suite`` reads those from spec files.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -207,7 +208,8 @@ def _function_start(function: Callable[..., Any], task: str) -> Start:
     return Start(
         kind="direct",
         argv=argv if reachable else (),
-        environment=_environment(),
+        # pytest may have been told of more places to import from.
+        environment={**_environment(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
         host=lambda: function_host(function, task),
     )

@@ -10,6 +10,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.plugin.signals import STOPS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,10 +68,12 @@ def _interrupt_later() -> Iterator[None]:
         yield
         return
     caught: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    held = (signal.SIGINT, *STOPS)
+    before = {each: signal.signal(each, lambda number, _: caught.append(number)) for each in held}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
         if caught:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(caught[0])

@@ -42,6 +42,9 @@ class Channel(Protocol):
     pid: int
     """The process that does the work."""
 
+    name: str
+    """What messages call it."""
+
     def exchange(self, request: Request, *, seconds: float, tick: Callable[[], None] | None = None) -> Reply:
         """Return the reply to `request`, within `seconds` where that can be enforced; call `tick` while waiting."""
 
@@ -89,7 +92,6 @@ class Client:
         iterations: int,
         keep: int | None = None,
         *,
-        seconds: float | None = None,
         tick: Callable[[], None] | None = None,
     ) -> RunReply:
         """Time `rounds` of `iterations` calls; every duration that comes back is a positive whole number.
@@ -100,7 +102,7 @@ class Client:
 
         """
         request = Run(id=self._next(), rounds=rounds, iterations=iterations, keep=keep)
-        reply = self._ask(request, RunReply, seconds=seconds, tick=tick)
+        reply = self._ask(request, RunReply, tick=tick)
         if len(reply.elapsed_ns) != rounds:
             raise ProtocolError(f"{self.name} sent {len(reply.elapsed_ns)} rounds, {rounds} were asked")
         if (reply.digest is None) != (keep is None):
@@ -115,6 +117,10 @@ class Client:
         """Have the kept outputs written into folder `into`."""
         return self._ask(Outputs(id=self._next(), into=str(into)), OutputsReply)
 
+    def rename(self, name: str) -> None:
+        """Work for the member `name` from now on; messages call it so."""
+        self.name = self._channel.name = name
+
     def close(self) -> None:
         """Let the worker go."""
         self._channel.close()
@@ -128,10 +134,9 @@ class Client:
         request: Request,
         kind: type[_R],
         *,
-        seconds: float | None = None,
         tick: Callable[[], None] | None = None,
     ) -> _R:
-        reply = self._channel.exchange(request, seconds=seconds or self._seconds, tick=tick)
+        reply = self._channel.exchange(request, seconds=self._seconds, tick=tick)
         if reply.id != request.id and not (isinstance(reply, ErrorReply) and reply.id == 0):
             msg = f"{self.name} answered request {reply.id} when {request.id} was asked"
             raise ProtocolError(msg)

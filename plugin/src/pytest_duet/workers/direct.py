@@ -5,8 +5,6 @@ Not for telemetry: this process holds every other framework too.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from typing import TYPE_CHECKING
 
@@ -20,10 +18,10 @@ if TYPE_CHECKING:
 class DirectChannel:
     """Hands requests to `host`. A deadline cannot be enforced here: nothing can stop a call in this process but Ctrl-C."""
 
-    def __init__(self, host: Host) -> None:
-        """Talk to `host`; what implementations print is kept in `printed`."""
+    def __init__(self, host: Host, name: str = "") -> None:
+        """Talk to `host`."""
+        self.name = name
         self.pid = os.getpid()
-        self.printed = io.StringIO()
         self._host = host
 
     def exchange(
@@ -34,8 +32,7 @@ class DirectChannel:
         tick: Callable[[], None] | None = None,  # noqa: ARG002 - nobody can look while this process works
     ) -> Reply:
         """Return the host's reply."""
-        with contextlib.redirect_stdout(self.printed):
-            return self._host.handle(request)
+        return self._host.handle(request)
 
     def close(self) -> None:
         """Let the host restore what it changed."""

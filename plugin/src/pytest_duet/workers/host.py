@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from pytest_duet.workers.threads import Threads
 
 
+_MONITORING_TOOLS = 6
+"""How many tools `sys.monitoring` has room for."""
+
+
 class Host:
     """Holds at most one prepared job and does with it what requests say.
 
@@ -208,11 +212,18 @@ def _undisturbed() -> Iterator[None]:
     trace, profile = sys.gettrace(), sys.getprofile()
     sys.settrace(None)
     sys.setprofile(None)
+    monitoring = getattr(sys, "monitoring", None)  # since Python 3.12
+    tools = [tool for tool in range(_MONITORING_TOOLS) if monitoring and monitoring.get_tool(tool)]
+    events = {tool: monitoring.get_events(tool) for tool in tools} if monitoring else {}
+    for tool in events:
+        sys.monitoring.set_events(tool, 0)  # type: ignore[attr-defined,unused-ignore]  # not in 3.11
     try:
         yield
     finally:
         sys.settrace(trace)
         sys.setprofile(profile)
+        for tool, active in events.items():
+            sys.monitoring.set_events(tool, active)  # type: ignore[attr-defined,unused-ignore]  # not in 3.11
 
 
 def _write(outputs: implementation.Outputs, into: str) -> tuple[dict[str, str], str]:

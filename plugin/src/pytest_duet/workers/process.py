@@ -68,6 +68,7 @@ class ProcessChannel:
         self._log: deque[bytes] = deque()
         self._log_size = 0
         self._ending = self._gone = False
+        self._ended_with: MemberError | None = None
         self._selector = selectors.DefaultSelector()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -90,17 +91,20 @@ class ProcessChannel:
 
         """
         phase = type(request).__name__.lower()
+        if self._gone:
+            raise self._ended_with or Crashed(f"{self.name} had ended before it was asked to {phase}")
         try:
             self._send(encode(request), phase, time.monotonic() + seconds)
             return decode_reply(self._line(phase, seconds, tick))
-        except TimedOut as error:
+        except MemberError as error:
             self._end()
-            raise self._quoting(error) from None
-        except ProtocolError as error:
-            self._end()
-            raise self._quoting(ProtocolError(f"{self.name}, asked to {phase}: {error}")) from error
+            if isinstance(error, ProtocolError) and not error.log:
+                self._ended_with = self._quoting(ProtocolError(f"{self.name}, asked to {phase}: {error}"))
+            else:
+                self._ended_with = self._quoting(error)
+            raise self._ended_with from error
         except BaseException:
-            # Ctrl-C too: a worker that is still busy with a request cannot be asked anything else.
+            # Ctrl-C: a worker that is still busy with a request cannot be asked anything else.
             self._end()
             raise
 
@@ -230,19 +234,23 @@ class ProcessChannel:
         """End the worker's whole group: politely, then not."""
         if self._gone:
             return
-        self._ending = self._gone = True
-        if not self._exited():
-            self._signal(signal.SIGTERM)
-            deadline = time.monotonic() + GRACE_SECONDS
-            while not self._exited() and time.monotonic() < deadline:
-                with contextlib.suppress(OSError, ValueError):
-                    self._drain(_TICK_SECONDS)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
-        self._selector.close()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        self._ending = True
+        try:
+            if not self._exited():
+                self._signal(signal.SIGTERM)
+                deadline = time.monotonic() + GRACE_SECONDS
+                while not self._exited() and time.monotonic() < deadline:
+                    with contextlib.suppress(OSError, ValueError):
+                        self._drain(_TICK_SECONDS)
+        finally:
+            # Also when a second Ctrl-C breaks the wait off.
+            self._gone = True
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self._selector.close()
+            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

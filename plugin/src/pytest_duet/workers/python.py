@@ -197,6 +197,10 @@ def load_function(file: Path, name: str) -> Callable[..., Any]:
         Unavailable: it cannot be imported by file and name.
 
     """
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        # What stands beside the file can be imported, as it can under pytest.
+        sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(f"duet_served_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise Unavailable(f"{file} is not importable as a Python file")
