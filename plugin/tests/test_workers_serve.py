@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pytest_duet.protocol import LINE_LIMIT_BYTES
+from pytest_duet.workers.process import PARENT_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,3 +279,15 @@ def test_serving_nothing_is_a_usage_error() -> None:
     served = Served()
     _, log = served.end()
     assert (2, True) == (served.process.returncode, b"give --benches and --framework, or --callable" in log)
+
+
+def test_a_worker_that_starts_as_an_orphan_leaves_at_once() -> None:
+    served = subprocess.run(
+        [sys.executable, "-m", "pytest_duet", "serve", "--callable", "none.py::f"],
+        env={**os.environ, PARENT_VARIABLE: "1"},
+        input=b"",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (1, b"", b"") == (served.returncode, served.stdout, served.stderr)

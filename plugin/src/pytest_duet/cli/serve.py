@@ -20,10 +20,14 @@ import click
 @click.option("--task", default="", help="The task name the function answers to.")
 def serve(benches: Path | None, framework: str | None, function: str | None, task: str) -> None:
     """Answer the worker protocol on stdin and stdout with Python implementations."""
+    from pytest_duet.workers.serve import die_with_parent
+    from pytest_duet.workers.serve import serve as answer
+
+    # First of all: importing takes seconds, and nobody may be left to import for.
+    die_with_parent()
     from pytest_duet.errors import Unavailable, nearest
     from pytest_duet.suite import load_suite
     from pytest_duet.workers.python import framework_host, function_host, import_modules, load_function
-    from pytest_duet.workers.serve import serve as answer
 
     if function:
         file, _, name = function.partition("::")

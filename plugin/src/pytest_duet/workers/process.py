@@ -28,6 +28,9 @@ STDERR_KEPT_BYTES: Final = 4096
 GRACE_SECONDS: Final = 2.0
 """How long a worker may take to leave when told to, before it is killed."""
 
+PARENT_VARIABLE: Final = "DUET_PARENT_PID"
+"""Tells a worker whose child it should be: one that starts slowly may find another parent."""
+
 _TICK_SECONDS: Final = 0.01
 _LIFE_SIGN_SECONDS: Final = 0.25
 _CHUNK_BYTES: Final = 65536
@@ -55,7 +58,7 @@ class ProcessChannel:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd=cwd,
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, PARENT_VARIABLE: str(os.getpid())},
                 # A group of its own: Ctrl-C stays with pytest, and the whole group can be ended at once.
                 start_new_session=True,
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_duet.errors import ProtocolError
 from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit, decode_request, encode
+from pytest_duet.workers.process import PARENT_VARIABLE
 
 if TYPE_CHECKING:
     from pytest_duet.protocol import Reply
@@ -23,7 +24,6 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(host: Host) -> None:
     """Answer requests line by line until `quit` or the end of stdin."""
-    die_with_parent()
     replies = _take_stdout()
     with os.fdopen(os.dup(0), "rb") as requests:
         while line := requests.readline(LINE_LIMIT_BYTES + 1):
@@ -58,8 +58,9 @@ def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies (Linux; elsewhere the end of stdin has to do)."""
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
+    parent = int(os.environ.get(PARENT_VARIABLE) or os.getppid())
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # It may have died before the kernel was told.
     if os.getppid() != parent:
         os._exit(1)
 
