@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::{Array, Error, Outputs, Result};
+use crate::{Error, Outputs, Result};
 
 /// One prepared job: loaded, laid out, and ready to be run any number of times.
 ///
@@ -66,10 +66,41 @@ impl<T: Implementation + ?Sized> Implementation for Box<T> {
     }
 }
 
-/// A closure as an implementation: its value becomes the output `result`.
-pub(crate) struct Call<F>(pub F);
+/// A call that only reads what was prepared, as two closures: the timed region, and what turns its value into arrays.
+///
+/// ```
+/// use duet_worker::{Call, Job, Order, Outputs, Registry};
+///
+/// pub fn register(registry: &mut Registry) {
+///     registry.add("statistics", "means", "call", |job: &Job| {
+///         let x = job.matrix_f64("X", Order::Fortran)?;
+///         let rows = x.rows;
+///         let means = move || Ok(x.data.chunks_exact(rows).map(|c| c.iter().sum::<f64>() / rows as f64).collect());
+///         Ok(Call::new(means, |means: &Vec<f64>| Ok(Outputs::new().array("means", means.clone()))).work("samples", rows))
+///     });
+/// }
+/// ```
+pub struct Call<R, O> {
+    run: R,
+    outputs: O,
+    work: BTreeMap<String, u64>,
+}
 
-impl<F: Fn() -> T, T: Clone + Into<Array>> Implementation for Call<F> {
+impl<T, R: Fn() -> Result<T>, O: Fn(&T) -> Result<Outputs>> Call<R, O> {
+    /// Time `run`, from scratch in every call; `outputs` is not timed.
+    pub fn new(run: R, outputs: O) -> Self {
+        Self { run, outputs, work: BTreeMap::new() }
+    }
+
+    /// Say what one call works through, by unit (`samples`, `steps`).
+    #[must_use]
+    pub fn work(mut self, unit: &str, amount: usize) -> Self {
+        self.work.insert(unit.to_owned(), amount as u64);
+        self
+    }
+}
+
+impl<T, R: Fn() -> Result<T>, O: Fn(&T) -> Result<Outputs>> Implementation for Call<R, O> {
     type Input = ();
     type Output = T;
 
@@ -77,10 +108,13 @@ impl<F: Fn() -> T, T: Clone + Into<Array>> Implementation for Call<F> {
         Ok(())
     }
     fn run(&self, (): ()) -> Result<T> {
-        Ok((self.0)())
+        (self.run)()
     }
     fn outputs(&self, output: &T) -> Result<Outputs> {
-        Ok(Outputs::new().array("result", output.clone()))
+        (self.outputs)(output)
+    }
+    fn work(&self) -> BTreeMap<String, u64> {
+        self.work.clone()
     }
 }
 

@@ -150,6 +150,17 @@ impl Job {
         self.matrix(name, order)
     }
 
+    /// Read a table of 64-bit floats and the target beside it, which must have as many rows and at least one.
+    pub fn table_f64(&self, x: &str, y: &str, order: Order) -> Result<(Matrix<f64>, Vec<f64>)> {
+        let (table, target) = (self.matrix_f64(x, order)?, self.vector_f64(y)?);
+        if table.rows != target.len() || table.rows == 0 || table.columns == 0 {
+            let (rows, columns, length) = (table.rows, table.columns, target.len());
+            let what = format!("{x} is {rows} by {columns}, {y} has {length} rows; write both again");
+            return Err(Error::invalid(what));
+        }
+        Ok((table, target))
+    }
+
     /// Read a one-dimensional `.npy` file of 64-bit floats.
     pub fn vector_f64(&self, name: &str) -> Result<Vec<f64>> {
         let (shape, values) = self.array(name)?;

@@ -42,7 +42,8 @@
 //! ```
 //!
 //! A task with several algorithms and phases has a file of its own with a `register` function, passed to
-//! [`Worker::task`]. Each implementation reads its [`Job`] once, untimed, and is an [`Implementation`] from then on:
+//! [`Worker::task`]. Each implementation reads its [`Job`] once, untimed, and is an [`Implementation`] from then on; one
+//! whose calls only read is a [`Call`] of two closures, one that consumes its input or has a device says so itself:
 //!
 //! ```
 //! use duet_worker::{Implementation, Job, Order, Outputs, Registry, Result};
@@ -105,7 +106,7 @@ pub use array::{Array, Data, Outputs};
 pub use build_info::BuildInfo;
 pub use error::{Error, Result};
 pub use files::{Matrix, Order};
-pub use implementation::Implementation;
+pub use implementation::{Call, Implementation};
 pub use job::Job;
 pub use registry::Registry;
 pub use worker::Worker;

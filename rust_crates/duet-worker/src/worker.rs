@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::implementation::Call;
 use crate::protocol::{self, Reply};
-use crate::{Array, BuildInfo, Job, Registry, Result, channel, serve};
+use crate::{Array, BuildInfo, Job, Outputs, Registry, Result, channel, serve};
 
 /// A worker, ready to be told what it implements and then to serve it.
 #[must_use]
@@ -75,7 +75,10 @@ impl Worker {
         F: Fn() -> T + 'static,
         T: Clone + Into<Array> + 'static,
     {
-        self.registry.add(task, "default", "call", move |job| prepare(job).map(Call));
+        self.registry.add(task, "default", "call", move |job| {
+            let call = prepare(job)?;
+            Ok(Call::new(move || Ok(call()), |value: &T| Ok(Outputs::new().array("result", value.clone()))))
+        });
         self
     }
 

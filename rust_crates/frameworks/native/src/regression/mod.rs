@@ -5,9 +5,7 @@
 mod descent;
 mod least_squares;
 
-use std::collections::BTreeMap;
-
-use duet_worker::{Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
+use duet_worker::{Call, Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
 
 use crate::vector::Vectors;
 use descent::Penalty;
@@ -15,8 +13,8 @@ use descent::Penalty;
 /// Register every linear model.
 pub fn register(registry: &mut Registry) {
     for algorithm in ["linear", "ridge", "lasso", "elasticnet"] {
-        registry.add("regression", algorithm, "train", |job| Train::new(job, Model::of(job)?));
-        registry.add("regression", algorithm, "predict", |job| Predict::new(job, Model::of(job)?));
+        registry.add("regression", algorithm, "train", train);
+        registry.add("regression", algorithm, "predict", predict);
     }
 }
 
@@ -67,58 +65,34 @@ struct Table {
 }
 
 impl Table {
+    fn read(job: &Job, model: Model) -> Result<Self> {
+        let (x, y) = job.table_f64("X_train", model.target(), Order::Fortran)?;
+        if x.rows <= x.columns {
+            let what = format!("X_train is {} by {}; give more rows than columns", x.rows, x.columns);
+            return Err(Error::invalid(what));
+        }
+        Ok(Self { x, y })
+    }
+
     fn column(&self, column: usize) -> &[f64] {
         &self.x.data[column * self.x.rows..(column + 1) * self.x.rows]
     }
 }
 
+fn fit(table: &Table, model: Model, vectors: Vectors) -> Result<Fit> {
+    match model {
+        Model::Qr => least_squares::by_qr(table, vectors),
+        Model::Gram { alpha } => least_squares::by_normal_equations(table, alpha, vectors),
+        Model::Descent(penalty) => Ok(descent::fit(table, penalty, vectors)),
+    }
+}
+
 /// Fit from scratch.
-struct Train {
-    model: Model,
-    table: Table,
-    vectors: Vectors,
-}
-
-impl Train {
-    fn new(job: &Job, model: Model) -> Result<Self> {
-        let table =
-            Table { x: job.matrix_f64("X_train", Order::Fortran)?, y: job.vector_f64(model.target())? };
-        let (rows, columns) = (table.x.rows, table.x.columns);
-        if rows != table.y.len() {
-            let what = format!("X_train has {rows} rows, the target {}; write both again", table.y.len());
-            return Err(Error::invalid(what));
-        }
-        if columns == 0 || rows <= columns {
-            let what = format!(
-                "X_train is {rows} by {columns}; give at least one column and more rows than columns"
-            );
-            return Err(Error::invalid(what));
-        }
-        Ok(Self { model, table, vectors: Vectors::detect() })
-    }
-
-    fn fit(&self) -> Result<Fit> {
-        match self.model {
-            Model::Qr => least_squares::by_qr(&self.table, self.vectors),
-            Model::Gram { alpha } => least_squares::by_normal_equations(&self.table, alpha, self.vectors),
-            Model::Descent(penalty) => Ok(descent::fit(&self.table, penalty, self.vectors)),
-        }
-    }
-}
-
-impl Implementation for Train {
-    type Input = ();
-    type Output = Fit;
-
-    fn fresh(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&self, (): ()) -> Result<Fit> {
-        self.fit()
-    }
-
-    fn outputs(&self, fit: &Fit) -> Result<Outputs> {
+fn train(job: &Job) -> Result<impl Implementation + use<>> {
+    let (model, vectors) = (Model::of(job)?, Vectors::detect());
+    let table = Table::read(job, model)?;
+    let rows = table.x.rows;
+    let outputs = |fit: &Fit| {
         let mut outputs = Outputs::new().array("coef", fit.coef.clone());
         if let Some(intercept) = fit.intercept {
             outputs = outputs.array("intercept", vec![intercept]);
@@ -127,48 +101,21 @@ impl Implementation for Train {
             outputs = outputs.iterations(sweeps).converged(converged);
         }
         Ok(outputs)
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        BTreeMap::from([("samples".to_owned(), self.table.x.rows as u64)])
-    }
+    };
+    Ok(Call::new(move || fit(&table, model, vectors), outputs).work("samples", rows))
 }
 
 /// Predict the held-out rows with a model that was fitted beforehand.
-struct Predict {
-    fit: Fit,
-    x: Matrix<f64>,
-    vectors: Vectors,
-}
-
-impl Predict {
-    fn new(job: &Job, model: Model) -> Result<Self> {
-        let train = Train::new(job, model)?;
-        let x = job.matrix_f64("X_test", Order::C)?;
-        if x.columns != train.table.x.columns {
-            return Err(Error::invalid("X_test and X_train differ in their columns; write both again"));
-        }
-        Ok(Self { fit: train.fit()?, x, vectors: train.vectors })
+fn predict(job: &Job) -> Result<impl Implementation + use<>> {
+    let (model, vectors) = (Model::of(job)?, Vectors::detect());
+    let table = Table::read(job, model)?;
+    let x = job.matrix_f64("X_test", Order::C)?;
+    if x.columns != table.x.columns {
+        return Err(Error::invalid("X_test and X_train differ in their columns; write both again"));
     }
-}
-
-impl Implementation for Predict {
-    type Input = ();
-    type Output = Vec<f64>;
-
-    fn fresh(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&self, (): ()) -> Result<Vec<f64>> {
-        Ok(self.vectors.affine(&self.x.data, &self.fit.coef, self.fit.intercept.unwrap_or_default()))
-    }
-
-    fn outputs(&self, prediction: &Vec<f64>) -> Result<Outputs> {
-        Ok(Outputs::new().array("prediction", prediction.clone()))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        BTreeMap::from([("samples".to_owned(), self.x.rows as u64)])
-    }
+    let fit = fit(&table, model, vectors)?;
+    let rows = x.rows;
+    let run = move || Ok(vectors.affine(&x.data, &fit.coef, fit.intercept.unwrap_or_default()));
+    let outputs = |prediction: &Vec<f64>| Ok(Outputs::new().array("prediction", prediction.clone()));
+    Ok(Call::new(run, outputs).work("samples", rows))
 }
