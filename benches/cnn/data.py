@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..recipes import split_classes, whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     Data = dict[str, np.ndarray | dict[str, np.ndarray]]
 
-TEST_SHARE = 0.2
 BRIGHTEST = 16.0
 """The largest value of a pixel in scikit-learn's digits."""
 
@@ -29,11 +30,11 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
 
     The batches go through the training part in a new order each epoch and leave out what does not fill a batch.
     """
-    side, batch, epochs = (_whole(params, name) for name in ("side", "batch", "epochs"))
+    side, batch, epochs = (whole(params, name) for name in ("side", "batch", "epochs"))
     images, labels = _digits(side)
-    train, test = _split(labels, rng)
-    whole = len(train) // batch * batch
-    rows = np.concatenate([rng.permutation(len(train))[:whole] for _ in range(epochs)])
+    train, test = split_classes(labels, rng)
+    full = len(train) // batch * batch
+    rows = np.concatenate([rng.permutation(len(train))[:full] for _ in range(epochs)])
     return {
         "images_train": images[train],
         "labels_train": labels[train],
@@ -60,15 +61,6 @@ def _digits(side: int) -> tuple[np.ndarray, np.ndarray]:
     return scaled[:, np.newaxis].astype(np.float32), labels.astype(np.int64)
 
 
-def _split(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the training and of the test part, 80/20, each digit as frequent in both."""
-    from sklearn.model_selection import train_test_split
-
-    seed = int(rng.integers(2**31))
-    train, test = train_test_split(np.arange(len(labels)), test_size=TEST_SHARE, stratify=labels, random_state=seed)
-    return train, test
-
-
 def _initial(rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return the weights and biases of LeNet, drawn as PyTorch draws them: uniform within ±1/√(inputs of a neuron)."""
     weights: dict[str, np.ndarray] = {}
@@ -77,11 +69,3 @@ def _initial(rng: np.random.Generator) -> dict[str, np.ndarray]:
         weights[f"{layer}.weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
         weights[f"{layer}.bias"] = rng.uniform(-bound, bound, shape[0]).astype(np.float32)
     return weights
-
-
-def _whole(params: Mapping[str, Scalar], name: str) -> int:
-    value = params[name]
-    if not isinstance(value, int):
-        msg = f"recipe parameter {name!r} is {value!r}; it must be an integer"
-        raise TypeError(msg)
-    return value

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..scores import classification
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-CLASSES = 10
 
 
 def quality(
@@ -28,24 +28,7 @@ def quality(
     """
     logits = _lenet(outputs, np.asarray(data["images_test"])) if phase == "train" else outputs["logits"]
     predicted = logits.argmax(axis=1)
-    return scores(np.asarray(data["labels_test"])[: len(predicted)], predicted)
-
-
-def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return the four metrics of `predicted` (labels) against `truth`; a digit never predicted has precision 0."""
-    confusion = np.zeros((CLASSES, CLASSES))
-    np.add.at(confusion, (truth, predicted), 1)
-    hits = confusion.diagonal()
-    present = confusion.sum(axis=1) + confusion.sum(axis=0) > 0
-    precision = hits / np.maximum(confusion.sum(axis=0), 1)
-    recall = hits / np.maximum(confusion.sum(axis=1), 1)
-    f1 = 2 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
-    return {
-        "accuracy": float(hits.sum() / len(truth)),
-        "f1": float(f1[present].mean()),
-        "precision": float(precision[present].mean()),
-        "recall": float(recall[present].mean()),
-    }
+    return classification(np.asarray(data["labels_test"])[: len(predicted)], predicted)
 
 
 def _lenet(outputs: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:

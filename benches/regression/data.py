@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..recipes import real, split, standardise, whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     Data = dict[str, np.ndarray | dict[str, np.ndarray]]
-
-TEST_SHARE = 0.2
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
@@ -27,19 +27,14 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
     `y_train_centred` is for the models that are fitted without an intercept.
     """
     x, y = _synthetic(params, rng) if params["source"] == "synthetic" else _diabetes()
-    order = rng.permutation(len(y))
-    held_out = round(TEST_SHARE * len(y))
-    test, train = order[:held_out], order[held_out:]
+    train, test = split(len(y), rng)
     x_train, y_train = np.asfortranarray(x[train]), y[train]
-    mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
-    # In place: a second copy of the largest table would not fit where the first just does.
-    x_train -= mean
-    x_train /= deviation
+    x_test = standardise(x_train, x[test])
     return {
         "X_train": x_train,
         "y_train": y_train,
         "y_train_centred": y_train - y_train.mean(),
-        "X_test": np.ascontiguousarray((x[test] - mean) / deviation),
+        "X_test": x_test,
         "y_test": y[test],
     }
 
@@ -63,12 +58,12 @@ def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[
     `correlation` is that of any two columns: without it coordinate descent would be done after a few sweeps.
     `noise_share` is the part of the target's variance that no model can explain.
     """
-    rows, columns = _whole(params, "n"), _whole(params, "p")
-    correlation, noise_share = _real(params, "correlation"), _real(params, "noise_share")
+    rows, columns = whole(params, "n"), whole(params, "p")
+    correlation, noise_share = real(params, "correlation"), real(params, "noise_share")
     x = rng.standard_normal((rows, columns))
     x *= np.sqrt(1 - correlation)
     x += np.sqrt(correlation) * rng.standard_normal((rows, 1))
-    chosen = rng.permutation(columns)[: max(1, round(_real(params, "informative") * columns))]
+    chosen = rng.permutation(columns)[: max(1, round(real(params, "informative") * columns))]
     weights = np.zeros(columns)
     # Far above the penalty, so that no honest solver drops them, and of both signs, so that the factor cancels.
     weights[chosen] = rng.uniform(1.0, 4.0, len(chosen)) * np.where(np.arange(len(chosen)) % 2, -1.0, 1.0)
@@ -76,19 +71,3 @@ def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[
     noise = signal.std() * np.sqrt(noise_share / (1 - noise_share))
     # An offset, so that an implementation that forgets the intercept is found out.
     return x, 10.0 + signal + noise * rng.standard_normal(rows)
-
-
-def _whole(params: Mapping[str, Scalar], name: str) -> int:
-    value = params[name]
-    if not isinstance(value, int):
-        msg = f"recipe parameter {name!r} is {value!r}; it must be an integer"
-        raise TypeError(msg)
-    return value
-
-
-def _real(params: Mapping[str, Scalar], name: str) -> float:
-    value = params[name]
-    if not isinstance(value, int | float):
-        msg = f"recipe parameter {name!r} is {value!r}; it must be a number"
-        raise TypeError(msg)
-    return float(value)

@@ -55,6 +55,20 @@ def test_two_rooms_of_one_name_in_two_trees_are_kept_apart(tmp_path: Path) -> No
     assert [1, 2, 1] == [load_module(room, "data").VALUE for room in (one, two, one)]
 
 
+def test_rooms_share_what_stands_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "shared.py").write_text("VALUE = 5\n")
+    room = _room(tmp_path / "room_h", data="from ..shared import VALUE\n")
+    assert 5 == load_module(room, "data").VALUE
+
+
+def test_what_rooms_share_is_one_of_each_tree(tmp_path: Path) -> None:
+    rooms = []
+    for tree, value in (("one", 1), ("two", 2)):
+        rooms.append(_room(tmp_path / tree / "room_i", data="from ..shared import VALUE\n"))
+        (tmp_path / tree / "shared.py").write_text(f"VALUE = {value}\n")
+    assert [1, 2, 1] == [load_module(room, "data").VALUE for room in (*rooms, rooms[0])]
+
+
 def test_a_room_does_not_shadow_modules_of_the_world(tmp_path: Path) -> None:
     room = _room(tmp_path / "room_d", json="BROKEN = True\n", data="import json\nFOUND = json.__name__\n")
     assert "json" == load_module(room, "data").FOUND

@@ -17,7 +17,7 @@ from pytest_duet.protocol import Scalar
 from pytest_duet.words import Language, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 NAME: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
@@ -74,25 +74,36 @@ class Framework(Spec, frozen=True, kw_only=True):
 
 
 class Algorithm(Spec, frozen=True, kw_only=True):
-    """One algorithm of a task."""
+    """One algorithm of a task; `phases` narrows which it has."""
 
     why: str
+    phases: Names = "*"
 
 
 class Workload(Spec, frozen=True, kw_only=True):
-    """A named data set: what its recipe is told, in every profile (`data`) and in one (`profiles`)."""
+    """A named data set: what its recipe is told, in every profile (`data`) and in one (`profiles`).
+
+    `algorithms` and `phases` narrow what it is there for.
+    """
 
     why: str
+    algorithms: Names = "*"
+    phases: Names = "*"
     seed: int = 0
     data: Params = {}
     profiles: dict[str, Params] = {}
 
 
 class Member(Spec, frozen=True, kw_only=True):
-    """One framework, or one variant of it, in this task; `algorithms` and `phases` narrow where it stands."""
+    """One framework, or one variant of it, in this task; `algorithms`, `phases` and `workloads` narrow where it stands.
+
+    `against` names the member its time is set against where that is not the reference: like is compared with like.
+    Outputs are held against the reference's in any case.
+    """
 
     role: Role = "rival"
     why: str = ""
+    against: str = ""
     algorithms: Names = "*"
     phases: Names = "*"
     workloads: Names = "*"
@@ -326,13 +337,31 @@ def _check_task(path: Path, task: Task) -> None:
         for index, rule in enumerate(entries):
             for selector, names in known.items():
                 _check_selector(f"{path}: [{table}[{index}]] {selector}", getattr(rule, selector), names)
-    for name, member in task.members.items():
-        for key, selector in (("algorithms", "algorithm"), ("phases", "phase"), ("workloads", "workload")):
-            _check_selector(f"{path}: [members.{name}] {key}", getattr(member, key), known[selector])
+    for table, narrowed in _narrowed(task):
+        for key in sorted({"algorithms", "phases", "workloads"} & set(narrowed.__struct_fields__)):
+            _check_selector(f"{path}: [{table}] {key}", getattr(narrowed, key), known[key.removesuffix("s")])
+    _check_against(path, task)
     if task.checkpoint:
         for key, phase in (("phase", task.checkpoint.phase), ("trained_by", task.checkpoint.trained_by)):
             if phase not in task.phases:
                 raise SpecError(f"{path}: [checkpoint] {key} {phase!r} names nothing{nearest(phase, task.phases)}")
+
+
+def _narrowed(task: Task) -> Iterator[tuple[str, Spec]]:
+    """Yield what can be narrowed to some algorithms, phases or workloads, with the name of its table."""
+    for table in ("algorithms", "workloads", "members"):
+        for name, entry in getattr(task, table).items():
+            yield f"{table}.{name}", entry
+
+
+def _check_against(path: Path, task: Task) -> None:
+    for name, member in task.members.items():
+        where = f"{path}: [members.{name}] against {member.against!r}"
+        if member.against and member.role != "rival":
+            raise SpecError(f"{where}: only a rival is compared; drop it, or drop role = {member.role!r}")
+        if member.against and (member.against not in task.members or member.against == name):
+            others = [other for other in task.members if other != name]
+            raise SpecError(f"{where} names no other member{nearest(member.against, others)}")
 
 
 def _check_reference(path: Path, task: Task) -> None:

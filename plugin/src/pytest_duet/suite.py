@@ -26,7 +26,7 @@ from pytest_duet.spec import (
     matches,
     variant_of,
 )
-from pytest_duet.workers.python import framework_host, load_module
+from pytest_duet.workers.python import framework_host, load_module, shared_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,10 +113,11 @@ def group_keys(task_name: str, task: Task) -> list[GroupKey]:
     """Return every group of a task, in the order of its spec."""
     return [
         GroupKey(task_name, algorithm, phase, workload)
-        for algorithm in task.algorithms
+        for algorithm, entry in task.algorithms.items()
         for phase in task.phases
-        for workload in task.workloads
-        if member_names(task, algorithm, phase, workload)
+        if matches(entry.phases, phase)
+        for workload, data in task.workloads.items()
+        if matches(data.algorithms, algorithm) and matches(data.phases, phase)
     ]
 
 
@@ -206,7 +207,7 @@ def _check_growth(
 
 def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path) -> Callable[[], DataSet]:
     def get() -> DataSet:
-        source = (room / "data.py").read_bytes()
+        source = b"\0".join(path.read_bytes() for path in (room / "data.py", *shared_modules(room.parent)))
 
         def make() -> Mapping[str, object]:
             import numpy as np

@@ -12,7 +12,7 @@ import platform
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -31,27 +31,44 @@ if TYPE_CHECKING:
     from pytest_duet.spec import Framework
 
 
+PACKAGE: Final = "duet_benches"
+
+
 def load_module(folder: Path, name: str) -> types.ModuleType:
-    """Return module `name` of the room `folder`; the room is a package, so its modules may import each other relatively.
+    """Return module `name` of the room `folder`.
+
+    The folder that holds the rooms is a package and each room one inside it: a room's modules import each other as
+    ``.name``, and what rooms share as ``..name``.
 
     Raises:
         SpecError: there is no such file.
 
     """
-    package = f"duet_room_{folder.name}"
-    known = sys.modules.get(package)
-    if known is None or list(known.__path__) != [str(folder)]:
-        for stale in [key for key in sys.modules if key == package or key.startswith(f"{package}.")]:
-            del sys.modules[stale]
-        room = types.ModuleType(package)
-        room.__path__ = [str(folder)]
-        sys.modules[package] = room
+    benches = _package(PACKAGE, folder.parent)
+    room = _package(f"{benches}.{folder.name}", folder)
     try:
-        return importlib.import_module(f"{package}.{name}")
+        return importlib.import_module(f"{room}.{name}")
     except ModuleNotFoundError as error:
-        if error.name == f"{package}.{name}":
+        if error.name == f"{room}.{name}":
             raise SpecError(f"{folder / name}.py does not exist; create it or drop what names it") from error
         raise Unavailable(f"{folder.name}/{name}.py needs module {error.name!r}, which is not installed") from error
+
+
+def _package(name: str, folder: Path) -> str:
+    """Make `folder` the package `name`, forgetting one of that name elsewhere; return `name`."""
+    known = sys.modules.get(name)
+    if known is None or list(known.__path__) != [str(folder)]:
+        for stale in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+            del sys.modules[stale]
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    return name
+
+
+def shared_modules(benches: Path) -> list[Path]:
+    """Return the modules that rooms share: the Python files that stand beside them."""
+    return sorted(benches.glob("*.py"))
 
 
 def import_modules(framework: Framework) -> None:
@@ -101,7 +118,7 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
             protocol=VERSION,
             framework=name,
             versions={each: importlib.metadata.version(each) for each in framework.distributions},
-            source_digest=source_digest([room / f"impl_{name}.py" for room in rooms()]),
+            source_digest=source_digest([*(room / f"impl_{name}.py" for room in rooms()), *shared_modules(benches)]),
             details={word: str(resolve(where)) for word, where in framework.details.items()},
             **_interpreter(),
         )
