@@ -165,7 +165,7 @@ def run(*groups: GroupRecord, **changes: object) -> RunRecord:
 def everything() -> RunRecord:
     """Return a run with every status, role and verdict a table must be able to show."""
     unsound = (
-        "unsound by declaration: elastic net with l1_ratio 0 never meets its stop rule, so each fit runs 1000 sweeps"
+        "not comparable: elastic net with l1_ratio 0 never meets its stop rule, so each fit runs 1000 sweeps"
     )
     unbuilt = "not built: cargo build --release --manifest-path rust_crates/Cargo.toml -p duet-tch"
     wrong = [

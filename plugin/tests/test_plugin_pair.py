@@ -53,6 +53,7 @@ def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None
         profile="smoke",
         budget=Profile(),
         data_cache=root / "cache",
+        threads=1,
         root=root,
     )
 

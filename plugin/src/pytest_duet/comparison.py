@@ -74,18 +74,18 @@ def _with_adjusted(comparison: Comparison, values: dict[Method, float], note: st
 
 
 def compare_group(group: GroupRecord) -> list[Comparison]:
-    """Compare each rival with the group's reference, in the order of members.
+    """Compare each rival with the group's reference, or with the member it names, in the order of members.
 
     A group that was only verified, or that has one member, yields nothing; so does a member whose role is ``context``,
     and one that was never come to.
     """
     if group.verified_only or len(group.members) < 2:  # noqa: PLR2004 - it takes two to compare
         return []
-    reference = next((member for member in group.members if member.name == group.reference), None)
+    members = {member.name: member for member in group.members}
     return [
-        _compare(group, member, reference)
+        _compare(group, member, members.get(member.against or group.reference))
         for member in group.members
-        if member is not reference and member.role == "rival" and member.status != "interrupted"
+        if member.name != group.reference and member.role == "rival" and member.status != "interrupted"
     ]
 
 
@@ -98,6 +98,7 @@ def _compare(group: GroupRecord, member: MemberRecord, reference: MemberRecord |
             verdict="not comparable",
             reason=reason,
             cells=0,
+            against=member.against,
             margin=group.margin,
             alarm_above=ALARM_ABOVE,
         )
@@ -108,16 +109,23 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
     """Return why `member` cannot be compared, empty where it can."""
     if member.status != "ok":
         return _status(member)
+    base = member.against or f"reference {group.reference}"
     if reference is None:
-        return f"reference {group.reference} did not take part"
+        return f"{base} did not take part"
     if reference.status != "ok":
-        return f"reference {_status(reference)}"
+        return f"{member.against or 'reference'} {_status(reference)}"
     if not (math.isfinite(group.margin) and group.margin > 0):
         return f"the group's margin is {group.margin}; it must be above 0"
-    return _invalid_rounds(member) or _invalid_rounds(reference, "reference ") or _unpaired(member, reference)
+    return (
+        _invalid_rounds(member)
+        or _invalid_rounds(reference, f"{member.against or 'reference'} ")
+        or _unpaired(member, reference)
+    )
 
 
 def _status(member: MemberRecord) -> str:
+    if member.reproducer:
+        return member.reason.removeprefix("not comparable: ")
     return f"{member.status}: {member.reason}" if member.reason else member.status
 
 
@@ -157,6 +165,7 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         verdict=judgement.verdict,
         reason=judgement.reason,
         cells=len(ratios),
+        against=member.against,
         estimator=f"{printed.name} of log-ratios",
         ratio=exponential(printed.value) if printed.value is not None else None,
         interval=interval,
@@ -166,10 +175,21 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         smallest_change=judgement.smallest_change,
         margin=group.margin,
         alarm_above=ALARM_ABOVE,
-        flags=["mean and typical disagree"] if _apart(interval, mean_interval, group.margin) else [],
+        flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, group.margin)),
         tests=[_test(outcome) for outcome in battery(mine, other, ratios)],
         effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
     )
+
+
+def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) -> list[str]:
+    """Return what a reader must know before believing a ratio."""
+    flags = ["mean and typical disagree"] if apart else []
+    for side in sides:
+        # What it may use, by its own word: a library without threads of its own attests one.
+        used = side.attestation.threads if side.attestation else group.threads
+        if used < group.threads:
+            flags.append(f"{side.name} uses {used} of {group.threads} threads")
+    return flags
 
 
 def _timed_seconds(group: GroupRecord) -> float:

@@ -97,6 +97,11 @@ class JobReader:
         return self.job.variant
 
     @property
+    def threads(self) -> int:
+        """How many threads may run, for libraries that must be told in each call."""
+        return self.job.threads
+
+    @property
     def device(self) -> str:
         """Where to compute: ``cpu``, or ``cuda:N``."""
         self._asked.add("device")

@@ -15,7 +15,7 @@ import msgspec
 
 from pytest_duet import disk
 from pytest_duet.errors import StoreError
-from pytest_duet.record import SCHEMA, GroupRecord, Machine, Record, RunRecord
+from pytest_duet.record import READABLE, SCHEMA, GroupRecord, Machine, Record, RunRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,8 +183,8 @@ def read(path: Path) -> Content:
         msg = f"{path}: holds no whole line; measure anew"
         raise StoreError(msg)
     header = _decode(_HEADER, lines[0], path, 1)
-    if header.schema != SCHEMA:
-        msg = f"{path}: has schema {header.schema}; this version reads {SCHEMA}: measure anew"
+    if header.schema not in READABLE:
+        msg = f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure anew"
         raise StoreError(msg)
     groups = [_decode(_GROUP, line, path, number) for number, line in enumerate(lines[1:], start=2)]
     return Content(header, groups, dropped)

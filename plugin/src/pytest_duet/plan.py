@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, npt.NDArray[np.generic]]
     DataArrays = Mapping[str, npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]]]
     Quality = Callable[[str, str, Arrays, DataArrays], Mapping[str, float]]
+    Objective = Callable[[str, Arrays, DataArrays, Mapping[str, Scalar]], float]
+    """Takes (algorithm, outputs, data, job parameters), returns what is minimised."""
     Check = Callable[[npt.NDArray[np.generic], npt.NDArray[np.generic]], float]
     """Takes (reference, other), returns the error that a rule's tolerance bounds."""
 
@@ -51,7 +53,10 @@ class Start:
 
 @dataclass(frozen=True)
 class MemberPlan:
-    """One member: who it is, how it is started, what it is told, how it is checked."""
+    """One member: who it is, how it is started, what it is told, how it is checked.
+
+    `against` is the member its time is set against, empty for the reference.
+    """
 
     name: str
     framework: str
@@ -64,6 +69,7 @@ class MemberPlan:
     parity: tuple[ParityRule, ...] = ()
     unsound: str = ""
     reproducer: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,31 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """Another setting of job parameter `param`, under which outputs must differ; `group` is the plan with it."""
+
+    param: str
+    factor: float
+    group: GroupPlan
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How time to a fixed quality of the solution is taken; `groups` are the plans from the loosest stop to the strictest."""
+
+    gap: float
+    groups: tuple[GroupPlan, ...]
+    objective: Objective
+
+
+@dataclass(frozen=True)
 class GroupPlan:
     """Members that are compared with each other on one workload.
 
     `data` makes or finds the bytes; `quality` is the room's function, None where quality has no meaning; `checks` are the
     room's own parity checks by name; `checkpoint` is the plan of the group that trains what this one needs, with the
-    prefix of the outputs wanted; `smaller` is this group with an eighth of the work, where time must grow with it.
+    prefix of the outputs wanted; `smaller` is this group with an eighth of the work, where time must grow with it;
+    `effects` are settings that must make a difference; `convergence` is how time to a fixed quality is taken.
     """
 
     id: str
@@ -106,6 +131,8 @@ class GroupPlan:
     checkpoint: GroupPlan | None = None
     smaller: GroupPlan | None = None
     checkpoint_prefix: str = ""
+    effects: tuple[Effect, ...] = ()
+    convergence: Convergence | None = None
 
     def member(self, name: str) -> MemberPlan:
         """Return the member called `name`."""

@@ -14,7 +14,9 @@ from pytest_duet.words import Language, Role, Status, Verdict
 
 # History of the schema:
 # 1  first version
-SCHEMA: Final = 1
+# 2  what a member is set against, where that is not the reference
+SCHEMA: Final = 2
+READABLE: Final = (1, 2)
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,7 +86,8 @@ class MemberRecord(Record, frozen=True):
     """One member of a group: what it was, how it fared, and its raw rounds.
 
     `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. Rounds are present
-    only where `status` is ``ok``; `log` is the end of a failed worker's stderr.
+    only where `status` is ``ok``; `log` is the end of a failed worker's stderr. `against` is the member it is set
+    against, empty for the reference.
     """
 
     name: str
@@ -96,6 +99,7 @@ class MemberRecord(Record, frozen=True):
     reason: str = ""
     log: str = ""
     reproducer: str = ""
+    against: str = ""
     attestation: Attestation | None = None
     parity: list[ParityRecord] = []
     quality: list[Bound] = []
@@ -164,9 +168,9 @@ class Effect(Record, frozen=True):
 
 
 class Comparison(Record, frozen=True):
-    """One member judged against the reference; derived, never measured.
+    """One member judged against the reference, or against the member named by `against`; derived, never measured.
 
-    `ratio` is time of this member over time of the reference, `interval` its 95 % and `judged` its 90 % interval.
+    `ratio` is time of this member over time of that one, `interval` its 95 % and `judged` its 90 % interval.
     `smallest_change` is the relative change that could have been seen.
     """
 
@@ -175,6 +179,7 @@ class Comparison(Record, frozen=True):
     verdict: Verdict
     reason: str
     cells: int
+    against: str = ""
     estimator: str = ""
     ratio: float | None = None
     interval: Interval | None = None

@@ -158,6 +158,25 @@ class GrowthRule(Rule, frozen=True, kw_only=True):
     divide: str
 
 
+class EffectRule(Rule, frozen=True, kw_only=True):
+    """Cases whose outputs must not stay what they are when the job parameter `param` is `factor` times as large."""
+
+    param: str
+    factor: Positive = 10.0
+
+
+class ConvergenceRule(Rule, frozen=True, kw_only=True):
+    """Cases whose time to a fixed quality of the solution is taken, since stop rules differ.
+
+    The job parameter `param` takes `values`, from the loosest stop to the strictest; the first whose objective lies
+    within `gap` (relative) of the best that any member reached gives the time.
+    """
+
+    param: str
+    values: Annotated[list[float], msgspec.Meta(min_length=1)]
+    gap: Positive
+
+
 class Checkpoint(Spec, frozen=True, kw_only=True):
     """A data file named `checkpoint` for `phase`: the reference's outputs of phase `trained_by` whose names start so."""
 
@@ -182,6 +201,8 @@ class Task(Spec, frozen=True, kw_only=True):
     parity: list[ParityRule] = []
     unsound: list[UnsoundRule] = []
     growth: list[GrowthRule] = []
+    effect: list[EffectRule] = []
+    convergence: list[ConvergenceRule] = []
     checkpoint: Checkpoint | None = None
 
     @property
@@ -198,6 +219,8 @@ class Task(Spec, frozen=True, kw_only=True):
             "parity": self.parity,
             "unsound": self.unsound,
             "growth": self.growth,
+            "effect": self.effect,
+            "convergence": self.convergence,
         }
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from pytest_duet import disk, journal
 from pytest_duet.errors import StoreError
-from pytest_duet.record import SCHEMA, Machine, RunRecord
+from pytest_duet.record import READABLE, SCHEMA, Machine, RunRecord
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(RunRecord)
@@ -140,10 +140,10 @@ def _check_foundations(path: Path, content: bytes) -> None:
         msg = f"{path}: is JSON but no run of pytest-duet; name a file that it saved under results/"
         raise StoreError(msg)
     schema = document["schema"]
-    if schema != SCHEMA or isinstance(schema, bool):
+    if schema not in READABLE or isinstance(schema, bool):
         newer = isinstance(schema, int) and schema > SCHEMA
         remedy = "update pytest-duet" if newer else "measure anew"
-        msg = f"{path}: has schema {schema!r}; this version reads {SCHEMA}: {remedy}"
+        msg = f"{path}: has schema {schema!r}; this version reads up to {SCHEMA}: {remedy}"
         raise StoreError(msg)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.data import DataSet, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
-from pytest_duet.plan import GroupPlan, Limits, MemberPlan, Start
+from pytest_duet.plan import Convergence, Effect, GroupPlan, Limits, MemberPlan, Start
 from pytest_duet.spec import (
     Framework,
     Profile,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_duet.protocol import Scalar
-    from pytest_duet.spec import Rule
+    from pytest_duet.spec import ConvergenceRule, EffectRule, Rule
 
 _RuleT = TypeVar("_RuleT", bound="Rule")
 
@@ -132,8 +132,8 @@ def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[
     ]
 
 
-def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> GroupPlan:
-    """Return the plan of one group, with the smaller one that growth is checked against where the spec asks for it.
+def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path, *, threads: int = 1) -> GroupPlan:
+    """Return the plan of one group, with those it is checked by where the spec asks for them.
 
     Raises:
         SpecError: the room's files cannot be used.
@@ -153,13 +153,14 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
         workload=key.workload,
         workload_size=str(size(params)) if size else "",
         reference=task.reference,
-        members=tuple(_member(suite, key, name, profile) for name in names),
+        members=tuple(_member(suite, key, name, profile, threads) for name in names),
         dtype=task.dtype,
         profile=profile,
         budget=suite.profiles[profile],
         data=_data(room, params, workload.seed, data_cache),
         cache=data_cache,
         seed=workload.seed,
+        threads=threads,
         margin=task.margin,
         limits=_limits(task, key, profile),
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
@@ -167,7 +168,7 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
     )
     if task.checkpoint and task.checkpoint.phase == key.phase:
         training = dataclasses.replace(key, phase=task.checkpoint.trained_by)
-        trained = make_group(suite, training, profile, data_cache)
+        trained = make_group(suite, training, profile, data_cache, threads=threads)
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
     growth = applying(task.growth, key, task.reference, profile)
     if growth:
@@ -181,7 +182,48 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path) -> G
         )
         _check_growth(room / "task.toml", growth[-1].divide, plan, smaller, params, small_data)
         plan = dataclasses.replace(plan, smaller=smaller)
-    return plan
+    effects = applying(task.effect, key, task.reference, profile)
+    convergence = applying(task.convergence, key, task.reference, profile)
+    return dataclasses.replace(
+        plan,
+        effects=tuple(_effect(room / "task.toml", rule, plan) for rule in effects),
+        convergence=_convergence(room, convergence[-1], plan) if convergence else None,
+    )
+
+
+def _effect(path: Path, rule: EffectRule, plan: GroupPlan) -> Effect:
+    before = _number(path, "effect", rule.param, plan)
+    after = type(before)(before * rule.factor)
+    if after == before:
+        raise SpecError(f"{path}: [[effect]] {rule.param!r} stays {before!r} when multiplied by {rule.factor:g}")
+    return Effect(rule.param, rule.factor, _told(plan, rule.param, after))
+
+
+def _convergence(room: Path, rule: ConvergenceRule, plan: GroupPlan) -> Convergence:
+    kind = type(_number(room / "task.toml", "convergence", rule.param, plan))
+    objective = getattr(load_module(room, "quality"), "objective", None)
+    if objective is None:
+        raise SpecError(f"{room / 'quality.py'}: [[convergence]] needs a function objective there; write one")
+    plain = dataclasses.replace(plan, smaller=None)
+    return Convergence(rule.gap, tuple(_told(plain, rule.param, kind(value)) for value in rule.values), objective)
+
+
+def _number(path: Path, table: str, name: str, plan: GroupPlan) -> float:
+    """Return job parameter `name` as the reference is told it."""
+    params = plan.member(plan.reference).params
+    value = params.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpecError(f"{path}: [[{table}]] param {name!r} is no number of {plan.id}{nearest(name, params)}")
+    return value
+
+
+def _told(plan: GroupPlan, name: str, value: float) -> GroupPlan:
+    """Return `plan` with every member that has job parameter `name` told `value`."""
+    members = (
+        dataclasses.replace(each, params={**each.params, name: value}) if name in each.params else each
+        for each in plan.members
+    )
+    return dataclasses.replace(plan, members=tuple(members))
 
 
 def _eighth(params: Mapping[str, Scalar], name: str) -> dict[str, Scalar]:
@@ -247,8 +289,9 @@ def _limits(task: Task, key: GroupKey, profile: str) -> Limits:
     return Limits(floor, ceiling)
 
 
-def _member(suite: Suite, key: GroupKey, name: str, profile: str) -> MemberPlan:
+def _member(suite: Suite, key: GroupKey, name: str, profile: str, threads: int) -> MemberPlan:
     task = suite.tasks[key.task]
+    against = task.members[name].against
     framework = framework_of(name)
     params: dict[str, Scalar] = {}
     for rule in applying(task.params, key, name, profile):
@@ -263,12 +306,14 @@ def _member(suite: Suite, key: GroupKey, name: str, profile: str) -> MemberPlan:
         variant=variant_of(name),
         role=task.members[name].role,
         language=suite.frameworks[framework].language,
-        start=start(suite, framework, threads=1),
+        start=start(suite, framework, threads=threads),
         params=params,
         quality_params={**params, **quality} if quality else None,
         parity=tuple(applying(task.parity, key, name, profile)),
         unsound=unsound[-1].reason if unsound else "",
         reproducer=unsound[-1].reproducer if unsound else "",
+        # Where the other does not stand, the reference does.
+        against=against if against in member_names(task, key.algorithm, key.phase, key.workload) else "",
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import attest, parity
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.measure import checkpoint, pinning
+from pytest_duet.measure import checkpoint, convergence, pinning
 from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files, Member
 from pytest_duet.measure.observe import observe_members
@@ -22,6 +22,7 @@ from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.spares import Spares
 from pytest_duet.measure.timing import time_members
 from pytest_duet.record import GroupRecord
+from pytest_duet.telemetry import cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pytest_duet.plan import GroupPlan, MemberPlan
 
 MODE = "direct"
+_IDLE_SECONDS = 0.3
+_IDLE_BELOW = 0.1
 
 
 def measure_group(
@@ -64,6 +67,7 @@ def measure_group(
             spares.settle()
         if timed:
             session.time({name for name in members if name in selected}, rng)
+            session.converge(selected)
     if timed:
         session.observe(selected, spares or Spares(), upcoming)
     return GroupRecord(
@@ -165,6 +169,10 @@ class _Session:
             step.check_parity(member, self.plan, self.reference.outputs)
         if member.plan.quality_params is None:
             step.check_quality(member, self.plan, member.outputs, self.files)
+        for effect in self.plan.effects:
+            step.check_effect(member, self.plan, effect, self.files)
+        if self.plan.effects:
+            step.prepare(member, self.plan, self.files)
 
     @contextlib.contextmanager
     def _blaming(self, member: Member) -> Iterator[None]:
@@ -191,6 +199,10 @@ class _Session:
             most_calls={name: each.most_calls for name, each in ready.items()},
         )
         clients = {name: each.client for name, each in ready.items() if each.client}
+        if self.plan.threads > 1 and (busy := cpu.busy_share(_IDLE_SECONDS)) > _IDLE_BELOW:
+            self.flags.append(
+                f"other work kept {busy:.0%} of the processors busy; several threads can only be compared on an idle machine"
+            )
         unpinned = pinning.obstacle([client.pid for client in clients.values()]) if self.plan.threads == 1 else ""
         if unpinned:
             self.flags.append(unpinned)
@@ -263,6 +275,15 @@ class _Session:
         for member in self.members.values():
             if member.is_ok:
                 member.fail(Skipped(f"not comparable: reference {self.plan.reference} {self.reference.status}"))
+
+    def converge(self, names: Collection[str]) -> None:
+        """Find out how long each member that is ok takes to come within a fixed gap of the best solution."""
+        if self.plan.convergence is None:
+            return
+        ready = {name: each for name, each in self.members.items() if each.is_ok and name in names}
+        readings = convergence.time_to_gap(ready, self.plan.convergence, self.files, self.progress)
+        for name, each in ready.items():
+            each.readings = readings[name]
 
     # --- resources ----------------------------------------------------------------------------------------------------
 

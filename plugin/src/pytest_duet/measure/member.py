@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_duet.plan import GroupPlan, MemberPlan
+    from pytest_duet.plan import Effect, GroupPlan, MemberPlan
     from pytest_duet.protocol import HelloReply, VerifyReply
     from pytest_duet.words import Status
 
@@ -93,6 +93,7 @@ class Member:
             reason=self.reason,
             log=self.log,
             reproducer=self.plan.reproducer if self.plan.unsound else "",
+            against=self.plan.against,
             attestation=self.attestation,
             parity=self.parity,
             quality=self.quality,
@@ -155,7 +156,7 @@ def enter(member: Member, group: GroupPlan, stack: ExitStack) -> None:
     """
     plan = member.plan
     if plan.unsound:
-        raise Skipped(f"declared unsound: {plan.unsound}")
+        raise Skipped(f"not comparable: {plan.unsound}")
     member.client = open_client(plan, group.budget.request_seconds)
     stack.callback(member.client.close)
     member.hello = member.client.hello()
@@ -267,6 +268,24 @@ def check_parity(member: Member, group: GroupPlan, reference: Arrays) -> None:
     why = parity.describe(member.parity)
     if why:
         raise Refused(f"parity with {group.reference} failed: {why}")
+
+
+def check_effect(member: Member, group: GroupPlan, effect: Effect, files: Files) -> None:
+    """Hold the outputs of `member` under another setting against its own: a parameter that changes nothing is not heeded.
+
+    The job of `group` must be prepared again afterwards.
+
+    Raises:
+        Refused: every output stays within its tolerance.
+
+    """
+    if effect.param not in member.plan.params:
+        return
+    prepare(member, effect.group, files)
+    _, outputs = verify(member)
+    if not parity.describe(compare(member, group, member.outputs, outputs)):
+        msg = f"{effect.param} has no effect: {effect.factor:g} times as large, it leaves every output within its tolerance"
+        raise Refused(msg)
 
 
 def check_quality(member: Member, group: GroupPlan, outputs: Arrays, files: Files) -> None:

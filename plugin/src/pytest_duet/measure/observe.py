@@ -63,7 +63,7 @@ def observe_members(
             try:
                 client = spares.take(member.plan, group.budget.request_seconds)
             except MemberError as error:
-                member.readings = unavailable(str(error))
+                member.readings += unavailable(str(error))
                 continue
             stack.callback(client.close)
             clients[member.plan.name] = client
@@ -79,11 +79,11 @@ def observe_members(
             client = clients[member.plan.name]
             try:
                 job = step.make_job(group, member.plan, files)
-                member.readings = observe(client, job, call_ns=member.call_ns, seconds=group.budget.observe_seconds)
+                member.readings += observe(client, job, call_ns=member.call_ns, seconds=group.budget.observe_seconds)
             except Refused as error:
                 member.fail(error)
             except MemberError as error:
-                member.readings = unavailable(f"the observed worker failed: {error}")
+                member.readings += unavailable(f"the observed worker failed: {error}")
             client.close()
 
 

@@ -155,6 +155,7 @@ class Conductor:
             profile=self.settings.profile,
             budget=self.budget(slot),
             data_cache=self.settings.cache / "data",
+            threads=self.settings.threads,
             root=self._root,
         )
 
@@ -162,7 +163,8 @@ class Conductor:
         assert isinstance(slot.declaration, SuiteDeclaration)
         suite = load_suite(slot.declaration.room.parent)
         key = GroupKey(slot.task, slot.algorithm, slot.phase, slot.workload)
-        return make_group(suite, key, self.settings.profile, self.settings.cache / "data")
+        cache = self.settings.cache / "data"
+        return make_group(suite, key, self.settings.profile, cache, threads=self.settings.threads)
 
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
@@ -225,8 +227,7 @@ class Conductor:
     def finish(self) -> None:
         """Judge what there is and save it; `run` and `saved` say what came of it."""
         groups = [
-            group.record or self._without_places(_unfinished(group, self.settings.profile))
-            for group in self._groups.values()
+            group.record or self._without_places(_unfinished(group, self.settings)) for group in self._groups.values()
         ]
         self.run = RunRecord(
             schema=SCHEMA,
@@ -289,7 +290,7 @@ def tell(member: MemberRecord) -> None:
         pytest.fail(f"{member.status}: {reason}{log}", pytrace=False)
 
 
-def _unfinished(group: _Group, profile: str) -> GroupRecord:
+def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
     """Return the record of a group that has no measurement: interrupted, never reached, or impossible."""
     first = group.slots[0]
     status, reason = ("failed", str(group.error)) if group.error else ("interrupted", "the session ended before it")
@@ -300,11 +301,11 @@ def _unfinished(group: _Group, profile: str) -> GroupRecord:
         phase=first.phase,
         workload=first.workload,
         workload_size="",
-        threads=1,
+        threads=settings.threads,
         device="cpu",
         dtype="",
         mode=MODE,
-        profile=profile,
+        profile=settings.profile,
         margin=0.05,
         reference="",
         data_digest="",

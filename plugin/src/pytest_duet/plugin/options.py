@@ -5,12 +5,13 @@ Not for what they select: ``selection`` and ``conductor`` read the settings.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
+
+from pytest_duet.measure.pinning import ALLOWED
 
 SELECTORS = ("task", "algorithm", "framework", "phase")
 
@@ -21,6 +22,7 @@ class Settings:
 
     selected: dict[str, list[str]]
     profile: str
+    threads: int
     results: Path
     cache: Path
     plan: bool
@@ -37,6 +39,9 @@ def add_options(parser: pytest.Parser) -> None:
     text = "How much to run, as profiles.toml says: smoke (default), standard, full."
     group.addoption("--duet-profile", metavar="NAME", default=None, help=text)
     parser.addini("duet_profile", text, default="smoke")
+    text = "Threads every member may use: a number, or all that this process may use (default: 1)."
+    group.addoption("--duet-threads", metavar="N", default=None, help=text)
+    parser.addini("duet_threads", text, default="1")
     text = "Folder of saved runs, one subfolder a machine (default: results)."
     group.addoption("--duet-results", metavar="DIR", default=None, help=text)
     parser.addini("duet_results", text, default="results")
@@ -62,11 +67,23 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         selected={name: names for name, names in selected.items() if names},
         profile=str(value("profile")),
+        threads=_threads(str(value("threads"))),
         results=_from_root(config, str(value("results"))),
         cache=_from_root(config, str(value("cache"))),
         plan=bool(value("plan")),
         strict=bool(value("strict")),
     )
+
+
+def _threads(given: str) -> int:
+    available = len(ALLOWED) or os.cpu_count() or 1
+    if given == "all":
+        return available
+    if not given.isdecimal() or not 1 <= int(given) <= available:
+        here = "1" if available == 1 else f"a number from 1 to {available}"
+        msg = f"--duet-threads: {given!r} is not what this machine can do; write {here}, or all"
+        raise pytest.UsageError(msg)
+    return int(given)
 
 
 def _split(given: object) -> list[str]:

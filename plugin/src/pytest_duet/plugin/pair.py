@@ -106,6 +106,7 @@ def make_pair_group(
     profile: str,
     budget: Profile,
     data_cache: Path,
+    threads: int,
     root: Path,
 ) -> GroupPlan:
     """Return the plan for one call of `duet` with these inputs."""
@@ -119,7 +120,8 @@ def make_pair_group(
         workload_size="",
         reference=member_name(declaration.members[0]),
         members=tuple(
-            _member(each, index, slot, inputs.params, rule, root) for index, each in enumerate(declaration.members)
+            _member(each, index, slot, inputs.params, rule, root, threads)
+            for index, each in enumerate(declaration.members)
         ),
         dtype=declaration.dtype,
         profile=profile,
@@ -127,6 +129,7 @@ def make_pair_group(
         # Arrays alone make the data set: numbers travel in the job.
         data=lambda: obtain(data_cache, inputs.files, lambda: inputs.arrays),
         cache=data_cache,
+        threads=threads,
         margin=declaration.margin,
         checks={_CHECK: _user_check(declaration.check) if declaration.check else equal_or_close},
     )
@@ -166,6 +169,7 @@ def _member(
     params: Mapping[str, Scalar],
     rule: ParityRule,
     root: Path,
+    threads: int,
 ) -> MemberPlan:
     name = member_name(member)
     return MemberPlan(
@@ -174,17 +178,15 @@ def _member(
         variant=variant_of(name),
         role="reference" if index == 0 else "rival",
         language="rust" if isinstance(member, Worker) else "python",
-        start=_worker_start(member, root) if isinstance(member, Worker) else _function_start(member, slot.task),
+        start=_worker_start(member, root, threads)
+        if isinstance(member, Worker)
+        else _function_start(member, slot.task, threads),
         params=params,
         parity=(rule,),
     )
 
 
-def _environment() -> dict[str, str]:
-    return dict.fromkeys(THREAD_VARIABLES, "1")
-
-
-def _worker_start(worker: Worker, root: Path) -> Start:
+def _worker_start(worker: Worker, root: Path, threads: int) -> Start:
     program = worker.argv[0]
     path = root / program
     # A bare word such as "python3" is looked up on PATH, as a shell does.
@@ -193,14 +195,14 @@ def _worker_start(worker: Worker, root: Path) -> Start:
     return Start(
         kind="process",
         argv=(str(path) if is_path else program, *worker.argv[1:]),
-        environment=_environment(),
+        environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
         missing=f"{program} does not exist{remedy}" if is_path and not path.is_file() else "",
         sources=(root / worker.source,) if worker.source else (),
         build=worker.build,
     )
 
 
-def _function_start(function: Callable[..., Any], task: str) -> Start:
+def _function_start(function: Callable[..., Any], task: str, threads: int) -> Start:
     file = inspect.getsourcefile(function)
     name = getattr(function, "__qualname__", "<")
     reachable = file is not None and "<" not in name
@@ -209,7 +211,10 @@ def _function_start(function: Callable[..., Any], task: str) -> Start:
         kind="direct",
         argv=argv if reachable else (),
         # pytest may have been told of more places to import from.
-        environment={**_environment(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        environment={
+            **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        },
         unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
         host=lambda: function_host(function, task),
     )

@@ -52,7 +52,7 @@ def lines(conductor: Conductor) -> Iterator[str]:
 
 def _fate(member: MemberPlan) -> str:
     if member.unsound:
-        return f"skipped: {member.unsound} [reproducer: {member.reproducer}]"
+        return f"not comparable: {member.unsound} [reproducer: {member.reproducer}]"
     if member.start.missing:
         return f"unavailable: {member.start.missing}"
     return "would run" if member.role != "context" else "would run, for context"

@@ -46,7 +46,7 @@ def _cells(table: Table, row: Row, *, first: bool) -> list[str]:
     if not row.shown:
         return [*head, "", "", for_markdown(_why_not(row)), "", "", ""]
     quality = f"{row.quality.metric} {phrases.quality(row)}" if row.quality else phrases.NOTHING
-    word = "verified only" if group.verified_only else phrases.verdict(row)
+    word = "verified only" if group.verified_only else f"{phrases.verdict(row)} {phrases.against(row)}".rstrip()
     texts = (phrases.time(row), phrases.speed_up(row), word, phrases.parity(row), quality, phrases.peak_memory(row))
     return [*head, *map(for_markdown, texts)]
 

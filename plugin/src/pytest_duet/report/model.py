@@ -130,7 +130,10 @@ def _row(
     group: GroupRecord, member: MemberRecord, comparison: Comparison | None, reference: MemberRecord | None
 ) -> Row:
     why_not = ""
-    if member.status != "ok":
+    if member.reproducer:
+        # Declared, with its proof: the reason says all.
+        why_not = member.reason
+    elif member.status != "ok":
         why_not = f"{member.status}: {member.reason}" if member.reason else member.status
     elif member is not reference and reference is not None and reference.status != "ok":
         why_not = f"not comparable: reference {reference.status}"

@@ -46,6 +46,12 @@ def speed_up(row: Row) -> str:
     return f"{units.speed_up(row.speed_up)} {units.interval(*between) if between else '[no interval]'}"
 
 
+def against(row: Row) -> str:
+    """Return what a rival is set against where that is not the reference: ``against sklearn.dual``; else nothing."""
+    named = row.comparison.against if row.comparison else ""
+    return f"against {named}" if named else ""
+
+
 def verdict(row: Row) -> str:
     """Return the verdict, or what the row is instead of a rival."""
     if row.comparison is not None:
@@ -123,7 +129,8 @@ def details(row: Row) -> Iterator[str]:
         yield "quality: " + ", ".join(values)
     if row.shown and member.iterations is not None:
         converged = {True: ", converged", False: ", did not converge", None: ""}[member.converged]
-        yield f"iterations: {member.iterations}{converged}"
+        each = f", {units.duration(row.time_ns / member.iterations)} each" if row.time_ns and member.iterations else ""
+        yield f"iterations: {member.iterations}{converged}{each}"
     if row.time_ns is not None:
         yield "readings: " + "; ".join(_readings(row))
     yield from _attestation(row)

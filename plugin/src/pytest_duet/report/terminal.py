@@ -161,6 +161,8 @@ class _Page:
         comparison = row.comparison
         if comparison is None:
             return
+        if against := phrases.against(row):
+            yield from self._wrapped(against, inner, inner + _INDENT)
         if comparison.reason:
             yield from self._wrapped(comparison.reason, inner, inner + _INDENT)
         for flag in comparison.flags:

@@ -8,6 +8,11 @@ from __future__ import annotations
 import psutil
 
 
+def busy_share(seconds: float) -> float:
+    """Return the share of all processors' time that was in use while this process waited for `seconds`: 0 to 1."""
+    return float(psutil.cpu_percent(interval=seconds)) / 100
+
+
 def used_ns(pid: int) -> int:
     """Return the user and system time of `pid` in ns, as fine as the kernel's clock tick (mostly 10 ms).
 
