@@ -164,9 +164,7 @@ def run(*groups: GroupRecord, **changes: object) -> RunRecord:
 
 def everything() -> RunRecord:
     """Return a run with every status, role and verdict a table must be able to show."""
-    unsound = (
-        "not comparable: elastic net with l1_ratio 0 never meets its stop rule, so each fit runs 1000 sweeps"
-    )
+    unsound = "not comparable: elastic net with l1_ratio 0 never meets its stop rule, so each fit runs 1000 sweeps"
     unbuilt = "not built: cargo build --release --manifest-path rust_crates/Cargo.toml -p duet-tch"
     wrong = [
         ParityRecord(output="coef", check="close", error=0.43, tolerance=1e-9, passed=False),

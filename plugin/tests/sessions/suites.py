@@ -116,6 +116,7 @@ class Python:
     extra: str = "pass"
     output: str = "result"
     role: str = "rival"
+    against: str = ""
 
 
 @dataclass
@@ -213,6 +214,8 @@ class Suite:
             lines += [f"[workloads.{name}]", 'why = "One."', f"data = {{ rows = {40 + number} }}"]
         for name, kind in self.members.items():
             lines += [f'[members."{name}"]', f'role = "{kind.role}"']
+            if against := getattr(kind, "against", ""):
+                lines.append(f'against = "{against}"')
         lines += ["[[params]]", "set = { alpha = 2.0 }", "[[quality]]", "floor = { r2 = 0.5 }"]
         lines += ["[[parity]]", 'output = "*"', "tolerance = 1e-9", ""]
         return lines

@@ -177,7 +177,9 @@ def test_a_plan_holds_declared_skips_with_their_reproducer(pytester, session) ->
     rules = '[[unsound]]\nmember = "twin"\nreason = "it is broken"\nreproducer = "tests/x.py::test_y"\n'
     suite = Suite(pytester.path, {"honest": Python(role="reference"), "twin": Python()}, rules=rules).write()
 
-    session("--duet-plan").stdout.fnmatch_lines(["  twin * not comparable: it is broken [[]reproducer: tests/x.py::test_y]"])
+    session("--duet-plan").stdout.fnmatch_lines(
+        ["  twin * not comparable: it is broken [[]reproducer: tests/x.py::test_y]"]
+    )
     result = session("-rs")
 
     result.assert_outcomes(passed=1, skipped=1)

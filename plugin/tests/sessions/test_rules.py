@@ -1,0 +1,177 @@
+"""What a spec may ask for beside parity and quality: whom a rival is set against, effects, convergence; and threads."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_duet.telemetry import cpu
+
+from .suites import REFERENCE_NS, TWIN_NS, Python, Suite, members_of, statuses
+
+OBJECTIVE = """
+
+def objective(algorithm, outputs, data, params):
+    error = data["y"] - data["x"] @ outputs["coef"]
+    return float(error @ error)
+"""
+
+# --- whom a rival is set against -------------------------------------------------------------------------------------------
+
+
+def _three(pytester, **third) -> Suite:
+    members = {
+        "honest": Python(REFERENCE_NS, role="reference"),
+        "slow": Python(2 * REFERENCE_NS, role="context"),
+        "twin": Python(TWIN_NS, **third),
+    }
+    return Suite(pytester.path, members).write()
+
+
+def test_a_rival_is_set_against_the_member_it_names(pytester, session) -> None:
+    suite = _three(pytester, against="slow")
+
+    result = session()
+
+    (comparison,) = suite.saved().comparisons
+    assert ("twin", "slow", "faster") == (comparison.member, comparison.against, comparison.verdict)
+    assert comparison.ratio == pytest.approx(TWIN_NS / (2 * REFERENCE_NS), rel=0.01)
+    result.stdout.fnmatch_lines(["*twin *4.0?x*faster*", "* against slow"])
+
+
+def test_without_a_name_it_is_the_reference(pytester, session) -> None:
+    suite = _three(pytester)
+
+    session()
+
+    (comparison,) = suite.saved().comparisons
+    assert "" == comparison.against
+    assert comparison.ratio == pytest.approx(TWIN_NS / REFERENCE_NS, rel=0.01)
+
+
+def test_whom_it_is_set_against_must_have_taken_part(pytester, session) -> None:
+    suite = _three(pytester, against="slow")
+
+    session("--duet-framework=honest,twin")
+
+    (comparison,) = suite.saved().comparisons
+    assert ("not comparable", "slow did not take part") == (comparison.verdict, comparison.reason)
+
+
+@pytest.mark.parametrize(("other", "remedy"), [("slwo", "did you mean 'slow'?"), ("twin", "known: honest, slow")])
+def test_a_name_that_is_no_other_member_ends_the_collection(other: str, remedy: str, pytester, session) -> None:
+    _three(pytester, against=other)
+
+    result = session()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*[[]members.twin[]] against {other!r} names no other member; {remedy}"])
+
+
+# --- parameters that must have an effect -----------------------------------------------------------------------------------
+
+EFFECT = '[[effect]]\nparam = "alpha"\nfactor = 10\n'
+
+
+def test_a_penalty_without_effect_is_refused(pytester, session) -> None:
+    # It reads the parameter, and computes with the value that this job happens to have.
+    members = {"honest": Python(role="reference"), "deaf": Python(extra="self.alpha = 2.0"), "twin": Python()}
+    suite = Suite(pytester.path, members, rules=EFFECT).write()
+
+    result = session()
+
+    assert {"honest": "ok", "deaf": "failed", "twin": "ok"} == statuses(suite.saved())
+    why = "failed: alpha has no effect: 10 times as large, it leaves every output within its tolerance"
+    assert why == f"failed: {members_of(suite.saved())['deaf'].reason}"
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_a_reference_whose_penalty_has_no_effect_leaves_nothing_to_compare(pytester, session) -> None:
+    members = {"deaf": Python(role="reference", extra="self.alpha = 2.0"), "twin": Python()}
+    suite = Suite(pytester.path, members, rules=EFFECT).write()
+
+    session()
+
+    assert {"deaf": "failed", "twin": "skipped"} == statuses(suite.saved())
+
+
+@pytest.mark.parametrize("param", ["alhpa", "C"])
+def test_an_effect_of_an_unknown_parameter_is_a_usage_error(param: str, pytester, session) -> None:
+    members = {"honest": Python(role="reference")}
+    Suite(pytester.path, members, rules=EFFECT.replace("alpha", param)).write()
+
+    result = session()
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines([f"*[[][[]effect]] param {param!r} is no number of tiny/fit-train-small*"])
+
+
+# --- time to a fixed gap ---------------------------------------------------------------------------------------------------
+
+CONVERGENCE = '[[convergence]]\nparam = "alpha"\nvalues = [2000.0, 2.0]\ngap = 0.05\n'
+
+
+def test_time_to_a_gap_is_read_beside_time_to_tolerance(pytester, session) -> None:
+    suite = Suite(
+        pytester.path, {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python()}, rules=CONVERGENCE
+    )
+    quality = suite.write().root / "benches" / "tiny" / "quality.py"
+    quality.write_text(quality.read_text() + OBJECTIVE)
+
+    result = session("-v")
+
+    for name, ns in (("honest", REFERENCE_NS), ("twin", TWIN_NS)):
+        readings = {reading.metric: reading for reading in members_of(suite.saved())[name].readings}
+        # The loose setting, as fast as any here, is too far from the best.
+        assert ns == pytest.approx(readings["time_to_gap_of_0.05"].value, rel=0.01)
+        assert 0 == readings["objective_gap"].value
+    result.stdout.fnmatch_lines(["*to gap of 0.05 2.00 ms*"])
+
+
+def test_convergence_without_an_objective_is_a_usage_error(pytester, session) -> None:
+    Suite(pytester.path, {"honest": Python(role="reference")}, rules=CONVERGENCE).write()
+
+    result = session()
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["*quality.py: [[][[]convergence]] needs a function objective there; write one*"])
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------------
+
+AVAILABLE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+@pytest.mark.skipif(AVAILABLE == 1, reason="needs two processors")
+def test_the_number_of_threads_is_part_of_the_record_and_members_that_use_fewer_are_named(
+    pytester, session, monkeypatch
+) -> None:
+    monkeypatch.setattr(cpu, "busy_share", lambda _: 0.0)
+    suite = Suite(pytester.path, {"honest": Python(role="reference"), "twin": Python()})
+    suite.write()
+
+    session("--duet-threads=2")
+
+    (group,) = suite.saved().groups
+    assert (2, []) == (group.threads, group.flags)
+    assert {2} == {member.attestation.threads for member in group.members if member.attestation}
+
+
+@pytest.mark.skipif(AVAILABLE == 1, reason="needs two processors")
+def test_a_busy_machine_is_said_where_several_threads_are_timed(pair, session, monkeypatch) -> None:
+    monkeypatch.setattr(cpu, "busy_share", lambda _: 0.42)
+
+    session("--duet-threads=all")
+
+    (group,) = pair.saved().groups
+    why = "other work kept 42% of the processors busy; several threads can only be compared on an idle machine"
+    assert [why] == group.flags
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "many", "100000", "2.5"])
+def test_a_number_of_threads_that_cannot_be_had_is_a_usage_error(given: str, pair, session) -> None:
+    result = session(f"--duet-threads={given}")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines([f"*--duet-threads: '{given}' is not what this machine can do; write *, or all*"])
