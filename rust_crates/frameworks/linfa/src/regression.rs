@@ -2,11 +2,13 @@
 //!
 //! Not ridge: its elastic net without the absolute penalty never stops early (see `tests/known_differences.rs`).
 
-use duet_worker::{Call, Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
+use duet_worker::{Call, Error, Implementation, Job, Order, Outputs, Registry, Result};
 use linfa::prelude::*;
 use linfa_elasticnet::ElasticNet;
 use linfa_linear::LinearRegression;
-use ndarray::{Array1, Array2, ShapeBuilder as _};
+use ndarray::{Array1, Array2};
+
+use crate::array;
 
 /// Register every linear model of linfa that can be compared.
 pub fn register(registry: &mut Registry) {
@@ -112,11 +114,6 @@ fn predict(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
     };
     let outputs = |prediction: &Array1<f64>| Ok(Outputs::new().array("prediction", prediction.to_vec()));
     Ok(Call::new(run, outputs).work("samples", rows))
-}
-
-fn array(matrix: Matrix<f64>) -> Result<Array2<f64>> {
-    let shape = (matrix.rows, matrix.columns).set_f(matrix.order == Order::Fortran);
-    Ok(Array2::from_shape_vec(shape, matrix.data)?)
 }
 
 #[cfg(test)]
