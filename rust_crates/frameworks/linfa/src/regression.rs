@@ -85,11 +85,12 @@ impl Table {
 fn train(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
     let table = Table::read(job, model)?;
     let rows = table.y.len();
-    Ok(Call::new(move || model.fit(&table.x, &table.y), outputs).work("samples", rows))
+    let run = move || model.fit(&table.x, &table.y);
+    Ok(Call::new(run, |fit: &Fitted| Ok(outputs(fit))).work("samples", rows))
 }
 
-fn outputs(fit: &Fitted) -> Result<Outputs> {
-    Ok(match fit {
+fn outputs(fit: &Fitted) -> Outputs {
+    match fit {
         Fitted::Linear(fit) => {
             Outputs::new().array("coef", fit.params().to_vec()).array("intercept", vec![fit.intercept()])
         }
@@ -97,7 +98,7 @@ fn outputs(fit: &Fitted) -> Result<Outputs> {
             .array("coef", fit.hyperplane().to_vec())
             .iterations(u64::from(fit.n_steps()))
             .converged(fit.duality_gap() < *allowed_gap),
-    })
+    }
 }
 
 /// Predict the held-out rows with a model that was fitted beforehand.

@@ -3,7 +3,7 @@
 //! Not for preparing data: the columns arrive centred and scaled.
 
 use duet_worker::{Call, Implementation, Job, Order, Outputs, Registry, Result};
-use smartcore::linalg::basic::arrays::{Array, Array2, ArrayView1, ArrayView2, MutArrayView2};
+use smartcore::linalg::basic::arrays::{Array, ArrayView1, ArrayView2, MutArrayView2};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::elastic_net::{ElasticNet, ElasticNetParameters};
 use smartcore::linear::lasso::{Lasso, LassoParameters};
@@ -183,7 +183,7 @@ fn predict(job: &Job) -> Result<impl Implementation + use<>> {
 
 #[cfg(test)]
 mod tests {
-    use smartcore::linalg::basic::arrays::Array1;
+    use smartcore::linalg::basic::arrays::{Array1, Array2};
 
     use super::*;
 
