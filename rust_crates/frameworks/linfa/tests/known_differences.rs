@@ -85,7 +85,7 @@ fn nu_svc_with_a_linear_kernel_predicts_other_labels_than_its_own_coefficients()
     assert!(differing > 0, "{FIXED}");
 }
 
-/// Rows that are set aside come back with gradients that a tight tolerance cannot be met with.
+/// Setting rows aside, linfa counts those that are left to below zero, and asks for the last of them.
 #[test]
 fn shrinking_panics_at_a_tight_tolerance() {
     let (x, y) = classes(400);
