@@ -112,7 +112,7 @@ fn predict(job: &Job, bound: Bound) -> Result<impl Implementation + use<>> {
 mod tests {
     use super::*;
 
-    /// Two rows of either class: the solution is symmetric, and can be had by hand.
+    /// A row of either class: the solution is symmetric, and can be had by hand.
     fn pair(bound: Bound) -> Svm<f64, bool> {
         let (x, y) = (ndarray::array![[0.0], [1.0]], ndarray::array![false, true]);
         Problem { bound, tolerance: 1e-10, gamma: 0.5, x, y }.fit().unwrap()
