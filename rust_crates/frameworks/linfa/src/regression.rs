@@ -2,11 +2,13 @@
 //!
 //! Not ridge: its elastic net without the absolute penalty never stops early (see `tests/known_differences.rs`).
 
-use duet_worker::{Call, Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
+use duet_worker::{Call, Error, Implementation, Job, Order, Outputs, Registry, Result};
 use linfa::prelude::*;
 use linfa_elasticnet::ElasticNet;
 use linfa_linear::LinearRegression;
-use ndarray::{Array1, Array2, ShapeBuilder as _};
+use ndarray::{Array1, Array2};
+
+use crate::array;
 
 /// Register every linear model of linfa that can be compared.
 pub fn register(registry: &mut Registry) {
@@ -83,11 +85,12 @@ impl Table {
 fn train(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
     let table = Table::read(job, model)?;
     let rows = table.y.len();
-    Ok(Call::new(move || model.fit(&table.x, &table.y), outputs).work("samples", rows))
+    let run = move || model.fit(&table.x, &table.y);
+    Ok(Call::new(run, |fit: &Fitted| Ok(outputs(fit))).work("samples", rows))
 }
 
-fn outputs(fit: &Fitted) -> Result<Outputs> {
-    Ok(match fit {
+fn outputs(fit: &Fitted) -> Outputs {
+    match fit {
         Fitted::Linear(fit) => {
             Outputs::new().array("coef", fit.params().to_vec()).array("intercept", vec![fit.intercept()])
         }
@@ -95,7 +98,7 @@ fn outputs(fit: &Fitted) -> Result<Outputs> {
             .array("coef", fit.hyperplane().to_vec())
             .iterations(u64::from(fit.n_steps()))
             .converged(fit.duality_gap() < *allowed_gap),
-    })
+    }
 }
 
 /// Predict the held-out rows with a model that was fitted beforehand.
@@ -112,11 +115,6 @@ fn predict(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
     };
     let outputs = |prediction: &Array1<f64>| Ok(Outputs::new().array("prediction", prediction.to_vec()));
     Ok(Call::new(run, outputs).work("samples", rows))
-}
-
-fn array(matrix: Matrix<f64>) -> Result<Array2<f64>> {
-    let shape = (matrix.rows, matrix.columns).set_f(matrix.order == Order::Fortran);
-    Ok(Array2::from_shape_vec(shape, matrix.data)?)
 }
 
 #[cfg(test)]
