@@ -4,11 +4,16 @@ use std::process::ExitCode;
 
 use duet_worker::Worker;
 
+mod clustering;
 mod regression;
 mod vector;
 
 fn main() -> ExitCode {
-    Worker::new("native", duet_worker::build_info!()).threads(set_threads).task(regression::register).serve()
+    Worker::new("native", duet_worker::build_info!())
+        .threads(set_threads)
+        .task(clustering::register)
+        .task(regression::register)
+        .serve()
 }
 
 /// Tell faer how many threads to use; more than rayon has been given cannot be had.

@@ -28,6 +28,11 @@ impl Vectors {
         Self(Arch::new())
     }
 
+    /// Run `work`, compiled for the instruction set that was found; it and what it calls must be `#[inline(always)]`.
+    pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        self.0.dispatch(work)
+    }
+
     /// Return Σ aᵢ bᵢ.
     pub fn dot(self, a: &[f64], b: &[f64]) -> f64 {
         self.0.dispatch(
