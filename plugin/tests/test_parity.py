@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pytest_duet import parity
 from pytest_duet.errors import SpecError
 from pytest_duet.parity import CHECKS, absolute, close, compare_outputs, describe, exact, rules_for, support
 from pytest_duet.protocol import NonFinite
@@ -76,7 +77,7 @@ def test_a_difference_no_float_can_hold_is_infinite(check: Any) -> None:
 
 @given(ANY)
 def test_what_is_identical_differs_by_nothing(array: np.ndarray) -> None:
-    assert [0.0] * 4 == [check(array, array.copy()) for check in CHECKS.values()]
+    assert [0.0] * len(CHECKS) == [check(array, array.copy()) for check in CHECKS.values()]
 
 
 @given(FINITE, st.sampled_from([-1024.0, -1.0, 0.5, 2.0, 4096.0]))
@@ -217,3 +218,32 @@ def test_a_failure_is_said_with_its_error_and_tolerance() -> None:
 def test_several_failures_are_counted_and_the_worst_is_named() -> None:
     records = [_record("mild", 2e-9), _record("fine", 0.0, passed=True), _record("worst", 5.0), _record("mild2", 3e-9)]
     assert "output 'worst': close error 5 is over 1e-09 (and 2 more)" == describe(records)
+
+
+# --- labellings -----------------------------------------------------------------------------------------------------------
+
+LABELS = st.lists(st.integers(-1, 4), min_size=2, max_size=40).map(np.array)
+
+
+@given(LABELS, st.permutations(range(6)))
+def test_a_renaming_of_labels_is_no_difference(mine, names) -> None:
+    renamed = np.array(names)[mine]
+    assert (0.0, 0.0) == (parity.labels(mine, renamed), pytest.approx(parity.ari(mine, renamed), abs=1e-12))
+
+
+@given(st.integers(2, 40).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 3), min_size=n, max_size=n)] * 2)))
+def test_the_index_is_scikit_learns(two) -> None:
+    from sklearn.metrics import adjusted_rand_score
+
+    mine, other = map(np.array, two)
+    assert adjusted_rand_score(mine, other) == pytest.approx(1 - parity.ari(mine, other), abs=1e-12)
+
+
+def test_one_element_in_another_group_is_its_share() -> None:
+    mine, other = np.array([0, 0, 0, 1, 1]), np.array([7, 7, 3, 3, 3])
+    assert 0.2 == pytest.approx(parity.labels(mine, other))
+    assert 0 < parity.ari(mine, other) < 1
+
+
+def test_another_number_of_groups_is_a_difference() -> None:
+    assert 0.5 == parity.labels(np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3]))

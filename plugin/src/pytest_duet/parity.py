@@ -51,7 +51,46 @@ def support(reference: Array, other: Array) -> float:
     return float(np.count_nonzero((reference == 0) != (other == 0)))
 
 
-CHECKS: Final[Mapping[str, Check]] = {"close": close, "absolute": absolute, "exact": exact, "support": support}
+def labels(reference: Array, other: Array) -> float:
+    """Return the share of elements whose labels differ under the best renaming of labels."""
+    from scipy.optimize import linear_sum_assignment
+
+    if reference.size == 0:
+        return 0.0
+    table = _contingency(reference, other)
+    return float(1.0 - table[linear_sum_assignment(table, maximize=True)].sum() / reference.size)
+
+
+def ari(reference: Array, other: Array) -> float:
+    """Return 1 − the adjusted Rand index of two labellings (Hubert and Arabie 1985, as pairs that agree)."""
+    table = _contingency(reference, other)
+    total = reference.size * (reference.size - 1) / 2
+    together, left, right = (
+        float((counts * (counts - 1) / 2).sum()) for counts in (table, table.sum(axis=0), table.sum(axis=1))
+    )
+    expected = left * right / total if total else 0.0
+    largest = (left + right) / 2
+    # Everything together or everything apart, on both sides.
+    return 0.0 if largest == expected else float(1.0 - (together - expected) / (largest - expected))
+
+
+def _contingency(reference: Array, other: Array) -> npt.NDArray[np.float64]:
+    """Return how many elements have each pair of labels."""
+    _, rows = np.unique(reference.ravel(), return_inverse=True)
+    _, columns = np.unique(other.ravel(), return_inverse=True)
+    table = np.zeros((rows.max(initial=-1) + 1, columns.max(initial=-1) + 1))
+    np.add.at(table, (rows, columns), 1)
+    return table
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "close": close,
+    "absolute": absolute,
+    "exact": exact,
+    "support": support,
+    "labels": labels,
+    "ari": ari,
+}
 
 
 def compare_outputs(

@@ -1,0 +1,64 @@
+"""The points that are clustered, the truth about them, and the centres that k-means starts from.
+
+Not for reading them back: each implementation reads the files that were made from these arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..recipes import real, split, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_duet.protocol import Scalar
+
+    Data = dict[str, np.ndarray | dict[str, np.ndarray]]
+
+BRIGHTEST = 16.0
+"""The largest value of a pixel in scikit-learn's digits."""
+
+
+def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
+    """Return points (f64, rows × columns, C order) with the group each was drawn from (i64), split 80/20.
+
+    `start` holds as many rows of `X` as there are groups, chosen once by k-means++ so that every member starts alike: the
+    first rows, which are an obvious choice too, lead k-means into poor optima.
+    """
+    from sklearn.cluster import kmeans_plusplus
+
+    x, y = _digits() if params["source"] == "digits" else _blobs(params, rng)
+    train, test = split(len(y), rng)
+    points = np.ascontiguousarray(x[train])
+    start, _ = kmeans_plusplus(points, len(np.unique(y)), random_state=int(rng.integers(2**31)))
+    return {
+        "X": points,
+        "y": y[train],
+        "X_test": np.ascontiguousarray(x[test]),
+        "y_test": y[test],
+        "start": np.ascontiguousarray(start),
+    }
+
+
+def size(params: Mapping[str, Scalar]) -> str:
+    """Return rows × columns of all points, before they are split."""
+    return "1797×64" if params["source"] == "digits" else f"{params['n']}×{params['p']}"
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return the bundled digits as points, pixels between 0 and 1."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    return x / BRIGHTEST, y.astype(np.int64)
+
+
+def _blobs(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return round clouds of points about centres that lie anywhere within ±10."""
+    rows, columns, groups = (whole(params, name) for name in ("n", "p", "groups"))
+    centres = rng.uniform(-10.0, 10.0, (groups, columns))
+    y = rng.permutation(np.arange(rows) % groups)
+    return centres[y] + real(params, "spread") * rng.standard_normal((rows, columns)), y.astype(np.int64)
