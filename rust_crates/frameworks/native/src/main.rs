@@ -6,6 +6,7 @@ use duet_worker::Worker;
 
 mod clustering;
 mod regression;
+mod svm;
 mod vector;
 
 fn main() -> ExitCode {
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
         .threads(set_threads)
         .task(clustering::register)
         .task(regression::register)
+        .task(svm::register)
         .serve()
 }
 

@@ -1,0 +1,255 @@
+//! Classifiers with a Gaussian kernel, one for each pair of classes: what is solved, and what is decided.
+//!
+//! Not the search itself: `smo` does that.
+
+use std::ops::Range;
+
+use duet_worker::{Error, Matrix, Result};
+use rayon::prelude::*;
+
+use super::kernel::Kernel;
+use super::smo::{Problem, Solution, solve};
+use crate::vector::Vectors;
+
+/// What holds the dual coefficients down.
+#[derive(Clone, Copy)]
+pub(super) enum Bound {
+    /// The cost of a row on the wrong side.
+    C(f64),
+    /// The least share of rows that are support vectors.
+    Nu(f64),
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub bound: Bound,
+    pub gamma: f64,
+    pub tolerance: f64,
+    pub cache_mb: f64,
+    pub threads: usize,
+}
+
+/// A fitted classifier.
+pub(super) struct Machine {
+    /// The training row of each support vector, class after class.
+    support: Vec<usize>,
+    /// Which support vectors each class has.
+    ranges: Vec<Range<usize>>,
+    kernel: Kernel,
+    /// Of each pair of classes (0, 1), (0, 2), …: the coefficients of either class's support vectors, positive for the
+    /// later.
+    coefs: Vec<(Vec<f64>, Vec<f64>)>,
+    pub intercepts: Vec<f64>,
+    /// Steps of all pairs together.
+    pub iterations: u64,
+}
+
+impl Machine {
+    pub fn fit(x: &Matrix<f64>, classes: &[usize], settings: Settings, vectors: Vectors) -> Result<Self> {
+        let count = classes.iter().max().map_or(0, |last| last + 1);
+        let mut of_class = vec![Vec::new(); count];
+        for (row, &class) in classes.iter().enumerate() {
+            of_class[class].push(row);
+        }
+        let mut solved = Vec::new();
+        for (first, second) in pairs(count) {
+            solved.push(separate(x, &of_class[first], &of_class[second], settings, vectors)?);
+        }
+        Ok(Self::assembled(x, &of_class, &solved, settings.gamma, vectors))
+    }
+
+    fn assembled(
+        x: &Matrix<f64>,
+        of_class: &[Vec<usize>],
+        solved: &[Half],
+        gamma: f64,
+        vectors: Vectors,
+    ) -> Self {
+        let mut is_support: Vec<Vec<bool>> = of_class.iter().map(|rows| vec![false; rows.len()]).collect();
+        for ((first, second), half) in pairs(of_class.len()).zip(solved) {
+            let (left, right) = half.dual.split_at(of_class[first].len());
+            for (class, dual) in [(first, left), (second, right)] {
+                is_support[class].iter_mut().zip(dual).for_each(|(is, value)| *is |= *value != 0.0);
+            }
+        }
+        let (mut support, mut ranges) = (Vec::new(), Vec::new());
+        for (rows, is_support) in of_class.iter().zip(&is_support) {
+            let start = support.len();
+            support.extend(rows.iter().zip(is_support).filter(|(_, is)| **is).map(|(row, _)| *row));
+            ranges.push(start..support.len());
+        }
+        let kept = |class: usize, dual: &[f64]| {
+            dual.iter().zip(&is_support[class]).filter(|(_, is)| **is).map(|(value, _)| *value).collect()
+        };
+        let coefs = pairs(of_class.len()).zip(solved).map(|((first, second), half)| {
+            let (left, right) = half.dual.split_at(of_class[first].len());
+            (kept(first, left), kept(second, right))
+        });
+        Self {
+            coefs: coefs.collect(),
+            kernel: Kernel::of(x, &support, gamma, 1, vectors),
+            support,
+            ranges,
+            intercepts: solved.iter().map(|half| half.intercept).collect(),
+            iterations: solved.iter().map(|half| half.steps).sum(),
+        }
+    }
+
+    /// Return the coefficient of each of the `rows` training rows for each pair: pairs × rows.
+    pub fn dual(&self, rows: usize) -> Vec<f64> {
+        let mut dual = vec![0.0; rows * self.coefs.len()];
+        for ((pair, (first, second)), (left, right)) in pairs(self.ranges.len()).enumerate().zip(&self.coefs)
+        {
+            for (class, coefs) in [(first, left), (second, right)] {
+                for (vector, coef) in self.ranges[class].clone().zip(coefs) {
+                    dual[pair * rows + self.support[vector]] = *coef;
+                }
+            }
+        }
+        dual
+    }
+
+    /// Return the decision of each pair on each row of `x`: rows × pairs, positive for the later class.
+    pub fn decisions(&self, x: &Matrix<f64>, threads: usize, vectors: Vectors) -> Vec<f64> {
+        let mut all = vec![0.0; x.rows * self.coefs.len()];
+        let decide = |(row, decisions): (&[f64], &mut [f64])| {
+            let mut kernel = vec![0.0; self.support.len()];
+            self.kernel.row_of(row, &mut kernel);
+            for ((index, (first, second)), decision) in pairs(self.ranges.len()).enumerate().zip(decisions) {
+                let (left, right) = &self.coefs[index];
+                *decision = vectors.dot(left, &kernel[self.ranges[first].clone()])
+                    + vectors.dot(right, &kernel[self.ranges[second].clone()])
+                    + self.intercepts[index];
+            }
+        };
+        if threads == 1 {
+            x.data.chunks_exact(x.columns).zip(all.chunks_exact_mut(self.coefs.len())).for_each(decide);
+        } else {
+            let rows = x.data.par_chunks_exact(x.columns);
+            rows.zip(all.par_chunks_exact_mut(self.coefs.len())).for_each(decide);
+        }
+        all
+    }
+
+    /// Return the class of each row of `x` that wins most pairs, the first of equals.
+    pub fn predict(&self, x: &Matrix<f64>, threads: usize, vectors: Vectors) -> Vec<i64> {
+        let classes = self.ranges.len();
+        let decisions = self.decisions(x, threads, vectors);
+        let class_of = |decisions: &[f64]| {
+            let mut votes = vec![0_usize; classes];
+            for ((first, second), decision) in pairs(classes).zip(decisions) {
+                votes[if *decision >= 0.0 { second } else { first }] += 1;
+            }
+            let winner = (0..classes).rev().max_by_key(|&class| votes[class]);
+            winner.unwrap_or(0) as i64
+        };
+        decisions.chunks_exact(self.coefs.len()).map(class_of).collect()
+    }
+}
+
+/// Every two of `count` classes: (0, 1), (0, 2), …, (1, 2), …
+fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).flat_map(move |first| (first + 1..count).map(move |second| (first, second)))
+}
+
+/// What came of one pair: coefficients of the first class's rows and then of the second's, positive for the second.
+struct Half {
+    dual: Vec<f64>,
+    intercept: f64,
+    steps: u64,
+}
+
+fn separate(
+    x: &Matrix<f64>,
+    first: &[usize],
+    second: &[usize],
+    settings: Settings,
+    vectors: Vectors,
+) -> Result<Half> {
+    let rows = [first, second].concat();
+    let kernel = Kernel::of(x, &rows, settings.gamma, settings.threads, vectors);
+    let (positive, length) = (first.len(), rows.len());
+    let mut problem = Problem {
+        kernel: &kernel,
+        positive,
+        cost: 1.0,
+        start: vec![0.0; length],
+        slope: vec![0.0; length],
+        parts: Vec::new(),
+        tolerance: settings.tolerance,
+        cache_mb: settings.cache_mb,
+    };
+    match settings.bound {
+        Bound::C(cost) => {
+            problem.cost = cost;
+            problem.slope = (0..length).map(|row| if row < positive { -1.0 } else { 1.0 }).collect();
+            problem.parts.push(0..length);
+            let solution = solve(&problem, vectors);
+            let offset = level(&solution, 0..length, |row| problem_bounds(row, positive, cost));
+            Ok(Half::of(&solution, 1.0, -offset))
+        }
+        Bound::Nu(share) => {
+            let each = share * length as f64 / 2.0;
+            if each > positive.min(length - positive) as f64 {
+                let (a, b) = (positive, length - positive);
+                let what = format!(
+                    "nu = {share} is infeasible for classes of {a} and {b} rows; give less than {}",
+                    2.0 * a.min(b) as f64 / length as f64
+                );
+                return Err(Error::invalid(what));
+            }
+            fill_up(&mut problem.start[..positive], each, 1.0);
+            fill_up(&mut problem.start[positive..], each, -1.0);
+            problem.parts = vec![0..positive, positive..length];
+            let solution = solve(&problem, vectors);
+            let bounds = |row| problem_bounds(row, positive, 1.0);
+            let high = level(&solution, 0..positive, bounds);
+            let low = level(&solution, positive..length, bounds);
+            // Half the distance between the classes' margins becomes 1.
+            let scale = (high - low) / 2.0;
+            Ok(Half::of(&solution, scale, -(high + low) / 2.0))
+        }
+    }
+}
+
+impl Half {
+    /// Turn round what counts as positive, and divide by the margin.
+    fn of(solution: &Solution, margin: f64, intercept: f64) -> Self {
+        // Where nothing pulls, the coefficient is 0 and not −0.
+        let dual = solution.beta.iter().map(|beta| if *beta == 0.0 { 0.0 } else { -beta / margin });
+        Self { dual: dual.collect(), intercept: -intercept / margin, steps: solution.steps }
+    }
+}
+
+/// Give the first rows as much as they can take until `total` is spent.
+fn fill_up(beta: &mut [f64], total: f64, sign: f64) {
+    let mut rest = total;
+    for value in beta {
+        let part = rest.min(1.0);
+        *value = sign * part;
+        rest -= part;
+    }
+}
+
+fn problem_bounds(row: usize, positive: usize, cost: f64) -> (f64, f64) {
+    if row < positive { (0.0, cost) } else { (-cost, 0.0) }
+}
+
+/// Return the gradient's level: its mean over the free rows, or where none is free the middle of what the others allow.
+fn level(solution: &Solution, rows: Range<usize>, bounds: impl Fn(usize) -> (f64, f64)) -> f64 {
+    let (mut sum, mut free) = (0.0, 0_usize);
+    let (mut least, mut largest) = (f64::NEG_INFINITY, f64::INFINITY);
+    for row in rows {
+        let (beta, gradient) = (solution.beta[row], solution.gradient[row]);
+        let (floor, ceiling) = bounds(row);
+        if beta >= ceiling {
+            least = least.max(gradient);
+        } else if beta <= floor {
+            largest = largest.min(gradient);
+        } else {
+            sum += gradient;
+            free += 1;
+        }
+    }
+    if free > 0 { sum / free as f64 } else { f64::midpoint(least, largest) }
+}
