@@ -75,7 +75,7 @@ def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[
         n_informative=columns // 2,
         n_redundant=columns // 10,
         flip_y=0.01,
-        class_sep=1.0,
+        class_sep=1.6,
         random_state=int(rng.integers(2**31)),
     )
     return x, y.astype(np.int64)

@@ -180,10 +180,10 @@ impl Newton<'_> {
         let before = self.objective(weights, fields);
         let mut length = 1.0;
         for _ in 0..MOST_HALVINGS {
-            let moved = |from: &[f64], by: &[f64]| -> Vec<f64> {
+            let shifted = |from: &[f64], by: &[f64]| -> Vec<f64> {
                 from.iter().zip(by).map(|(from, by)| from + length * by).collect()
             };
-            let (new_weights, new_fields) = (moved(weights, direction), moved(fields, &moves));
+            let (new_weights, new_fields) = (shifted(weights, direction), shifted(fields, &moves));
             let after = self.objective(&new_weights, &new_fields);
             if after <= before + ENOUGH * length * promised {
                 weights.copy_from_slice(&new_weights);
@@ -265,8 +265,61 @@ impl Random {
         for left in (1..values.len()).rev() {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let pick = ((self.0 >> 32) * (left as u64 + 1)) >> 32;
-            #[expect(clippy::cast_possible_truncation, reason = "below the number of rows")]
             values.swap(left, pick as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duet_worker::Order;
+
+    fn settings(way: Way) -> Settings {
+        Settings { way, cost: 0.5, tolerance: 1e-10, max_iterations: 10_000, seed: 7 }
+    }
+
+    fn table() -> (Matrix<f64>, Vec<f64>) {
+        let data: Vec<f64> = (0..400 * 3).map(|i| (f64::from(i * i + i) * 0.618).sin()).collect();
+        let signs =
+            data.chunks_exact(3).map(|row| if row[0] - 2.0 * row[1] > 0.2 * row[2] { 1.0 } else { -1.0 });
+        let signs = signs.collect();
+        (Matrix { rows: 400, columns: 3, order: Order::C, data }, signs)
+    }
+
+    #[test]
+    fn one_row_of_either_class_has_a_solution_by_hand() {
+        let x = Matrix { rows: 2, columns: 1, order: Order::C, data: vec![-1.0, 1.0] };
+        for way in [Way::Primal, Way::Dual] {
+            let plane = fit(&x, &[-1.0, 1.0], settings(way), Vectors::detect()).unwrap();
+            // w + 2·C·2·(w − 1) = 0.
+            assert!((plane.coef[0] - 2.0 / 3.0).abs() < 1e-9 && plane.intercept.abs() < 1e-9, "{way:?}");
+            assert!(plane.converged);
+        }
+    }
+
+    #[test]
+    fn both_ways_lead_to_the_same_plane_where_the_gradient_is_nothing() {
+        let (x, signs) = table();
+        let planes =
+            [Way::Primal, Way::Dual].map(|way| fit(&x, &signs, settings(way), Vectors::detect()).unwrap());
+        let newton = Newton { x: &x, signs: &signs, cost: 0.5, vectors: Vectors::detect() };
+        for plane in &planes {
+            let weights = [plane.coef.clone(), vec![plane.intercept]].concat();
+            let fields = Vectors::detect().affine(&x.data, &plane.coef, plane.intercept);
+            assert!(norm(&newton.gradient(&weights, &fields)) < 1e-6);
+            assert!(plane.converged);
+        }
+        assert!(planes[0].coef.iter().zip(&planes[1].coef).all(|(a, b)| (a - b).abs() < 1e-8));
+    }
+
+    #[test]
+    fn too_few_iterations_are_reported_as_not_converged() {
+        let (x, signs) = table();
+        for way in [Way::Primal, Way::Dual] {
+            let plane =
+                fit(&x, &signs, Settings { max_iterations: 1, ..settings(way) }, Vectors::detect()).unwrap();
+            assert_eq!((1, false), (plane.iterations, plane.converged));
         }
     }
 }

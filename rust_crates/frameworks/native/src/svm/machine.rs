@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// Return the class of each row of `x` that wins most pairs, the first of equals.
-    pub fn predict(&self, x: &Matrix<f64>, threads: usize, vectors: Vectors) -> Vec<i64> {
+    pub fn predict(&self, x: &Matrix<f64>, threads: usize, vectors: Vectors) -> Vec<usize> {
         let classes = self.ranges.len();
         let decisions = self.decisions(x, threads, vectors);
         let class_of = |decisions: &[f64]| {
@@ -141,7 +141,7 @@ impl Machine {
                 votes[if *decision >= 0.0 { second } else { first }] += 1;
             }
             let winner = (0..classes).rev().max_by_key(|&class| votes[class]);
-            winner.unwrap_or(0) as i64
+            winner.unwrap_or(0)
         };
         decisions.chunks_exact(self.coefs.len()).map(class_of).collect()
     }
@@ -252,4 +252,135 @@ fn level(solution: &Solution, rows: Range<usize>, bounds: impl Fn(usize) -> (f64
         }
     }
     if free > 0 { sum / free as f64 } else { f64::midpoint(least, largest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duet_worker::Order;
+
+    fn table(rows: usize, columns: usize, data: Vec<f64>) -> Matrix<f64> {
+        Matrix { rows, columns, order: Order::C, data }
+    }
+
+    fn settings(bound: Bound) -> Settings {
+        Settings { bound, gamma: 0.5, tolerance: 1e-10, cache_mb: 1.0, threads: 1 }
+    }
+
+    fn fitted(x: &Matrix<f64>, classes: &[usize], settings: Settings) -> Machine {
+        Machine::fit(x, classes, settings, Vectors::detect()).unwrap()
+    }
+
+    /// Two rows of either class: the solution is symmetric, and can be had by hand.
+    fn pair(bound: Bound) -> Machine {
+        fitted(&table(2, 1, vec![0.0, 1.0]), &[0, 1], settings(bound))
+    }
+
+    #[track_caller]
+    fn assert_near(expected: &[f64], found: &[f64]) {
+        assert!(expected.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-6), "{expected:?} {found:?}");
+        assert_eq!(expected.len(), found.len());
+    }
+
+    #[test]
+    fn without_a_bound_in_the_way_both_rows_lie_on_the_margin() {
+        // α = 1 / (1 − k), with k = exp(−γ) between the rows.
+        let alpha = 1.0 / (1.0 - (-0.5_f64).exp());
+        let machine = pair(Bound::C(100.0));
+        assert_near(&[-alpha, alpha], &machine.dual(2));
+        let decisions = machine.decisions(&table(2, 1, vec![0.0, 1.0]), 1, Vectors::detect());
+        assert_near(&[-1.0, 1.0], &decisions);
+    }
+
+    #[test]
+    fn the_cost_bounds_the_dual_coefficients_of_both_classes() {
+        assert_eq!(vec![-0.25, 0.25], pair(Bound::C(0.25)).dual(2));
+    }
+
+    #[test]
+    fn nu_is_scaled_so_that_the_margin_is_one() {
+        let machine = pair(Bound::Nu(0.5));
+        let decisions = machine.decisions(&table(2, 1, vec![0.0, 1.0]), 1, Vectors::detect());
+        assert_near(&[-1.0, 1.0], &decisions);
+    }
+
+    #[test]
+    fn an_infeasible_nu_is_refused_with_what_would_do() {
+        let x = table(4, 1, vec![0.0, 1.0, 2.0, 3.0]);
+        let error = Machine::fit(&x, &[0, 1, 1, 1], settings(Bound::Nu(0.9)), Vectors::detect());
+        assert!(
+            error
+                .err()
+                .unwrap()
+                .message
+                .contains("infeasible for classes of 1 and 3 rows; give less than 0.5")
+        );
+    }
+
+    /// Points round a circle, which classes share by sectors.
+    fn circle(rows: usize, classes: usize) -> (Matrix<f64>, Vec<usize>) {
+        let angle = |row: usize| row as f64 * 2.399_963;
+        let data = (0..rows).flat_map(|row| {
+            let radius = 1.0 + 0.2 * (row as f64 * 0.7).sin();
+            [radius * angle(row).cos(), radius * angle(row).sin()]
+        });
+        let sector = |row: usize| (angle(row) / std::f64::consts::TAU).fract() * classes as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number that is not negative"
+        )]
+        let of_row = |row: usize| sector(row) as usize;
+        (table(rows, 2, data.collect()), (0..rows).map(of_row).collect())
+    }
+
+    #[test]
+    fn the_optimality_conditions_hold_for_every_row() {
+        let (x, classes) = circle(120, 2);
+        for bound in [Bound::C(2.0), Bound::C(0.1)] {
+            let Bound::C(cost) = bound else { unreachable!() };
+            let machine = fitted(&x, &classes, settings(bound));
+            let (dual, decisions) = (machine.dual(120), machine.decisions(&x, 2, Vectors::detect()));
+            assert!(dual.iter().sum::<f64>().abs() < 1e-9);
+            for (row, &class) in classes.iter().enumerate() {
+                let sign = if class == 1 { 1.0 } else { -1.0 };
+                let (alpha, margin) = (sign * dual[row], sign * decisions[row]);
+                assert!((0.0..=cost).contains(&alpha));
+                // The kernel's rows are kept with 24 bits.
+                assert!(alpha > 0.0 || margin > 1.0 - 1e-5, "{row} {alpha} {margin}");
+                assert!(alpha < cost || margin < 1.0 + 1e-5, "{row} {alpha} {margin}");
+            }
+        }
+    }
+
+    #[test]
+    fn at_least_a_share_of_nu_are_support_vectors_and_at_most_as_many_err() {
+        let (x, classes) = circle(120, 2);
+        let machine = fitted(&x, &classes, settings(Bound::Nu(0.3)));
+        let decisions = machine.decisions(&x, 1, Vectors::detect());
+        let inside =
+            (0..120).filter(|&row| decisions[row] * if classes[row] == 1 { 1.0 } else { -1.0 } < 1.0 - 1e-5);
+        assert!(machine.support.len() >= 36);
+        assert!(inside.count() <= 36);
+    }
+
+    #[test]
+    fn several_classes_vote() {
+        let (x, classes) = circle(300, 4);
+        let machine = fitted(&x, &classes, settings(Bound::C(50.0)));
+        assert_eq!(6, machine.intercepts.len());
+        let found = machine.predict(&x, 2, Vectors::detect());
+        let right = classes.iter().zip(&found).filter(|(a, b)| a == b).count();
+        assert!(right > 285, "{right}");
+    }
+
+    #[test]
+    fn a_cache_of_a_few_rows_changes_nothing() {
+        let (x, classes) = circle(200, 2);
+        let small = Settings { cache_mb: 0.0, ..settings(Bound::C(1.0)) };
+        assert_eq!(
+            fitted(&x, &classes, settings(Bound::C(1.0))).dual(200),
+            fitted(&x, &classes, small).dual(200)
+        );
+    }
 }

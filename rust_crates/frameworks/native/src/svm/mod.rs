@@ -95,7 +95,10 @@ fn predict(job: &Job) -> Result<impl Implementation + use<>> {
     let x = test_rows(job, &table)?;
     let rows = x.rows;
     let run = move || Ok(machine.predict(&x, settings.threads, vectors));
-    let outputs = |label: &Vec<i64>| Ok(Outputs::new().array("label", label.clone()));
+    let outputs = |classes: &Vec<usize>| {
+        let label: Vec<i64> = classes.iter().map(|&class| i64::try_from(class)).collect::<Result<_, _>>()?;
+        Ok(Outputs::new().array("label", label))
+    };
     Ok(Call::new(run, outputs).work("samples", rows))
 }
 
