@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_duet.protocol import Scalar
+
 CENTRED = ("lasso", "elasticnet")
 """The algorithms fitted to a centred target: what they say is relative to its mean in the training part."""
 
@@ -41,3 +43,19 @@ def quality(
         "rmse": float(np.sqrt(np.square(error).mean())),
         "mae": float(np.abs(error).mean()),
     }
+
+
+def objective(
+    algorithm: str,
+    outputs: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],
+    params: Mapping[str, Scalar],
+) -> float:
+    """Return what lasso and elastic net minimise: ‖y − Xw‖²/2n + αρ‖w‖₁ + α(1 − ρ)‖w‖²/2."""
+    alpha, l1_ratio = params["alpha"], params["l1_ratio"] if algorithm == "elasticnet" else 1.0
+    assert isinstance(alpha, int | float)
+    assert isinstance(l1_ratio, int | float)
+    coef = outputs["coef"]
+    residual = np.asarray(data["y_train_centred"]) - np.asarray(data["X_train"]) @ coef
+    penalty = l1_ratio * np.abs(coef).sum() + (1 - l1_ratio) * (coef @ coef) / 2
+    return float(residual @ residual / (2 * len(residual)) + alpha * penalty)

@@ -5,6 +5,7 @@
 
 use duet_worker::{Job, Result};
 
+use super::residual::Residual;
 use super::{Fit, Table};
 use crate::vector::Vectors;
 
@@ -24,9 +25,9 @@ impl Penalty {
     }
 }
 
-/// Fit from zero weights.
-pub(super) fn fit(table: &Table, penalty: Penalty, vectors: Vectors) -> Fit {
-    let mut descent = Descent::new(table, penalty, vectors);
+/// Fit from zero weights; `residual` is that of none.
+pub(super) fn fit(residual: impl Residual, table: &Table, penalty: Penalty, vectors: Vectors) -> Fit {
+    let mut descent = Descent::new(residual, table, penalty, vectors);
     let tolerance = penalty.tolerance * vectors.dot(&table.y, &table.y);
     let mut sweeps = 0;
     let mut converged = descent.gap() <= tolerance;
@@ -54,17 +55,13 @@ struct Change {
 }
 
 /// The descent under way.
-struct Descent<'a> {
-    table: &'a Table,
+struct Descent<R> {
+    residual: R,
     vectors: Vectors,
     /// Penalties of the objective times n.
     l1: f64,
     l2: f64,
-    /// Σx² of each column.
-    norms: Vec<f64>,
     weights: Vec<f64>,
-    /// y − Xw.
-    residual: Vec<f64>,
     /// Columns that may have a weight.
     active: Vec<usize>,
     /// What the last gap was computed from: Xᵀr − l2·w, its largest magnitude, and the gap.
@@ -73,21 +70,17 @@ struct Descent<'a> {
     last_gap: f64,
 }
 
-impl<'a> Descent<'a> {
-    fn new(table: &'a Table, penalty: Penalty, vectors: Vectors) -> Self {
+impl<R: Residual> Descent<R> {
+    fn new(residual: R, table: &Table, penalty: Penalty, vectors: Vectors) -> Self {
         let (rows, columns) = (table.x.rows as f64, table.x.columns);
-        let norms: Vec<f64> =
-            (0..columns).map(|column| vectors.dot(table.column(column), table.column(column))).collect();
         // A column of zeros never gets a weight.
-        let active = (0..columns).filter(|&column| norms[column] != 0.0).collect();
+        let active = (0..columns).filter(|&column| residual.norm(column) != 0.0).collect();
         Self {
-            table,
+            residual,
             vectors,
             l1: penalty.alpha * penalty.l1_ratio * rows,
             l2: penalty.alpha * (1.0 - penalty.l1_ratio) * rows,
-            norms,
             weights: vec![0.0; columns],
-            residual: table.y.clone(),
             active,
             correlations: vec![0.0; columns],
             largest_correlation: 0.0,
@@ -98,46 +91,34 @@ impl<'a> Descent<'a> {
     /// Set each active weight to its best value given the others.
     fn sweep(&mut self) -> Change {
         let mut change = Change { largest: 0.0, of: 0.0 };
-        // A changed weight's part in the residual is brought up to date together with the next column's correlation.
-        let mut pending: Option<(f64, usize)> = None;
         for &column in &self.active {
-            let x = self.table.column(column);
-            let correlation = match pending.take() {
-                Some((step, last)) => {
-                    let last = self.table.column(last);
-                    self.vectors.add_scaled_then_dot(&mut self.residual, step, last, x)
-                }
-                None => self.vectors.dot(x, &self.residual),
-            };
-            let old = self.weights[column];
-            let best = correlation + old * self.norms[column];
-            let new = soft_threshold(best, self.l1) / (self.norms[column] + self.l2);
+            let (norm, old) = (self.residual.norm(column), self.weights[column]);
+            let best = self.residual.correlation(column) + old * norm;
+            let new = soft_threshold(best, self.l1) / (norm + self.l2);
             if new != old {
                 self.weights[column] = new;
-                pending = Some((old - new, column));
+                self.residual.take(column, new - old);
             }
             change.largest = change.largest.max((new - old).abs());
             change.of = change.of.max(new.abs());
-        }
-        if let Some((step, last)) = pending {
-            self.vectors.add_scaled(&mut self.residual, step, self.table.column(last));
         }
         change
     }
 
     /// Compute the duality gap: how far the objective, times n, can still fall at most.
     fn gap(&mut self) -> f64 {
-        let (vectors, residual, weights) = (self.vectors, &self.residual, &self.weights);
-        let squared_weights = vectors.dot(weights, weights);
-        let squared_residual = vectors.dot(residual, residual);
-        let residual_times_target = vectors.dot(residual, &self.table.y);
-        for (column, correlation) in self.correlations.iter_mut().enumerate() {
-            *correlation = vectors.dot(self.table.column(column), residual) - self.l2 * weights[column];
+        let (squared_residual, residual_times_target) =
+            self.residual.sum_up(&self.weights, &mut self.correlations);
+        let squared_gradient = self.vectors.dot(&self.correlations, &self.correlations);
+        let weights = &self.weights;
+        let squared_weights = self.vectors.dot(weights, weights);
+        for (correlation, weight) in self.correlations.iter_mut().zip(weights) {
+            *correlation -= self.l2 * weight;
         }
         self.largest_correlation =
             self.correlations.iter().fold(0.0, |largest, value| value.abs().max(largest));
         self.last_gap = if self.l1 == 0.0 {
-            self.gap_without_l1(squared_residual, squared_weights, residual_times_target)
+            self.gap_without_l1(squared_residual, squared_weights, residual_times_target, squared_gradient)
         } else {
             let absolute_weights: f64 = weights.iter().map(|weight| weight.abs()).sum();
             let smooth = squared_residual + self.l2 * squared_weights;
@@ -151,10 +132,13 @@ impl<'a> Descent<'a> {
     }
 
     /// The gap of ridge regression; without any penalty there is none, and the gradient's squared norm takes its place.
-    fn gap_without_l1(&self, squared_residual: f64, squared_weights: f64, residual_times_target: f64) -> f64 {
-        let gradient =
-            (0..self.table.x.columns).map(|j| self.vectors.dot(self.table.column(j), &self.residual));
-        let squared_gradient: f64 = gradient.map(|value| value * value).sum();
+    fn gap_without_l1(
+        &self,
+        squared_residual: f64,
+        squared_weights: f64,
+        residual_times_target: f64,
+        squared_gradient: f64,
+    ) -> f64 {
         if self.l2 == 0.0 {
             return squared_gradient;
         }
@@ -169,15 +153,14 @@ impl<'a> Descent<'a> {
         }
         let radius = (2.0 * self.last_gap).sqrt() / self.l1;
         let scale = self.l1.max(self.largest_correlation);
-        let (table, vectors, correlations, norms) =
-            (self.table, self.vectors, &self.correlations, &self.norms);
-        let (weights, residual, l2) = (&mut self.weights, &mut self.residual, self.l2);
+        let (correlations, l2) = (&self.correlations, self.l2);
+        let (residual, weights) = (&mut self.residual, &mut self.weights);
         self.active.retain(|&column| {
-            let distance = (1.0 - (correlations[column] / scale).abs()) / (norms[column] + l2).sqrt();
+            let distance = (1.0 - (correlations[column] / scale).abs()) / (residual.norm(column) + l2).sqrt();
             // A gap that is not a number keeps everything out, as it does in scikit-learn.
             let keep = distance <= radius;
             if !keep && weights[column] != 0.0 {
-                vectors.add_scaled(residual, weights[column], table.column(column));
+                residual.take(column, -weights[column]);
                 weights[column] = 0.0;
             }
             keep
@@ -192,6 +175,7 @@ fn soft_threshold(value: f64, threshold: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::residual::{Direct, Products};
     use super::*;
     use duet_worker::{Matrix, Order};
 
@@ -204,7 +188,11 @@ mod tests {
 
     fn solve(alpha: f64, l1_ratio: f64) -> Fit {
         let penalty = Penalty { alpha, l1_ratio, tolerance: 1e-12, max_sweeps: 100 };
-        fit(&table(), penalty, Vectors::detect())
+        let (table, vectors) = (table(), Vectors::detect());
+        let direct = fit(Direct::of(&table, vectors), &table, penalty, vectors);
+        let products = fit(Products::of(&table, vectors), &table, penalty, vectors);
+        assert_eq!(direct.coef, products.coef);
+        direct
     }
 
     #[test]
@@ -240,6 +228,7 @@ mod tests {
         let mut table = table();
         table.x.data[4..].copy_from_slice(&[1.0, 1.0, -1.0, -0.9]);
         let penalty = Penalty { alpha: 0.001, l1_ratio: 1.0, tolerance: 1e-14, max_sweeps: 1 };
-        assert_eq!(Some((1, false)), fit(&table, penalty, Vectors::detect()).descent);
+        let vectors = Vectors::detect();
+        assert_eq!(Some((1, false)), fit(Direct::of(&table, vectors), &table, penalty, vectors).descent);
     }
 }

@@ -4,17 +4,14 @@
 
 use duet_worker::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::qr::no_pivoting::factor::{self, QrParams};
 use faer::linalg::solvers::Solve as _;
 use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
-use faer::{Accum, Auto, Mat, MatMut, Side, Spec};
+use faer::{Auto, Mat, Side, Spec};
 
+use super::gram::{self, Means, contiguous};
 use super::{Fit, Table};
 use crate::vector::Vectors;
-
-/// Rows that are centred and multiplied at a time, so that the centred copy never leaves the cache.
-const BLOCK_ROWS: usize = 256;
 
 /// Columns that QR treats together, and the number of elements below which it takes them one by one: what measured fastest
 /// from 353 × 10 to 20,000 × 100. faer's own choice is up to a third slower at both ends.
@@ -64,7 +61,7 @@ fn qr_params() -> Spec<QrParams, f64> {
 pub(super) fn by_normal_equations(table: &Table, alpha: f64, vectors: Vectors) -> Result<Fit> {
     let columns = table.x.columns;
     let means = Means::of(table, vectors);
-    let mut gram = gram_and_moments(table, &means, vectors);
+    let mut gram = gram::products(table, &means, vectors);
     for column in 0..columns {
         gram[(column, column)] += alpha;
     }
@@ -73,48 +70,6 @@ pub(super) fn by_normal_equations(table: &Table, alpha: f64, vectors: Vectors) -
     let mut solution = Mat::from_fn(columns, 1, |column, _| gram[(columns, column)]);
     factor.solve_in_place(solution.as_mut());
     finished(solution.col(0).iter().copied().collect(), &means, vectors)
-}
-
-/// Return the lower triangle of `AᵀA`, A being X with y beside it, both centred: `Xᵀy` is its last row.
-fn gram_and_moments(table: &Table, means: &Means, vectors: Vectors) -> Mat<f64> {
-    let (rows, columns) = (table.x.rows, table.x.columns);
-    let mut gram = Mat::<f64>::zeros(columns + 1, columns + 1);
-    let mut block = Mat::<f64>::zeros(BLOCK_ROWS.min(rows), columns + 1);
-    for start in (0..rows).step_by(BLOCK_ROWS) {
-        let length = BLOCK_ROWS.min(rows - start);
-        let range = start..start + length;
-        for column in 0..columns {
-            let centred = &mut contiguous(block.as_mut(), column)[..length];
-            vectors.shift(centred, &table.column(column)[range.clone()], means.columns[column]);
-        }
-        vectors.shift(&mut contiguous(block.as_mut(), columns)[..length], &table.y[range], means.target);
-        let centred = block.as_ref().subrows(0, length);
-        triangular::matmul(
-            gram.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            centred.transpose(),
-            BlockStructure::Rectangular,
-            centred,
-            BlockStructure::Rectangular,
-            1.0,
-            faer::get_global_parallelism(),
-        );
-    }
-    gram
-}
-
-/// What is taken off before the fit and returns as the intercept.
-struct Means {
-    columns: Vec<f64>,
-    target: f64,
-}
-
-impl Means {
-    fn of(table: &Table, vectors: Vectors) -> Self {
-        let columns = (0..table.x.columns).map(|column| vectors.mean(table.column(column))).collect();
-        Self { columns, target: vectors.mean(&table.y) }
-    }
 }
 
 fn finished(coef: Vec<f64>, means: &Means, vectors: Vectors) -> Result<Fit> {
@@ -127,12 +82,6 @@ fn finished(coef: Vec<f64>, means: &Means, vectors: Vectors) -> Result<Fit> {
 
 fn dependent() -> Error {
     Error::failed("columns of X_train depend on each other; leave out those that others add up to")
-}
-
-/// Return one column of a matrix that was made here, whose columns are therefore contiguous.
-fn contiguous(matrix: MatMut<'_, f64>, column: usize) -> &mut [f64] {
-    let column = matrix.col_mut(column).try_as_col_major_mut();
-    column.expect("faer's own matrices are column-major").as_slice_mut()
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Linear models, written here.
 //!
-//! Not the arithmetic: `least_squares` and `descent` have it.
+//! Not the arithmetic: the modules below have it.
 
 mod descent;
+mod gram;
 mod least_squares;
+mod residual;
 
 use duet_worker::{Call, Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
 
 use crate::vector::Vectors;
 use descent::Penalty;
+use residual::{Direct, Products};
 
 /// Register every linear model.
 pub fn register(registry: &mut Registry) {
@@ -27,6 +30,8 @@ enum Model {
     Gram { alpha: f64 },
     /// Coordinate descent on a centred target, without an intercept.
     Descent(Penalty),
+    /// The same steps over products of columns.
+    GramDescent(Penalty),
 }
 
 impl Model {
@@ -39,13 +44,17 @@ impl Model {
             }),
             "linear" => Ok(Self::Qr),
             "ridge" => Ok(Self::Gram { alpha: job.f64("alpha")? }),
-            "lasso" => Ok(Self::Descent(Penalty::read(job, 1.0)?)),
-            _ => Ok(Self::Descent(Penalty::read(job, job.f64("l1_ratio")?)?)),
+            algorithm => {
+                let l1_ratio = if algorithm == "lasso" { 1.0 } else { job.f64("l1_ratio")? };
+                let penalty = Penalty::read(job, l1_ratio)?;
+                let is_gram = job.variant(&["", "gram"])? == "gram";
+                Ok(if is_gram { Self::GramDescent(penalty) } else { Self::Descent(penalty) })
+            }
         }
     }
 
     fn target(self) -> &'static str {
-        if matches!(self, Self::Descent(_)) { "y_train_centred" } else { "y_train" }
+        if matches!(self, Self::Descent(_) | Self::GramDescent(_)) { "y_train_centred" } else { "y_train" }
     }
 }
 
@@ -83,7 +92,14 @@ fn fit(table: &Table, model: Model, vectors: Vectors) -> Result<Fit> {
     match model {
         Model::Qr => least_squares::by_qr(table, vectors),
         Model::Gram { alpha } => least_squares::by_normal_equations(table, alpha, vectors),
-        Model::Descent(penalty) => Ok(descent::fit(table, penalty, vectors)),
+        Model::Descent(penalty) => {
+            let fit = || Ok(descent::fit(Direct::of(table, vectors), table, penalty, vectors));
+            // Inside the pool, where giving a part away for microseconds costs less than from outside.
+            if gram::threads() == 1 { fit() } else { rayon::scope(|_| fit()) }
+        }
+        Model::GramDescent(penalty) => {
+            Ok(descent::fit(Products::of(table, vectors), table, penalty, vectors))
+        }
     }
 }
 
