@@ -26,7 +26,7 @@ from pytest_duet.spec import (
     matches,
     variant_of,
 )
-from pytest_duet.workers.python import framework_host, load_module, shared_modules
+from pytest_duet.workers.python import framework_host, load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +39,10 @@ _RuleT = TypeVar("_RuleT", bound="Rule")
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 """What numeric libraries of both languages read at their start."""
+
+
+RECIPES: Final = "recipes.py"
+"""What recipes share, beside the rooms: as much a part of each as its own file."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,18 @@ def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[
     ]
 
 
-def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path, *, threads: int = 1) -> GroupPlan:
+def make_group(
+    suite: Suite,
+    key: GroupKey,
+    profile: str,
+    data_cache: Path,
+    *,
+    threads: int = 1,
+    data: Mapping[str, Scalar] | None = None,
+) -> GroupPlan:
     """Return the plan of one group, with those it is checked by where the spec asks for them.
+
+    `data` replaces what the recipe is told, and becomes part of the group's id.
 
     Raises:
         SpecError: the room's files cannot be used.
@@ -142,11 +156,12 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path, *, t
     task = suite.tasks[key.task]
     room = suite.benches / key.task
     workload = task.workloads[key.workload]
-    params = {**workload.data, **workload.profiles.get(profile, {})}
+    params = {**workload.data, **workload.profiles.get(profile, {}), **(data or {})}
+    suffix = "".join(f"@{name}={value}" for name, value in (data or {}).items())
     size = getattr(load_module(room, "data"), "size", None)
     names = member_names(task, key.algorithm, key.phase, key.workload)
     plan = GroupPlan(
-        id=f"{key.task}/{key.id}",
+        id=f"{key.task}/{key.id}{suffix}",
         task=key.task,
         algorithm=key.algorithm,
         phase=key.phase,
@@ -168,7 +183,7 @@ def make_group(suite: Suite, key: GroupKey, profile: str, data_cache: Path, *, t
     )
     if task.checkpoint and task.checkpoint.phase == key.phase:
         training = dataclasses.replace(key, phase=task.checkpoint.trained_by)
-        trained = make_group(suite, training, profile, data_cache, threads=threads)
+        trained = make_group(suite, training, profile, data_cache, threads=threads, data=data)
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
     growth = applying(task.growth, key, task.reference, profile)
     if growth:
@@ -249,7 +264,7 @@ def _check_growth(
 
 def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path) -> Callable[[], DataSet]:
     def get() -> DataSet:
-        source = b"\0".join(path.read_bytes() for path in (room / "data.py", *shared_modules(room.parent)))
+        source = b"\0".join(path.read_bytes() for path in (room / "data.py", room.parent / RECIPES) if path.exists())
 
         def make() -> Mapping[str, object]:
             import numpy as np

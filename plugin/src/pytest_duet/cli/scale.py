@@ -1,0 +1,249 @@
+"""``duet scale``: measure one algorithm at several sizes, and say how the time of each framework grows.
+
+Not for verdicts at one size: ``pytest benches`` gives those.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from pytest_duet import __version__, store
+from pytest_duet.comparison import compare_run
+from pytest_duet.errors import SpecError, nearest
+from pytest_duet.record import SCHEMA, RunRecord
+from pytest_duet.report import model
+from pytest_duet.report import scale as pages
+from pytest_duet.stats.growth import exponent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_duet.plan import GroupPlan
+    from pytest_duet.record import GroupRecord
+    from pytest_duet.suite import GroupKey, Suite
+
+HALF_DECADE: Final = 10**0.5
+_RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
+_LEAST_WIDTH: Final = 72
+
+
+class Range(click.ParamType[tuple[str, int, int]]):
+    """``n=1e3..1e6``: what grows, from where to where."""
+
+    name = "NAME=LOW..HIGH"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int, int]:
+        """Return name, lowest and highest size."""
+        match = _RANGE.fullmatch(str(value))
+        low, high = (int(float(match[end])) for end in ("low", "high")) if match else (0, 0)
+        if match is None or not 0 < low < high:
+            self.fail(f"{value!r} is no range; write for example n=1e3..1e6", param, ctx)
+        return match["name"], low, high
+
+
+def sizes_of(low: int, high: int, points: int | None) -> list[int]:
+    """Return `points` sizes from `low` to `high`, evenly spaced on logarithms; without a number two a decade."""
+    import math
+
+    steps = max(1, points - 1 if points else round(math.log(high / low) / math.log(HALF_DECADE)))
+    return sorted({round(low * (high / low) ** (step / steps)) for step in range(steps + 1)})
+
+
+@click.command("scale")
+@click.argument("task")
+@click.argument("algorithm")
+@click.option("--over", type=Range(), required=True, help="What grows, a whole number of the recipe, and its range.")
+@click.option("--phase", default="", help="Which phase; the task's first by default.")
+@click.option("--workload", default="", help="Which data; by default the first whose recipe has what grows.")
+@click.option("--points", type=click.IntRange(min=2), help="How many sizes; by default two a decade.")
+@click.option("--framework", "frameworks", default="", help="Only these, with commas; the reference runs in any case.")
+@click.option("--profile", default="smoke", show_default=True, help="How much time each size may take.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member.")
+@click.option(
+    "--call-cap",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Leave out a member, and end where it is the reference, whose next call would take more seconds than this.",
+)
+@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table.")
+@click.option(
+    "--benches",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="benches",
+    show_default=True,
+    help="Folder with the spec files.",
+)
+def scale(
+    task: str,
+    algorithm: str,
+    over: tuple[str, int, int],
+    phase: str,
+    workload: str,
+    points: int | None,
+    frameworks: str,
+    profile: str,
+    threads: int,
+    call_cap: float,
+    results: Path,
+    as_json: bool,  # noqa: FBT001 - click's flag
+    benches: Path,
+) -> None:
+    """Measure how the time of ALGORITHM of TASK grows with the size of its data.
+
+    Each size is checked for parity and timed in turns like any benchmark; then time = a·size^b is fitted to each
+    framework, and where two cross is said. Finished sizes are shown and saved even after Ctrl-C. The exit status is 1
+    where a member failed its checks.
+
+    Example: duet scale regression lasso --over n=1e3..1e6
+    """
+    from pytest_duet.suite import load_suite
+
+    name, low, high = over
+    suite = load_suite(benches.resolve())
+    key = _key(suite, task, algorithm, phase, workload, name)
+    known_profile(profile, suite.profiles)
+    store.check_writable(results, store.machine())
+    chosen = {each for each in frameworks.split(",") if each}
+    groups: list[GroupRecord] = []
+    done: list[int] = []
+    with suppress(KeyboardInterrupt):
+        for size in sizes_of(low, high, points):
+            plan = _plan(suite, key, profile, {name: size}, threads, call_cap)
+            members = _affordable(plan, groups, done, size, chosen, call_cap)
+            if plan.reference not in members:
+                click.echo(
+                    f"{name} = {size} and above: the reference would take more than {call_cap:g} s a call", err=True
+                )
+                break
+            groups.append(_measure(plan, members, f"{name} = {size}"))
+            done.append(size)
+    if not groups:
+        raise click.Abort
+    run = _run(groups, profile)
+    saved = store.save(run, results)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(pages.document(run, name, done), order="sorted"), indent=2))
+    else:
+        plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
+        width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
+        click.echo(pages.render(run, name, done, width, ascii_only=plain), nl=False)
+    click.echo(f"saved: {saved}", err=True)
+    if any(member.status not in {"ok", "skipped", "unavailable"} for group in groups for member in group.members):
+        raise SystemExit(1)
+
+
+def known_profile(profile: str, known: Iterable[str]) -> None:
+    """Refuse a profile that there is not."""
+    _known("profile", profile, known)
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> None:
+    names = list(known)
+    if name not in names:
+        raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")
+
+
+def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, over: str) -> GroupKey:
+    """Return the group that grows: of those of the algorithm the first that has what grows."""
+    from pytest_duet.suite import group_keys
+
+    _known("task", task, suite.tasks)
+    spec = suite.tasks[task]
+    _known("algorithm", algorithm, spec.algorithms)
+    keys = [key for key in group_keys(task, spec) if key.algorithm == algorithm]
+    phase = phase or keys[0].phase
+    _known("phase", phase, dict.fromkeys(key.phase for key in keys))
+    keys = [key for key in keys if key.phase == phase]
+    if workload:
+        _known("workload", workload, [key.workload for key in keys])
+        return next(key for key in keys if key.workload == workload)
+    names: dict[str, None] = {}
+    for key in keys:
+        entry = spec.workloads[key.workload]
+        whole = {
+            name for params in (entry.data, *entry.profiles.values()) for name, v in params.items() if type(v) is int
+        }
+        names.update(dict.fromkeys(sorted(whole)))
+        if over in whole:
+            return key
+    raise click.UsageError(f"no workload of {task} {algorithm} has a whole number {over!r}{nearest(over, names)}")
+
+
+def _plan(suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threads: int, call_cap: float) -> GroupPlan:
+    from pytest_duet.suite import make_group
+
+    try:
+        plan = make_group(suite, key, profile, suite.project / ".duet" / "data", threads=threads, data=data)
+    except SpecError as error:
+        raise click.UsageError(str(error)) from error
+    # The profile's cap is for its own sizes.
+    return dataclasses.replace(plan, budget=msgspec.structs.replace(plan.budget, call_cap_seconds=call_cap))
+
+
+def _affordable(
+    plan: GroupPlan, groups: list[GroupRecord], sizes: list[int], size: int, chosen: set[str], call_cap: float
+) -> list[str]:
+    """Return the members that were chosen and whose call, by how it grew so far, stays below the cap."""
+    return [
+        member.name
+        for member in plan.members
+        if (not chosen or {member.name, member.framework} & chosen or member.name == plan.reference)
+        and _expected_ns(member.name, groups, sizes, size) <= call_cap * 1e9
+    ]
+
+
+def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: int) -> float:
+    """Return what a call at `size` would take if it went on growing as between the last two sizes; 0 for unknown."""
+    seen = []
+    for at, group in zip(sizes, groups, strict=True):
+        member = next((each for each in group.members if each.name == name), None)
+        time = model.typical_call_ns(member) if member else None
+        if member is None or "too slow" in member.reason:
+            return float("inf")
+        if time:
+            seen.append((at, time))
+    if not seen:
+        return 0.0
+    power = exponent([at for at, _ in seen[-2:]], [time for _, time in seen[-2:]]).value
+    return float(seen[-1][1] * (size / seen[-1][0]) ** max(power or 1.0, 1.0))
+
+
+def _measure(plan: GroupPlan, members: list[str], where: str) -> GroupRecord:
+    from pytest_duet.measure.group import measure_group
+
+    def progress(what: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[2K{where}: {what.partition(': ')[2]}"[:100], err=True, nl=False)
+
+    click.echo(f"{where}: {', '.join(members)}", err=True)
+    try:
+        return measure_group(plan, selected=members, timed=True, progress=progress)
+    finally:
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[2K", err=True, nl=False)
+
+
+def _run(groups: list[GroupRecord], profile: str) -> RunRecord:
+    return RunRecord(
+        schema=SCHEMA,
+        created=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        machine=store.machine(),
+        profile=profile,
+        mode=groups[0].mode,
+        complete=True,
+        groups=groups,
+        comparisons=compare_run(groups),
+    )
