@@ -13,7 +13,7 @@ import pytest
 
 from pytest_duet.spec import framework_of
 from pytest_duet.store import load
-from pytest_duet.suite import group_keys, load_suite, member_names, start
+from pytest_duet.suite import GroupKey, applying, group_keys, load_suite, member_names, start
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.process import ProcessChannel
 
@@ -34,18 +34,13 @@ def named(framework: str) -> Capabilities:
     for name, task in SUITE.tasks.items():
         for key in group_keys(name, task):
             for member in member_names(task, key.algorithm, key.phase, key.workload):
-                if framework_of(member) == framework and not _unsound(name, key.algorithm, key.phase, member):
+                if framework_of(member) == framework and not _unsound(key, member):
                     found.add((name, key.algorithm, key.phase))
     return found
 
 
-def _unsound(task: str, algorithm: str, phase: str, member: str) -> bool:
-    from pytest_duet.spec import matches
-
-    return any(
-        matches(rule.algorithm, algorithm) and matches(rule.phase, phase) and matches(rule.member, member)
-        for rule in SUITE.tasks[task].unsound
-    )
+def _unsound(key: GroupKey, member: str) -> bool:
+    return bool(applying(SUITE.tasks[key.task].unsound, key, member, "smoke"))
 
 
 def described(framework: str) -> Capabilities:
