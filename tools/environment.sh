@@ -40,7 +40,9 @@ fi
 rm -f "$stamp"
 echo "installing the locked packages; the first time PyTorch is downloaded, which takes a while"
 [[ -t 2 ]] && quiet=() || quiet=(--quiet)  # a terminal gets progress bars, a log no list of packages
-.bootstrap/bin/uv pip sync "${quiet[@]}" --require-hashes requirements/lock.txt
+# Compiled once here: every watched member is a fresh interpreter, which would else compile its libraries anew wherever it may
+# not keep the result.
+.bootstrap/bin/uv pip sync "${quiet[@]}" --compile-bytecode --require-hashes requirements/lock.txt
 .bootstrap/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 echo "$key" >"$stamp"
 echo "environment ready after $SECONDS s"
