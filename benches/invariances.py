@@ -21,13 +21,14 @@ class Invariance:
 
     `change` takes arrays and a random generator, and returns the arrays it replaces with what to expect. Floats are compared
     relative to the largest, up to `tolerance`; whole numbers are labels, compared up to their names, of which a share of
-    `relabelled` may differ.
+    `relabelled` may differ. It is checked on `workload`, the first of each algorithm where none is named.
     """
 
     algorithms: tuple[str, ...]
     change: Callable[[Arrays, np.random.Generator], tuple[Arrays, Expect]]
     tolerance: float = 1e-7
     relabelled: float = 0.0
+    workload: str = field(default="", kw_only=True)
     why: str = field(default="", kw_only=True)
 
 
