@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_duet.protocol import Scalar
 
 TEST_SHARE = 0.2
+BRIGHTEST = 16.0
+"""The largest value of a pixel in scikit-learn's digits."""
 
 
 def whole(params: Mapping[str, Scalar], name: str) -> int:
@@ -62,3 +64,31 @@ def standardise(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     train -= mean
     train /= deviation
     return np.ascontiguousarray((test - mean) / deviation)
+
+
+def digits(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's digits (1797 × side × side, f32, mean 0 and deviation 1), enlarged linearly, and labels (i64)."""
+    from scipy.ndimage import zoom
+    from sklearn.datasets import load_digits
+
+    small, labels = load_digits().images / BRIGHTEST, load_digits().target
+    large = zoom(small, (1, side / small.shape[1], side / small.shape[2]), order=1)
+    scaled = (large - large.mean()) / large.std()
+    return scaled.astype(np.float32), labels.astype(np.int64)
+
+
+def batches(count: int, size: int, epochs: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows of each step (steps × size, i64): a new order each epoch, without what does not fill a batch."""
+    full = count // size * size
+    rows = np.concatenate([rng.permutation(count)[:full] for _ in range(epochs)])
+    return rows.reshape(-1, size).astype(np.int64)
+
+
+def dense(name: str, shape: tuple[int, ...], rng: np.random.Generator, *, bias: bool = True) -> dict[str, np.ndarray]:
+    """Return the weight and bias (f32) of a linear layer or convolution as PyTorch draws them.
+
+    Uniform within ±1/√(inputs of a neuron); `shape` is what comes out, what goes in, and the kernel.
+    """
+    bound = 1 / np.sqrt(np.prod(shape[1:]))
+    weights = {f"{name}.weight": rng.uniform(-bound, bound, shape).astype(np.float32)}
+    return weights | ({f"{name}.bias": rng.uniform(-bound, bound, shape[0]).astype(np.float32)} if bias else {})

@@ -22,3 +22,10 @@ def classification(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]
         "precision": float(precision),
         "recall": float(recall),
     }
+
+
+def cross_entropy(truth: np.ndarray, logits: np.ndarray) -> float:
+    """Return the mean cross entropy, in nats, of `logits` (count × classes)."""
+    from scipy.special import log_softmax
+
+    return float(-log_softmax(logits.astype("float64"), axis=1)[range(len(truth)), truth].mean())

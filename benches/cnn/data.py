@@ -9,40 +9,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import split_classes, whole
+from ..recipes import batches, dense, digits, split_classes, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytest_duet.protocol import Scalar
 
-    Data = dict[str, np.ndarray | dict[str, np.ndarray]]
-
-BRIGHTEST = 16.0
-"""The largest value of a pixel in scikit-learn's digits."""
+    Weights = dict[str, np.ndarray]
+    Data = dict[str, np.ndarray | Weights]
 
 LENET = {"conv1": (6, 1, 5, 5), "conv2": (16, 6, 5, 5), "fc1": (120, 400), "fc2": (84, 120), "fc3": (10, 84)}
+SIMPLE_CNN = {"conv1": (32, 1, 3, 3), "conv2": (64, 32, 3, 3), "fc1": (128, 3136), "fc2": (10, 128)}
 """The shape of each layer's weight: what comes out, what goes in, and the kernel."""
+
+RESNET18 = {"layer1": (64, 64), "layer2": (64, 128), "layer3": (128, 256), "layer4": (256, 512)}
+"""The channels that go into and come out of each stage of two blocks."""
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
     """Return images (count × 1 × side × side, f32), labels (i64), batches (steps × batch, i64 rows) and weights.
 
-    The batches go through the training part in a new order each epoch and leave out what does not fill a batch.
+    `networks` names whose weights are made, with spaces between: ``initial_lenet`` and so on.
     """
     side, batch, epochs = (whole(params, name) for name in ("side", "batch", "epochs"))
-    images, labels = _digits(side)
+    images, labels = digits(side)
+    images = images[:, np.newaxis]
     train, test = split_classes(labels, rng)
-    full = len(train) // batch * batch
-    rows = np.concatenate([rng.permutation(len(train))[:full] for _ in range(epochs)])
-    return {
-        "images_train": images[train],
+    made: Data = {
+        "x_train": images[train],
         "labels_train": labels[train],
-        "images_test": images[test],
+        "x_test": images[test],
         "labels_test": labels[test],
-        "batches": rows.reshape(-1, batch).astype(np.int64),
-        "initial": _initial(rng),
+        "batches": batches(len(train), batch, epochs, rng),
     }
+    return made | {f"initial_{name}": INITIAL[name](rng) for name in str(params["networks"]).split()}
 
 
 def size(params: Mapping[str, Scalar]) -> str:
@@ -50,22 +51,41 @@ def size(params: Mapping[str, Scalar]) -> str:
     return f"1797×{params['side']}×{params['side']}"
 
 
-def _digits(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bundled digits, enlarged linearly to `side` pixels and scaled to mean 0, deviation 1."""
-    from scipy.ndimage import zoom
-    from sklearn.datasets import load_digits
-
-    small, labels = load_digits().images / BRIGHTEST, load_digits().target
-    large = zoom(small, (1, side / small.shape[1], side / small.shape[2]), order=1)
-    scaled = (large - large.mean()) / large.std()
-    return scaled[:, np.newaxis].astype(np.float32), labels.astype(np.int64)
+def _plain(shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator) -> Weights:
+    return {name: weight for layer, shape in shapes.items() for name, weight in dense(layer, shape, rng).items()}
 
 
-def _initial(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return the weights and biases of LeNet, drawn as PyTorch draws them: uniform within ±1/√(inputs of a neuron)."""
-    weights: dict[str, np.ndarray] = {}
-    for layer, shape in LENET.items():
-        bound = 1 / np.sqrt(np.prod(shape[1:]))
-        weights[f"{layer}.weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
-        weights[f"{layer}.bias"] = rng.uniform(-bound, bound, shape[0]).astype(np.float32)
-    return weights
+def _resnet18(rng: np.random.Generator) -> Weights:
+    """Return the weights of ResNet-18 as torchvision draws them: convolutions as wide as what comes out asks for."""
+
+    def convolution(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
+        deviation = np.sqrt(2 / (shape[0] * shape[2] * shape[3]))
+        yield f"{name}.weight", (deviation * rng.standard_normal(shape)).astype(np.float32)
+
+    def norm(name: str, channels: int) -> Iterator[tuple[str, np.ndarray]]:
+        for what, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            yield f"{name}.{what}", np.full(channels, value, np.float32)
+
+    def layers() -> Iterator[tuple[str, np.ndarray]]:
+        yield from convolution("conv1", (64, 1, 3, 3))
+        yield from norm("bn1", 64)
+        for stage, (inputs, outputs) in RESNET18.items():
+            for block, given in enumerate((inputs, outputs)):
+                at = f"{stage}.{block}"
+                yield from convolution(f"{at}.conv1", (outputs, given, 3, 3))
+                yield from norm(f"{at}.bn1", outputs)
+                yield from convolution(f"{at}.conv2", (outputs, outputs, 3, 3))
+                yield from norm(f"{at}.bn2", outputs)
+            if inputs != outputs:
+                yield from convolution(f"{stage}.0.downsample.0", (outputs, inputs, 1, 1))
+                yield from norm(f"{stage}.0.downsample.1", outputs)
+        yield from dense("fc", (10, 512), rng).items()
+
+    return dict(layers())
+
+
+INITIAL = {
+    "lenet": lambda rng: _plain(LENET, rng),
+    "simple_cnn": lambda rng: _plain(SIMPLE_CNN, rng),
+    "resnet18": _resnet18,
+}

@@ -86,6 +86,16 @@ def test_the_parity_shown_is_the_one_nearest_to_failing(
     assert row(reference(), member("native", parity=parity), name="native").parity.output == expected
 
 
+def test_outputs_of_one_kind_are_shown_by_the_worst_of_them() -> None:
+    parity = [
+        ParityRecord("gradient.fc.weight", "close", 1e-7, 1e-5, True),
+        ParityRecord("gradient.fc.bias", "close", 3e-7, 1e-5, True),
+        ParityRecord("loss", "exact", 0.0, 0.0, True),
+    ]
+    kinds = row(reference(), member("native", parity=parity), name="native").parity_by_kind
+    assert {"gradient.* (close)": (parity[1], 2), "loss (exact)": (parity[2], 1)} == kinds
+
+
 def test_the_same_reason_is_counted_and_not_repeated() -> None:
     report = build(everything())
     unbuilt = "unavailable: not built: cargo build --release --manifest-path rust_crates/Cargo.toml -p duet-tch"

@@ -58,7 +58,11 @@ def add(plan: GroupPlan, files: Files) -> Files:
         job = step.make_job(training, trainer.plan, files, for_quality=True)
         hello = trainer.hello
         identity = msgspec.json.encode(
-            [files.digest, hello.source_digest, sorted(hello.versions.items()), sorted(job.params.items()), job.seed]
+            [
+                (files.digest, training.task, training.algorithm, training.phase),
+                (hello.source_digest, sorted(hello.versions.items())),
+                (sorted(job.params.items()), job.seed),
+            ]
         )
 
         def train() -> dict[str, dict[str, npt.NDArray[np.generic]]]:

@@ -61,6 +61,20 @@ class Row:
         return max(self.member.parity, key=_strain, default=None)
 
     @property
+    def parity_by_kind(self) -> dict[str, tuple[ParityRecord, int]]:
+        """The worst of each kind of output and how many there are: a network's gradients are one kind, `gradient.*`."""
+        kinds: defaultdict[tuple[str, str], list[ParityRecord]] = defaultdict(list)
+        for record in self.member.parity:
+            kinds[record.output.partition(".")[0], record.check].append(record)
+        return {
+            f"{records[0].output if len(records) == 1 else f'{kind}.*'} ({check})": (
+                max(records, key=_strain),
+                len(records),
+            )
+            for (kind, check), records in kinds.items()
+        }
+
+    @property
     def quality(self) -> Bound | None:
         """The first quality metric of the spec."""
         return self.member.quality[0] if self.member.quality else None

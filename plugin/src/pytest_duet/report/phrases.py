@@ -123,7 +123,10 @@ def details(row: Row) -> Iterator[str]:
         effects = [_effect(effect) for effect in comparison.effects]
         yield "; ".join(tests + effects)
     if row.shown and len(member.parity) > 1:
-        yield "parity: " + "; ".join(f"{each.output} ({each.check}) {held(each)}" for each in member.parity)
+        kinds = row.parity_by_kind.items()
+        yield "parity: " + "; ".join(
+            f"{kind} {held(worst)}{f' ({count} outputs)' if count > 1 else ''}" for kind, (worst, count) in kinds
+        )
     if row.shown and len(member.quality) > 1:
         values = (f"{bound.metric} {units.quality(from_number(bound.value))}" for bound in member.quality)
         yield "quality: " + ", ".join(values)

@@ -1,168 +1,102 @@
 //! Convolutional networks on libtorch.
 //!
-//! Not for drawing weights or batches: both arrive as files, so that every member starts and sees the same.
+//! Not for training or running them: `networks` does, the same way for every task.
 
-use std::collections::BTreeMap;
+use duet_worker::{Registry, Result};
+use tch::Tensor;
+use tch::nn::{self, ConvConfig, LinearConfig, Module as _, ModuleT as _};
 
-use duet_worker::{Implementation, Job, Outputs, Registry, Result};
-use tch::nn::{self, Module as _, OptimizerConfig as _};
-use tch::{Device, Reduction, Tensor};
-
-use crate::tensors;
+use crate::networks::{self, Forward};
+use crate::tensors::Weights;
 
 /// Register every network.
 pub fn register(registry: &mut Registry) {
-    registry.add("cnn", "lenet", "train", Train::new);
-    registry.add("cnn", "lenet", "predict", Predict::new);
+    networks::register(registry, "cnn", "lenet", lenet);
+    networks::register(registry, "cnn", "simple_cnn", simple_cnn);
+    networks::register(registry, "cnn", "resnet18", resnet18);
+}
+
+fn convolution(padding: i64) -> ConvConfig {
+    ConvConfig { padding, ..ConvConfig::default() }
 }
 
 /// LeNet-5 for images of 28×28 and ten classes, with ReLU and max pooling.
-struct LeNet {
-    variables: nn::VarStore,
-    conv1: nn::Conv2D,
-    conv2: nn::Conv2D,
-    fc1: nn::Linear,
-    fc2: nn::Linear,
-    fc3: nn::Linear,
+#[expect(clippy::unnecessary_wraps, reason = "every network is built by a function of this shape")]
+fn lenet(root: &nn::Path, _: &Weights, _: bool) -> Result<Forward> {
+    let conv1 = nn::conv2d(root / "conv1", 1, 6, 5, convolution(2));
+    let conv2 = nn::conv2d(root / "conv2", 6, 16, 5, convolution(0));
+    let fc1 = nn::linear(root / "fc1", 400, 120, LinearConfig::default());
+    let fc2 = nn::linear(root / "fc2", 120, 84, LinearConfig::default());
+    let fc3 = nn::linear(root / "fc3", 84, 10, LinearConfig::default());
+    Ok(Box::new(move |images| {
+        let x = conv1.forward(images).relu().max_pool2d_default(2);
+        let x = conv2.forward(&x).relu().max_pool2d_default(2).flatten(1, -1);
+        let x = fc1.forward(&x).relu();
+        let x = fc2.forward(&x).relu();
+        fc3.forward(&x)
+    }))
 }
 
-impl LeNet {
-    /// Build the network and give it copies of `weights`.
-    fn with(weights: &BTreeMap<String, Tensor>) -> Result<Self> {
-        let variables = nn::VarStore::new(Device::Cpu);
-        let root = variables.root();
-        let padded = nn::ConvConfig { padding: 2, ..nn::ConvConfig::default() };
-        let network = Self {
-            conv1: nn::conv2d(&root / "conv1", 1, 6, 5, padded),
-            conv2: nn::conv2d(&root / "conv2", 6, 16, 5, nn::ConvConfig::default()),
-            fc1: nn::linear(&root / "fc1", 400, 120, nn::LinearConfig::default()),
-            fc2: nn::linear(&root / "fc2", 120, 84, nn::LinearConfig::default()),
-            fc3: nn::linear(&root / "fc3", 84, 10, nn::LinearConfig::default()),
-            variables,
-        };
-        tensors::copy_into(&network.variables, weights)?;
-        Ok(network)
-    }
-
-    /// Return logits (images × 10).
-    fn forward(&self, images: &Tensor) -> Tensor {
-        let x = self.conv1.forward(images).relu().max_pool2d_default(2);
-        let x = self.conv2.forward(&x).relu().max_pool2d_default(2).flatten(1, -1);
-        let x = self.fc1.forward(&x).relu();
-        let x = self.fc2.forward(&x).relu();
-        self.fc3.forward(&x)
-    }
+/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the tutorial network.
+#[expect(clippy::unnecessary_wraps, reason = "every network is built by a function of this shape")]
+fn simple_cnn(root: &nn::Path, _: &Weights, _: bool) -> Result<Forward> {
+    let conv1 = nn::conv2d(root / "conv1", 1, 32, 3, convolution(1));
+    let conv2 = nn::conv2d(root / "conv2", 32, 64, 3, convolution(1));
+    let fc1 = nn::linear(root / "fc1", 3136, 128, LinearConfig::default());
+    let fc2 = nn::linear(root / "fc2", 128, 10, LinearConfig::default());
+    Ok(Box::new(move |images| {
+        let x = conv1.forward(images).relu().max_pool2d_default(2);
+        let x = conv2.forward(&x).relu().max_pool2d_default(2).flatten(1, -1);
+        fc2.forward(&fc1.forward(&x).relu())
+    }))
 }
 
-/// Take the first steps of training from given weights, one batch a step.
-struct Train {
-    images: Tensor,
-    labels: Tensor,
-    batches: Vec<Tensor>,
-    initial: BTreeMap<String, Tensor>,
-    learning_rate: f64,
+/// A convolution without bias, normalised over the batch.
+fn normalised(
+    root: &nn::Path,
+    (conv, norm): (&str, &str),
+    (inputs, outputs): (i64, i64),
+    (kernel, stride): (i64, i64),
+    train: bool,
+) -> impl Fn(&Tensor) -> Tensor + use<> {
+    let config = ConvConfig { stride, bias: false, ..convolution(kernel / 2) };
+    let conv = nn::conv2d(root / conv, inputs, outputs, kernel, config);
+    let norm = nn::batch_norm2d(root / norm, outputs, nn::BatchNormConfig::default());
+    move |x| norm.forward_t(&conv.forward(x), train)
 }
 
-impl Train {
-    fn new(job: &Job) -> Result<Self> {
-        let steps = job.usize("steps")?;
-        let train = Self {
-            images: tensors::floats(job, "images_train")?,
-            labels: tensors::integers(job, "labels_train")?,
-            batches: tensors::first(&tensors::integers(job, "batches")?, steps, "batches")?.unbind(0),
-            initial: tensors::weights(job, "initial")?,
-            learning_rate: job.f64("learning_rate")?,
-        };
-        // Weights that do not fit are the job's fault, so they are found while preparing.
-        LeNet::with(&train.initial)?;
-        Ok(train)
-    }
-}
-
-/// A network and the optimiser that knows its weights.
-struct Learner {
-    network: LeNet,
-    optimizer: nn::Optimizer,
-}
-
-impl Implementation for Train {
-    type Input = Learner;
-    /// With the loss before each step; the optimiser goes along so that dropping it is not timed.
-    type Output = (Learner, Vec<f64>);
-
-    fn fresh(&self) -> Result<Learner> {
-        let network = LeNet::with(&self.initial)?;
-        let optimizer = nn::Adam::default().build(&network.variables, self.learning_rate)?;
-        Ok(Learner { network, optimizer })
-    }
-
-    fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f64>)> {
-        let mut losses = Vec::with_capacity(self.batches.len());
-        for rows in &self.batches {
-            let (images, labels) =
-                (self.images.f_index_select(0, rows)?, self.labels.f_index_select(0, rows)?);
-            learner.optimizer.zero_grad();
-            let logits = learner.network.forward(&images);
-            let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
-            loss.backward();
-            learner.optimizer.step();
-            losses.push(loss.double_value(&[]));
+/// Two convolutions of 3×3 round which the input is carried (He et al. 2015), by a convolution of 1×1 where its shape changes.
+fn block(root: &nn::Path, inputs: i64, outputs: i64, train: bool) -> Forward {
+    let stride = if inputs == outputs { 1 } else { 2 };
+    let first = normalised(root, ("conv1", "bn1"), (inputs, outputs), (3, stride), train);
+    let second = normalised(root, ("conv2", "bn2"), (outputs, outputs), (3, 1), train);
+    let across = (stride != 1).then(|| {
+        normalised(&(root / "downsample"), ("0", "1"), (inputs, outputs), (1, stride), train)
+    });
+    Box::new(move |x| {
+        let y = second(&first(x).relu());
+        match &across {
+            Some(across) => (y + across(x)).relu(),
+            None => (y + x).relu(),
         }
-        Ok((learner, losses))
-    }
+    })
+}
 
-    fn outputs(&self, (learner, losses): &(Learner, Vec<f64>)) -> Result<Outputs> {
-        // They were computed as 32-bit floats, so nothing is lost.
-        #[expect(clippy::cast_possible_truncation, reason = "they were widened from f32")]
-        let narrow: Vec<f32> = losses.iter().map(|&loss| loss as f32).collect();
-        let first = narrow[..1].to_vec();
-        let outputs = Outputs::new().array("loss", narrow).array("first_loss", first).loss(losses.clone());
-        learner.network.variables.variables().iter().try_fold(outputs, |outputs, (name, weight)| {
-            Ok(outputs.array(format!("weights.{name}"), tensors::array(weight)?))
+/// ResNet-18 for small images: a stem of 3×3 without pooling in place of 7×7, and the names of torchvision.
+#[expect(clippy::unnecessary_wraps, reason = "every network is built by a function of this shape")]
+fn resnet18(root: &nn::Path, _: &Weights, train: bool) -> Result<Forward> {
+    let stem = normalised(root, ("conv1", "bn1"), (1, 64), (3, 1), train);
+    let stages = [("layer1", 64, 64), ("layer2", 64, 128), ("layer3", 128, 256), ("layer4", 256, 512)];
+    let blocks: Vec<Forward> = stages
+        .into_iter()
+        .flat_map(|(name, inputs, outputs)| {
+            let stage = root / name;
+            [block(&(&stage / "0"), inputs, outputs, train), block(&(&stage / "1"), outputs, outputs, train)]
         })
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        let samples: usize = self.batches.iter().map(Tensor::numel).sum();
-        BTreeMap::from([
-            ("samples".to_owned(), samples as u64),
-            ("steps".to_owned(), self.batches.len() as u64),
-        ])
-    }
-}
-
-/// Run a trained network forward over one batch.
-struct Predict {
-    network: LeNet,
-    images: Tensor,
-}
-
-impl Predict {
-    fn new(job: &Job) -> Result<Self> {
-        let images =
-            tensors::first(&tensors::floats(job, "images_test")?, job.usize("batch")?, "images_test")?;
-        Ok(Self { network: LeNet::with(&tensors::weights(job, "checkpoint")?)?, images })
-    }
-}
-
-impl Implementation for Predict {
-    type Input = ();
-    type Output = Tensor;
-
-    fn fresh(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&self, (): ()) -> Result<Tensor> {
-        Ok(tch::no_grad(|| self.network.forward(&self.images)))
-    }
-
-    fn outputs(&self, logits: &Tensor) -> Result<Outputs> {
-        Ok(Outputs::new().array("logits", tensors::array(logits)?))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        let images = self.images.size().first().copied().unwrap_or_default();
-        BTreeMap::from([("samples".to_owned(), images.unsigned_abs())])
-    }
+        .collect();
+    let fc = nn::linear(root / "fc", 512, 10, LinearConfig::default());
+    Ok(Box::new(move |images| {
+        let x = blocks.iter().fold(stem(images).relu(), |x, block| block(&x));
+        fc.forward(&x.adaptive_avg_pool2d([1, 1]).flatten(1, -1))
+    }))
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use duet_worker::Worker;
 
 mod cnn;
+mod networks;
+mod rnn;
 mod tensors;
 
 fn main() -> ExitCode {
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
         .detail("torch_git", env!("DUET_TORCH_GIT"))
         .threads(set_threads)
         .task(cnn::register)
+        .task(rnn::register)
         .serve()
 }
 

@@ -8,6 +8,9 @@ use duet_worker::{Array, Data, Error, Job, Result};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
+/// Tensors by the names PyTorch gives them.
+pub type Weights = BTreeMap<String, Tensor>;
+
 /// Read an array of 32-bit floats.
 pub fn floats(job: &Job, name: &str) -> Result<Tensor> {
     let (shape, values) = job.array_f32(name)?;
@@ -21,7 +24,7 @@ pub fn integers(job: &Job, name: &str) -> Result<Tensor> {
 }
 
 /// Read named weights.
-pub fn weights(job: &Job, name: &str) -> Result<BTreeMap<String, Tensor>> {
+pub fn weights(job: &Job, name: &str) -> Result<Weights> {
     let arrays = job.tensors(name)?.into_iter();
     let tensors = arrays.map(|(name, array)| {
         let flat = match array.data() {
@@ -47,7 +50,7 @@ pub fn first(tensor: &Tensor, count: usize, name: &str) -> Result<Tensor> {
 }
 
 /// Copy `weights` into the variables of `model`; both must have the same names.
-pub fn copy_into(model: &VarStore, weights: &BTreeMap<String, Tensor>) -> Result<()> {
+pub fn copy_into(model: &VarStore, weights: &Weights) -> Result<()> {
     let mut variables = model.variables();
     if let Some(name) = weights.keys().find(|name| !variables.contains_key(*name)) {
         return Err(Error::invalid(format!("weight {name:?} has no place in the model; leave it out")));
@@ -90,7 +93,7 @@ mod tests {
         variables
     }
 
-    fn given(weight: &[f32], shape: &[i64]) -> BTreeMap<String, Tensor> {
+    fn given(weight: &[f32], shape: &[i64]) -> Weights {
         let bias = Tensor::from_slice(&[3.0_f32]);
         let weight = Tensor::from_slice(weight).reshape(shape);
         BTreeMap::from([("fc.weight".to_owned(), weight), ("fc.bias".to_owned(), bias)])

@@ -1,0 +1,160 @@
+"""PyTorch's networks as implementations, trained and run as its tutorials do: what the rooms of images and sequences share.
+
+Not for any one network, and not for drawing weights or batches: both arrive as files, so that every member starts from and
+sees the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pytest_duet.errors import ImplementationError
+from pytest_duet.implementation import Implementation, InputT, JobReader, Outputs, OutputT
+
+if TYPE_CHECKING:
+    Learner = tuple[nn.Module, torch.optim.Adam]
+    Trained = tuple[nn.Module, list[float]]
+
+Weights = Mapping[str, np.ndarray]
+Build = Callable[[Weights], nn.Module]
+"""Takes the weights that will be loaded, which tell the sizes, and returns a network to load them into."""
+
+COMPILED = "compile"
+"""The variant that runs what `torch.compile` makes of a network."""
+
+
+def implementations(
+    networks: Mapping[str, Build],
+) -> dict[tuple[str, str], Callable[[JobReader], Implementation[Any, Any]]]:
+    """Return what a room's module must hold, from the networks by name of their algorithm."""
+
+    def prepare(kind: type[_Network[Any, Any]], build: Build) -> Callable[[JobReader], Implementation[Any, Any]]:
+        return lambda job: kind(job, build)
+
+    phases: dict[str, type[_Network[Any, Any]]] = {"train": Train, "predict": Predict}
+    return {(name, phase): prepare(kind, build) for name, build in networks.items() for phase, kind in phases.items()}
+
+
+class _Network(Implementation[InputT, OutputT]):
+    """A job whose network and tensors lie on the device it names."""
+
+    def __init__(self, job: JobReader, build: Build, weights: str) -> None:
+        """Load the weights of data file `weights` into a network of `build`."""
+        if job.variant not in {"", COMPILED}:
+            msg = f"PyTorch has no variant {job.variant!r} here; write torch or torch.{COMPILED}"
+            raise ImplementationError(msg)
+        self._job = job
+        self._device = torch.device(job.device)
+        given = job.tensors(weights)
+        network = build(given)
+        # Buffers that count batches are nobody's weights.
+        loaded = network.load_state_dict({name: torch.tensor(array) for name, array in given.items()}, strict=False)
+        missing = [name for name in loaded.missing_keys if not name.endswith("num_batches_tracked")]
+        if missing or loaded.unexpected_keys:
+            msg = f"data file {weights!r} lacks {missing or 'nothing'} and has {loaded.unexpected_keys or 'nothing'} too much"
+            raise ImplementationError(msg)
+        self._network = network.to(self._device)
+
+    def sync(self) -> None:
+        """Wait for a GPU; a processor is done when a call returns."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        return torch.tensor(self._job.array(name), device=self._device)
+
+    def _compiled(self, network: nn.Module) -> nn.Module:
+        """Return `network` as it is called: as it is, or compiled for the shapes it will see."""
+        if self._job.variant == COMPILED:
+            network.compile(dynamic=False)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return network
+
+
+class Train(_Network["Learner", "Trained"]):
+    """Take the first steps of training from the given weights, one batch a step."""
+
+    def __init__(self, job: JobReader, build: Build) -> None:
+        """Read examples, labels, batches and the weights to start from."""
+        super().__init__(job, build, f"initial_{job.algorithm}")
+        self._rate = job.number("learning_rate")
+        self._initial = self._network.train()
+        self._examples, self._labels = self._tensor("x_train"), self._tensor("labels_train")
+        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        self._batches = self._tensor("batches").narrow(0, 0, job.integer("steps")).unbind()
+
+    def fresh(self) -> Learner:
+        """Return an untrained copy of the network and an optimiser that has seen nothing: a step changes both."""
+        network = self._compiled(copy.deepcopy(self._initial))
+        return network, torch.optim.Adam(network.parameters(), lr=self._rate)
+
+    def run(self, given: Learner) -> Trained:
+        """Return the trained network and the loss before each step; reading it is part of the step, as in a log."""
+        network, optimizer = given
+        return network, [self._step(network, optimizer, rows) for rows in self._batches]
+
+    def _step(self, network: nn.Module, optimizer: torch.optim.Adam, rows: torch.Tensor) -> float:
+        examples, labels = self._examples.index_select(0, rows), self._labels.index_select(0, rows)
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(examples), labels)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimizer.step()
+        return loss.item()
+
+    def outputs(self, result: Trained) -> Outputs:
+        """Return every weight, the loss of each step (steps,), and what the first step alone does, taken again off the clock.
+
+        Of the first step: its loss (1,), the gradient of each parameter, and each weight after it.
+        """
+        network, losses = result
+        first, optimizer = self.fresh()
+        first_loss = self._step(first, optimizer, self._batches[0])
+        gradients = {name: each.grad for name, each in first.named_parameters() if each.grad is not None}
+        return Outputs(
+            _arrays("weights", network.state_dict())
+            | _arrays("first_weights", first.state_dict())
+            | _arrays("first_gradient", gradients)
+            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)},
+            loss=losses,
+        )
+
+    def work(self) -> dict[str, int]:
+        """Return the examples and the steps of one call."""
+        return {"samples": sum(len(rows) for rows in self._batches), "steps": len(self._batches)}
+
+
+class Predict(_Network[None, torch.Tensor]):
+    """Run the trained network forward over one batch."""
+
+    def __init__(self, job: JobReader, build: Build) -> None:
+        """Read the weights and the first `batch` examples of the test part."""
+        super().__init__(job, build, "checkpoint")
+        self._called = self._compiled(self._network.eval())
+        self._examples = self._tensor("x_test").narrow(0, 0, job.integer("batch"))
+
+    def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
+        """Return logits (batch × classes)."""
+        with torch.inference_mode():
+            logits: torch.Tensor = self._called(self._examples)
+        return logits
+
+    def outputs(self, result: torch.Tensor) -> Outputs:
+        """Return the logits."""
+        return Outputs({"logits": result.numpy(force=True)})
+
+    def work(self) -> dict[str, int]:
+        """Return the examples of one call."""
+        return {"samples": len(self._examples)}
+
+
+def _arrays(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Return copies of the tensors of floats, their names after `prefix` and a dot."""
+    # Copies, because the weights a call gave must stay what they are while the next step changes the network.
+    floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in floats.items()}
