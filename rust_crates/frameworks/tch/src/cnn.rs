@@ -70,9 +70,8 @@ fn block(root: &nn::Path, inputs: i64, outputs: i64, train: bool) -> Forward {
     let stride = if inputs == outputs { 1 } else { 2 };
     let first = normalised(root, ("conv1", "bn1"), (inputs, outputs), (3, stride), train);
     let second = normalised(root, ("conv2", "bn2"), (outputs, outputs), (3, 1), train);
-    let across = (stride != 1).then(|| {
-        normalised(&(root / "downsample"), ("0", "1"), (inputs, outputs), (1, stride), train)
-    });
+    let across = (stride != 1)
+        .then(|| normalised(&(root / "downsample"), ("0", "1"), (inputs, outputs), (1, stride), train));
     Box::new(move |x| {
         let y = second(&first(x).relu());
         match &across {

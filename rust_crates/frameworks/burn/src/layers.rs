@@ -1,0 +1,216 @@
+//! Layers of burn that start from PyTorch's weights, and weights and gradients read back as PyTorch lays them out.
+//!
+//! Not for whole networks: the tasks put them together.
+
+use std::collections::BTreeMap;
+
+use burn_core::module::{Param, RunningState};
+use burn_core::tensor::backend::Backend;
+use burn_core::tensor::{Tensor, TensorData};
+use burn_nn::conv::{Conv2d, Conv2dConfig};
+use burn_nn::{BatchNorm, BatchNormConfig, GateController, Linear, LinearConfig, PaddingConfig2d};
+use burn_optim::GradientsParams;
+use duet_worker::{Array, Data, Error, Job, Result};
+
+/// Arrays by the names PyTorch gives them.
+pub struct Weights(BTreeMap<String, Array>);
+
+impl Weights {
+    /// Read the weights in data file `name`.
+    pub fn of(job: &Job, name: &str) -> Result<Self> {
+        Ok(Self(job.tensors(name)?))
+    }
+
+    /// Return the shape and the values of one weight.
+    pub fn get(&self, name: &str) -> Result<(&[usize], &[f32])> {
+        let array = self.0.get(name);
+        let array =
+            array.ok_or_else(|| Error::invalid(format!("weight {name:?} is missing; add it to the file")))?;
+        match array.data() {
+            Data::F32(values) => Ok((array.shape(), values)),
+            _ => Err(Error::invalid(format!("weight {name:?} is not f32; write it as f32"))),
+        }
+    }
+
+    fn tensor<B: Backend, const D: usize>(&self, name: &str) -> Result<Tensor<B, D>> {
+        let (shape, values) = self.get(name)?;
+        if shape.len() != D {
+            return Err(Error::invalid(format!(
+                "weight {name:?} has the shape {shape:?}; give it {D} dimensions"
+            )));
+        }
+        Ok(Tensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()), &B::Device::default()))
+    }
+
+    /// Return a convolution with PyTorch's weights.
+    pub fn conv<B: Backend>(&self, name: &str, stride: usize, padding: usize) -> Result<Conv2d<B>> {
+        let weight: Tensor<B, 4> = self.tensor(&format!("{name}.weight"))?;
+        let [outputs, inputs, height, width] = weight.dims();
+        let bias = self.0.contains_key(&format!("{name}.bias"));
+        let mut layer = Conv2dConfig::new([inputs, outputs], [height, width])
+            .with_stride([stride, stride])
+            .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+            .with_bias(bias)
+            .init(&B::Device::default());
+        layer.weight = Param::from_tensor(weight);
+        if bias {
+            layer.bias = Some(Param::from_tensor(self.tensor(&format!("{name}.bias"))?));
+        }
+        Ok(layer)
+    }
+
+    /// Return a linear layer with PyTorch's weights, which burn keeps transposed.
+    pub fn linear<B: Backend>(&self, name: &str) -> Result<Linear<B>> {
+        let weight: Tensor<B, 2> = self.tensor(&format!("{name}.weight"))?;
+        let [outputs, inputs] = weight.dims();
+        let mut layer = LinearConfig::new(inputs, outputs).init(&B::Device::default());
+        layer.weight = Param::from_tensor(transposed(weight));
+        layer.bias = Some(Param::from_tensor(self.tensor(&format!("{name}.bias"))?));
+        Ok(layer)
+    }
+
+    /// Return a batch norm with PyTorch's weights and statistics.
+    pub fn norm<B: Backend>(&self, name: &str) -> Result<BatchNorm<B>> {
+        let of = |what: &str| self.tensor::<B, 1>(&format!("{name}.{what}"));
+        let mut layer = BatchNormConfig::new(of("weight")?.dims()[0]).init(&B::Device::default());
+        layer.gamma = Param::from_tensor(of("weight")?);
+        layer.beta = Param::from_tensor(of("bias")?);
+        layer.running_mean = RunningState::new(of("running_mean")?);
+        layer.running_var = RunningState::new(of("running_var")?);
+        Ok(layer)
+    }
+
+    /// Give `gates`, in the order of PyTorch's blocks of rows, the weights of one recurrent layer.
+    pub fn fill_gates<B: Backend>(&self, name: &str, gates: &mut [&mut GateController<B>]) -> Result<()> {
+        let count = gates.len();
+        for (which, of) in [("ih", true), ("hh", false)] {
+            let weight: Tensor<B, 2> = self.tensor(&format!("{name}.weight_{which}_l0"))?;
+            let bias: Tensor<B, 1> = self.tensor(&format!("{name}.bias_{which}_l0"))?;
+            let weights = weight.chunk(count, 0).into_iter().zip(bias.chunk(count, 0));
+            for (gate, (weight, bias)) in gates.iter_mut().zip(weights) {
+                let layer = if of { &mut gate.input_transform } else { &mut gate.hidden_transform };
+                layer.weight = Param::from_tensor(transposed(weight));
+                layer.bias = Some(Param::from_tensor(bias));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Return the transposed matrix in memory of its own, as a layer of burn would have made it.
+fn transposed<B: Backend>(matrix: Tensor<B, 2>) -> Tensor<B, 2> {
+    let [rows, columns] = matrix.dims();
+    let data = matrix.transpose().into_data();
+    debug_assert_eq!(data.shape.as_slice(), &[columns, rows]);
+    Tensor::from_data(data, &B::Device::default())
+}
+
+/// What of a parameter is read: its value, or its gradient.
+pub trait Read<B: Backend> {
+    /// Return the values, in rows.
+    fn read<const D: usize>(&self, param: &Param<Tensor<B, D>>) -> Result<TensorData>;
+}
+
+/// Reads what a parameter is.
+pub struct Values;
+
+impl<B: Backend> Read<B> for Values {
+    fn read<const D: usize>(&self, param: &Param<Tensor<B, D>>) -> Result<TensorData> {
+        Ok(param.val().into_data())
+    }
+}
+
+/// Reads the gradient of a parameter; the second field only names the backend the gradients lie on.
+pub struct Gradients<'a, I>(pub &'a GradientsParams, pub std::marker::PhantomData<I>);
+
+impl<B: Backend, I: Backend> Read<B> for Gradients<'_, I> {
+    fn read<const D: usize>(&self, param: &Param<Tensor<B, D>>) -> Result<TensorData> {
+        let gradient = self.0.get::<I, D>(param.id);
+        let gradient = gradient
+            .ok_or_else(|| Error::invalid("a weight has no gradient; the network does not read it"))?;
+        Ok(gradient.into_data())
+    }
+}
+
+/// Collects what a reader says of every layer, under PyTorch's names and in its layout.
+pub struct Named<'a, R> {
+    reader: &'a R,
+    /// What was read so far.
+    pub arrays: Vec<(String, Array)>,
+}
+
+impl<'a, R> Named<'a, R> {
+    /// Read with `reader`; nothing is read yet.
+    pub fn new(reader: &'a R) -> Self {
+        Self { reader, arrays: Vec::new() }
+    }
+
+    fn put(&mut self, name: String, values: Vec<f32>, shape: &[usize]) -> Result<()> {
+        self.arrays.push((name, Array::shaped(values, shape)?));
+        Ok(())
+    }
+
+    fn param<B: Backend, const D: usize>(&mut self, name: String, param: &Param<Tensor<B, D>>) -> Result<()>
+    where
+        R: Read<B>,
+    {
+        let data = self.reader.read(param)?;
+        let shape = param.dims();
+        self.put(name, floats(data)?, &shape)
+    }
+
+    /// Read a convolution.
+    pub fn conv<B: Backend>(&mut self, name: &str, layer: &Conv2d<B>) -> Result<()>
+    where
+        R: Read<B>,
+    {
+        self.param(format!("{name}.weight"), &layer.weight)?;
+        layer.bias.iter().try_for_each(|bias| self.param(format!("{name}.bias"), bias))
+    }
+
+    /// Read a linear layer.
+    pub fn linear<B: Backend>(&mut self, name: &str, layer: &Linear<B>) -> Result<()>
+    where
+        R: Read<B>,
+    {
+        let [inputs, outputs] = layer.weight.dims();
+        let rows = by_output(&floats(self.reader.read(&layer.weight)?)?, inputs, outputs);
+        self.put(format!("{name}.weight"), rows, &[outputs, inputs])?;
+        layer.bias.iter().try_for_each(|bias| self.param(format!("{name}.bias"), bias))
+    }
+
+    /// Read the gates of one recurrent layer, in the order of PyTorch's blocks of rows.
+    pub fn gates<B: Backend>(&mut self, name: &str, gates: &[&GateController<B>]) -> Result<()>
+    where
+        R: Read<B>,
+    {
+        let sides: [(&str, fn(&GateController<B>) -> &Linear<B>); 2] =
+            [("ih", |gate| &gate.input_transform), ("hh", |gate| &gate.hidden_transform)];
+        for (which, side) in sides {
+            let (mut weights, mut biases) = (Vec::new(), Vec::new());
+            let mut columns = 0;
+            for layer in gates.iter().map(|gate| side(gate)) {
+                let [inputs, outputs] = layer.weight.dims();
+                columns = inputs;
+                weights.extend(by_output(&floats(self.reader.read(&layer.weight)?)?, inputs, outputs));
+                if let Some(bias) = &layer.bias {
+                    biases.extend(floats(self.reader.read(bias)?)?);
+                }
+            }
+            let rows = weights.len() / columns.max(1);
+            self.put(format!("{name}.weight_{which}_l0"), weights, &[rows, columns])?;
+            self.put(format!("{name}.bias_{which}_l0"), biases, &[rows])?;
+        }
+        Ok(())
+    }
+}
+
+/// Return the values of 32-bit floats.
+pub fn floats(data: TensorData) -> Result<Vec<f32>> {
+    data.into_vec().map_err(|error| Error::invalid(format!("a tensor of burn is not f32: {error:?}")))
+}
+
+/// Turn the rows of `matrix` (inputs × outputs) into columns.
+fn by_output(matrix: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    (0..outputs).flat_map(|output| (0..inputs).map(move |input| matrix[input * outputs + output])).collect()
+}

@@ -1,0 +1,5 @@
+//! Embeds what the worker was built from.
+
+fn main() {
+    duet_build::embed(&["../../duet-worker"]);
+}

@@ -1,0 +1,19 @@
+//! The candle worker: says what is implemented on candle; not how.
+
+use std::process::ExitCode;
+
+use duet_worker::Worker;
+
+mod cnn;
+mod networks;
+mod rnn;
+mod tensors;
+
+fn main() -> ExitCode {
+    Worker::new("candle", duet_worker::build_info!())
+        // Its kernels ask rayon's variable, which the harness sets, at every call: there is nothing to apply.
+        .threads(|_| candle_core::utils::get_num_threads())
+        .task(cnn::register)
+        .task(rnn::register)
+        .serve()
+}
