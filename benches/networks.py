@@ -26,9 +26,6 @@ Weights = Mapping[str, np.ndarray]
 Build = Callable[[Weights], nn.Module]
 """Takes the weights that will be loaded, which tell the sizes, and returns a network to load them into."""
 
-COMPILED = "compile"
-"""The variant that runs what `torch.compile` makes of a network."""
-
 
 def implementations(
     networks: Mapping[str, Build],
@@ -47,9 +44,6 @@ class _Network(Implementation[InputT, OutputT]):
 
     def __init__(self, job: JobReader, build: Build, weights: str) -> None:
         """Load the weights of data file `weights` into a network of `build`."""
-        if job.variant not in {"", COMPILED}:
-            msg = f"PyTorch has no variant {job.variant!r} here; write torch or torch.{COMPILED}"
-            raise ImplementationError(msg)
         self._job = job
         self._device = torch.device(job.device)
         given = job.tensors(weights)
@@ -70,12 +64,6 @@ class _Network(Implementation[InputT, OutputT]):
     def _tensor(self, name: str) -> torch.Tensor:
         return torch.tensor(self._job.array(name), device=self._device)
 
-    def _compiled(self, network: nn.Module) -> nn.Module:
-        """Return `network` as it is called: as it is, or compiled for the shapes it will see."""
-        if self._job.variant == COMPILED:
-            network.compile(dynamic=False)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return network
-
 
 class Train(_Network["Learner", "Trained"]):
     """Take the first steps of training from the given weights, one batch a step."""
@@ -91,7 +79,7 @@ class Train(_Network["Learner", "Trained"]):
 
     def fresh(self) -> Learner:
         """Return an untrained copy of the network and an optimiser that has seen nothing: a step changes both."""
-        network = self._compiled(copy.deepcopy(self._initial))
+        network = copy.deepcopy(self._initial)
         return network, torch.optim.Adam(network.parameters(), lr=self._rate)
 
     def run(self, given: Learner) -> Trained:
@@ -135,13 +123,13 @@ class Predict(_Network[None, torch.Tensor]):
     def __init__(self, job: JobReader, build: Build) -> None:
         """Read the weights and the first `batch` examples of the test part."""
         super().__init__(job, build, "checkpoint")
-        self._called = self._compiled(self._network.eval())
+        self._network.eval()
         self._examples = self._tensor("x_test").narrow(0, 0, job.integer("batch"))
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
         """Return logits (batch × classes)."""
         with torch.inference_mode():
-            logits: torch.Tensor = self._called(self._examples)
+            logits: torch.Tensor = self._network(self._examples)
         return logits
 
     def outputs(self, result: torch.Tensor) -> Outputs:

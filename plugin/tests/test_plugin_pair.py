@@ -54,6 +54,7 @@ def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None
         budget=Profile(),
         data_cache=root / "cache",
         threads=1,
+        device="cpu",
         root=root,
     )
 

@@ -143,6 +143,7 @@ def make_group(
     data_cache: Path,
     *,
     threads: int = 1,
+    device: str = "cpu",
     data: Mapping[str, Scalar] | None = None,
 ) -> GroupPlan:
     """Return the plan of one group, with those it is checked by where the spec asks for them.
@@ -176,6 +177,7 @@ def make_group(
         cache=data_cache,
         seed=workload.seed,
         threads=threads,
+        device=device,
         margin=task.margin,
         limits=_limits(task, key, profile),
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
@@ -183,7 +185,7 @@ def make_group(
     )
     if task.checkpoint and task.checkpoint.phase == key.phase:
         training = dataclasses.replace(key, phase=task.checkpoint.trained_by)
-        trained = make_group(suite, training, profile, data_cache, threads=threads, data=data)
+        trained = make_group(suite, training, profile, data_cache, threads=threads, device=device, data=data)
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
     growth = applying(task.growth, key, task.reference, profile)
     if growth:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
 
-from pytest_duet.telemetry import cpu
+from pytest_duet.telemetry import cpu, gpu
 
 from .suites import REFERENCE_NS, TWIN_NS, Python, Suite, members_of, statuses
 
@@ -175,3 +176,37 @@ def test_a_number_of_threads_that_cannot_be_had_is_a_usage_error(given: str, pai
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines([f"*--duet-threads: '{given}' is not what this machine can do; write *, or all*"])
+
+
+# --- device ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["gpu", "cuda:", "cuda:x", "cpu:0"])
+def test_a_word_that_is_no_device_is_a_usage_error(given: str, pair, session) -> None:
+    result = session(f"--duet-device={given}")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines([f"*--duet-device: '{given}' is no device; write cpu, cuda or cuda:N"])
+
+
+def test_a_device_that_is_not_there_is_a_usage_error_with_the_remedy(pair, session, monkeypatch) -> None:
+    def missing(index: int) -> None:
+        raise gpu.GpuUnavailable("no NVIDIA driver: not found")
+
+    monkeypatch.setattr(gpu, "device", missing)
+
+    result = session("--duet-device=cuda")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    expected = "*cuda cannot be used: no NVIDIA driver: not found; leave it out to compute on the processor"
+    result.stderr.fnmatch_lines([expected])
+
+
+def test_a_member_that_does_not_ask_for_the_device_is_refused(pair, session, monkeypatch) -> None:
+    monkeypatch.setattr(gpu, "device", contextlib.nullcontext)
+
+    session("--duet-device=cuda:1")
+
+    (group,) = pair.saved().groups
+    assert "cuda:1" == group.device
+    assert "device 'cuda:1' is not known here" in members_of(pair.saved())["honest"].reason

@@ -156,6 +156,7 @@ class Conductor:
             budget=self.budget(slot),
             data_cache=self.settings.cache / "data",
             threads=self.settings.threads,
+            device=self.settings.device,
             root=self._root,
         )
 
@@ -164,7 +165,8 @@ class Conductor:
         suite = load_suite(slot.declaration.room.parent)
         key = GroupKey(slot.task, slot.algorithm, slot.phase, slot.workload)
         cache = self.settings.cache / "data"
-        return make_group(suite, key, self.settings.profile, cache, threads=self.settings.threads)
+        settings = self.settings
+        return make_group(suite, key, settings.profile, cache, threads=settings.threads, device=settings.device)
 
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
@@ -302,7 +304,7 @@ def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
         workload=first.workload,
         workload_size="",
         threads=settings.threads,
-        device="cpu",
+        device=settings.device,
         dtype="",
         mode=MODE,
         profile=settings.profile,

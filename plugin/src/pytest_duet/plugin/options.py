@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_duet.measure.pinning import ALLOWED
+from pytest_duet.telemetry import gpu
 
 SELECTORS = ("task", "algorithm", "framework", "phase")
 
@@ -23,6 +24,7 @@ class Settings:
     selected: dict[str, list[str]]
     profile: str
     threads: int
+    device: str
     results: Path
     cache: Path
     plan: bool
@@ -42,6 +44,9 @@ def add_options(parser: pytest.Parser) -> None:
     text = "Threads every member may use: a number, or all that this process may use (default: 1)."
     group.addoption("--duet-threads", metavar="N", default=None, help=text)
     parser.addini("duet_threads", text, default="1")
+    text = "Where every member computes: cpu (default), cuda, or cuda:N."
+    group.addoption("--duet-device", metavar="DEVICE", default=None, help=text)
+    parser.addini("duet_device", text, default="cpu")
     text = "Folder of saved runs, one subfolder a machine (default: results)."
     group.addoption("--duet-results", metavar="DIR", default=None, help=text)
     parser.addini("duet_results", text, default="results")
@@ -68,6 +73,7 @@ def read_settings(config: pytest.Config) -> Settings:
         selected={name: names for name, names in selected.items() if names},
         profile=str(value("profile")),
         threads=_threads(str(value("threads"))),
+        device=_device(str(value("device"))),
         results=_from_root(config, str(value("results"))),
         cache=_from_root(config, str(value("cache"))),
         plan=bool(value("plan")),
@@ -84,6 +90,21 @@ def _threads(given: str) -> int:
         msg = f"--duet-threads: {given!r} is not what this machine can do; write {here}, or all"
         raise pytest.UsageError(msg)
     return int(given)
+
+
+def _device(given: str) -> str:
+    kind, _, number = given.partition(":")
+    if given == "cpu":
+        return given
+    if kind != "cuda" or (number and not number.isdecimal()) or given.endswith(":"):
+        raise pytest.UsageError(f"--duet-device: {given!r} is no device; write cpu, cuda or cuda:N")
+    try:
+        with gpu.device(int(number or 0)):
+            return f"cuda:{int(number or 0)}"
+    except gpu.GpuUnavailable as error:
+        raise pytest.UsageError(
+            f"--duet-device: {given} cannot be used: {error}; leave it out to compute on the processor"
+        ) from None
 
 
 def _split(given: object) -> list[str]:

@@ -107,6 +107,7 @@ def make_pair_group(
     budget: Profile,
     data_cache: Path,
     threads: int,
+    device: str,
     root: Path,
 ) -> GroupPlan:
     """Return the plan for one call of `duet` with these inputs."""
@@ -130,6 +131,7 @@ def make_pair_group(
         data=lambda: obtain(data_cache, inputs.files, lambda: inputs.arrays),
         cache=data_cache,
         threads=threads,
+        device=device,
         margin=declaration.margin,
         checks={_CHECK: _user_check(declaration.check) if declaration.check else equal_or_close},
     )

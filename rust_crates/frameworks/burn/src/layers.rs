@@ -214,3 +214,66 @@ pub fn floats(data: TensorData) -> Result<Vec<f32>> {
 fn by_output(matrix: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     (0..outputs).flat_map(|output| (0..inputs).map(move |input| matrix[input * outputs + output])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_flex::Flex;
+    use burn_nn::gru::{Gru, GruConfig};
+
+    /// Weights of the given shapes, no two values of which are the same.
+    fn counted(shapes: &[(&str, &[usize])]) -> Weights {
+        let arrays = shapes.iter().enumerate().map(|(number, (name, shape))| {
+            let values: Vec<f32> = (0..shape.iter().product()).map(|i| (100 * number + i) as f32).collect();
+            ((*name).to_owned(), Array::shaped(values, shape).unwrap())
+        });
+        Weights(arrays.collect())
+    }
+
+    fn assert_kept(weights: &Weights, named: Named<Values>) {
+        assert_eq!(weights.0, named.arrays.into_iter().collect());
+    }
+
+    #[test]
+    fn a_linear_layer_is_read_back_as_it_was_given() {
+        let weights = counted(&[("fc.weight", &[3, 2]), ("fc.bias", &[3])]);
+        let mut named = Named::new(&Values);
+        named.linear::<Flex>("fc", &weights.linear("fc").unwrap()).unwrap();
+        assert_kept(&weights, named);
+    }
+
+    #[test]
+    fn a_convolution_is_read_back_with_or_without_bias() {
+        for bias in [true, false] {
+            let shapes: [(&str, &[usize]); 2] = [("conv.weight", &[2, 1, 3, 3]), ("conv.bias", &[2])];
+            let weights = counted(&shapes[..1 + usize::from(bias)]);
+            let mut named = Named::new(&Values);
+            named.conv::<Flex>("conv", &weights.conv("conv", 1, 1).unwrap()).unwrap();
+            assert_kept(&weights, named);
+        }
+    }
+
+    #[test]
+    fn gates_are_read_back_in_the_order_they_were_given() {
+        let weights = counted(&[
+            ("rnn.weight_ih_l0", &[6, 3]),
+            ("rnn.weight_hh_l0", &[6, 2]),
+            ("rnn.bias_ih_l0", &[6]),
+            ("rnn.bias_hh_l0", &[6]),
+        ]);
+        let mut gru: Gru<Flex> = GruConfig::new(3, 2, true).init(&burn_flex::FlexDevice);
+        let gates = &mut [&mut gru.reset_gate, &mut gru.update_gate, &mut gru.new_gate];
+        weights.fill_gates("rnn", gates).unwrap();
+        let mut named = Named::new(&Values);
+        named.gates("rnn", &[&gru.reset_gate, &gru.update_gate, &gru.new_gate]).unwrap();
+        assert_kept(&weights, named);
+    }
+
+    #[test]
+    fn a_weight_that_does_not_fit_is_refused_by_name() {
+        let weights = counted(&[("fc.weight", &[3]), ("fc.bias", &[3])]);
+        for name in ["fc", "other"] {
+            assert!(weights.linear::<Flex>(name).unwrap_err().message.contains(name));
+        }
+    }
+}
