@@ -41,7 +41,8 @@ def make_schedule(
     """Return the schedule for members whose calls take about `call_ns`, within `group_seconds`.
 
     Members' rounds are made about equally long, as far as whole calls and `most_calls` allow. A cell shrinks before
-    their number does: fewer cycles in each of eight cells say more than many cycles in few.
+    their number does: fewer cycles in each of eight cells say more than many cycles in few. Where rounds are long that goes
+    down to one cycle without warm-up, so that one slow member does not cost the others their cells.
     """
     round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
@@ -49,13 +50,16 @@ def make_schedule(
     long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
-    warmup = 1 if long_rounds else WARMUP_CYCLES
     # As many as leave room for all cells with their warm-up, and for what passes between the rounds.
-    cycles = int(IN_ROUNDS * group_seconds * 1e9 / CELLS / cycle_ns) - warmup
+    room = int(IN_ROUNDS * group_seconds * 1e9 / CELLS / cycle_ns)
+    warmup, least = (1 if long_rounds else WARMUP_CYCLES), LEAST_CYCLES
+    if long_rounds and room < warmup + least:
+        # A long call was warmed by those that checked and estimated it, and is its own average.
+        warmup, least = 0, 1
     return Schedule(
         calls=calls,
         burst=burst,
         warmup=warmup,
-        cycles=min(max(cycles, LEAST_CYCLES), MOST_CYCLES),
+        cycles=min(max(room - warmup, least), MOST_CYCLES),
         cells=CELLS,
     )

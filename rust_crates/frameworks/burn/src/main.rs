@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use duet_worker::Worker;
 
 mod cnn;
+mod dispatch;
 mod layers;
 mod networks;
 mod rnn;
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
     Worker::new("burn", duet_worker::build_info!())
         .threads(set_threads)
         .task(cnn::register)
+        .task(dispatch::register)
         .task(rnn::register)
         .serve()
 }

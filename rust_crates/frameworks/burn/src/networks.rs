@@ -218,7 +218,7 @@ fn integers(values: Vec<i64>) -> Tensor<Learning, 1, Int> {
 }
 
 /// Read the examples in data file `name`, all of them or the first `count`.
-fn examples<B: Backend<Device = FlexDevice>, const D: usize>(
+pub fn examples<B: Backend<Device = FlexDevice>, const D: usize>(
     job: &Job,
     name: &str,
     count: usize,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use duet_worker::Worker;
 
 mod cnn;
+mod dispatch;
 mod networks;
 mod rnn;
 mod tensors;
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
         // Its kernels ask rayon's variable, which the harness sets, at every call: there is nothing to apply.
         .threads(|_| candle_core::utils::get_num_threads())
         .task(cnn::register)
+        .task(dispatch::register)
         .task(rnn::register)
         .serve()
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use duet_worker::Worker;
 
 mod cnn;
+mod dispatch;
 mod networks;
 mod rnn;
 mod tensors;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
         .detail("torch_git", env!("DUET_TORCH_GIT"))
         .threads(set_threads)
         .task(cnn::register)
+        .task(dispatch::register)
         .task(rnn::register)
         .serve()
 }

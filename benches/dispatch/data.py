@@ -1,0 +1,25 @@
+"""Two vectors to add: no more is needed to measure what a call costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..recipes import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from pytest_duet.protocol import Scalar
+
+
+def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return ``start`` and ``step`` (elements,), f32, from 0 to 1."""
+    elements = whole(params, "elements")
+    return {name: rng.random(elements, dtype="float32") for name in ("start", "step")}
+
+
+def size(params: Mapping[str, Scalar]) -> str:
+    """Return how many elements a vector has."""
+    return f"{params['elements']}"

@@ -1,0 +1,23 @@
+//! Calls of one operator of candle, from a loop in Rust.
+
+use candle_core::Tensor;
+use duet_worker::{Call, Outputs, Registry};
+
+use crate::tensors;
+
+/// Register the operator.
+pub fn register(registry: &mut Registry) {
+    registry.add("dispatch", "add", "call", |job| {
+        let (start, step) = (tensors::floats(job, "start")?, tensors::floats(job, "step")?);
+        let calls = job.usize("calls")?;
+        let add = move || {
+            let mut x = start.clone();
+            for _ in 0..calls {
+                x = x.add(&step)?;
+            }
+            Ok(x)
+        };
+        let outputs = |sum: &Tensor| Ok(Outputs::new().array("sum", tensors::array(sum)?));
+        Ok(Call::new(add, outputs).work("calls", calls))
+    });
+}
