@@ -83,12 +83,13 @@ impl Weights {
     /// Give `gates`, in the order of PyTorch's blocks of rows, the weights of one recurrent layer.
     pub fn fill_gates<B: Backend>(&self, name: &str, gates: &mut [&mut GateController<B>]) -> Result<()> {
         let count = gates.len();
-        for (which, of) in [("ih", true), ("hh", false)] {
+        for which in ["ih", "hh"] {
             let weight: Tensor<B, 2> = self.tensor(&format!("{name}.weight_{which}_l0"))?;
             let bias: Tensor<B, 1> = self.tensor(&format!("{name}.bias_{which}_l0"))?;
             let weights = weight.chunk(count, 0).into_iter().zip(bias.chunk(count, 0));
             for (gate, (weight, bias)) in gates.iter_mut().zip(weights) {
-                let layer = if of { &mut gate.input_transform } else { &mut gate.hidden_transform };
+                let layer =
+                    if which == "ih" { &mut gate.input_transform } else { &mut gate.hidden_transform };
                 layer.weight = Param::from_tensor(transposed(weight));
                 layer.bias = Some(Param::from_tensor(bias));
             }
@@ -184,12 +185,11 @@ impl<'a, R> Named<'a, R> {
     where
         R: Read<B>,
     {
-        let sides: [(&str, fn(&GateController<B>) -> &Linear<B>); 2] =
-            [("ih", |gate| &gate.input_transform), ("hh", |gate| &gate.hidden_transform)];
-        for (which, side) in sides {
+        for which in ["ih", "hh"] {
             let (mut weights, mut biases) = (Vec::new(), Vec::new());
             let mut columns = 0;
-            for layer in gates.iter().map(|gate| side(gate)) {
+            for gate in gates {
+                let layer = if which == "ih" { &gate.input_transform } else { &gate.hidden_transform };
                 let [inputs, outputs] = layer.weight.dims();
                 columns = inputs;
                 weights.extend(by_output(&floats(self.reader.read(&layer.weight)?)?, inputs, outputs));
@@ -246,7 +246,7 @@ mod tests {
     fn a_convolution_is_read_back_with_or_without_bias() {
         for bias in [true, false] {
             let shapes: [(&str, &[usize]); 2] = [("conv.weight", &[2, 1, 3, 3]), ("conv.bias", &[2])];
-            let weights = counted(&shapes[..1 + usize::from(bias)]);
+            let weights = counted(&shapes[..=usize::from(bias)]);
             let mut named = Named::new(&Values);
             named.conv::<Flex>("conv", &weights.conv("conv", 1, 1).unwrap()).unwrap();
             assert_kept(&weights, named);

@@ -78,17 +78,15 @@ fn last<L: RNN>(
 #[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder so")]
 fn vanilla(vb: VarBuilder, sizes: Sizes) -> Result<Forward> {
     let Sizes { features, hidden, .. } = sizes;
-    let (w_ih, w_hh) =
-        (vb.get((hidden, features), "weight_ih_l0")?, vb.get((hidden, hidden), "weight_hh_l0")?);
-    let (b_ih, b_hh) = (vb.get(hidden, "bias_ih_l0")?, vb.get(hidden, "bias_hh_l0")?);
+    let input = (vb.get((hidden, features), "weight_ih_l0")?, vb.get(hidden, "bias_ih_l0")?);
+    let carry = (vb.get((hidden, hidden), "weight_hh_l0")?, vb.get(hidden, "bias_hh_l0")?);
+    let apply = |(weight, bias): &(Tensor, Tensor), to: &Tensor| to.matmul(&weight.t()?)?.broadcast_add(bias);
     Ok(Box::new(move |sequences| {
         let (count, steps, _) = sequences.dims3()?;
         let mut state = Tensor::zeros((count, hidden), sequences.dtype(), sequences.device())?;
         for step in 0..steps {
-            let given =
-                sequences.i((.., step, ..))?.contiguous()?.matmul(&w_ih.t()?)?.broadcast_add(&b_ih)?;
-            let carried = state.matmul(&w_hh.t()?)?.broadcast_add(&b_hh)?;
-            state = (given + carried)?.tanh()?;
+            let given = apply(&input, &sequences.i((.., step, ..))?.contiguous()?)?;
+            state = (given + apply(&carry, &state)?)?.tanh()?;
         }
         Ok(state)
     }))
