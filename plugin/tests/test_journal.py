@@ -143,8 +143,8 @@ def test_a_journal_without_a_whole_line_holds_nothing(tmp_path: Path) -> None:
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "run.jsonl")
-    path.write_bytes(path.read_bytes().replace(b'"schema":2', b'"schema":7'))
-    with pytest.raises(StoreError, match="has schema 7; this version reads up to 2"):
+    path.write_bytes(path.read_bytes().replace(b'"schema":3', b'"schema":7'))
+    with pytest.raises(StoreError, match="has schema 7; this version reads up to 3"):
         journal.read(path)
 
 

@@ -74,7 +74,7 @@ def test_a_whole_task_is_read(tmp_path: Path) -> None:
         ('\n[checkpoint]\nphases = "a"\n', "[checkpoint] has unknown key 'phases'; did you mean 'phase'?"),
         (
             "\n[members.linfa]\nzzz = 1\n",
-            "[members.linfa] has unknown key 'zzz'; known: against, algorithms, phases, role, why, workloads",
+            "[members.linfa] has unknown key 'zzz'; known: against, algorithms, phases, profiles, role, why, workloads",
         ),
     ],
 )

@@ -147,9 +147,9 @@ def test_groups_are_all_that_a_task_combines_in_the_order_of_its_spec(suite: Sui
 def test_a_variant_stands_only_where_its_spec_puts_it(suite: Suite) -> None:
     task = suite.tasks["linear"]
     everywhere = ["sklearn", "absent", "native", "odd"]
-    assert ["sklearn", "absent", "native", "native.gram", "odd"] == member_names(task, "linear", "train", "small")
-    assert everywhere == member_names(task, "linear", "predict", "small")
-    assert everywhere == member_names(task, "ridge", "train", "small")
+    assert ["sklearn", "absent", "native", "native.gram", "odd"] == member_names(task, "linear", "train", "small", "smoke")
+    assert everywhere == member_names(task, "linear", "predict", "small", "smoke")
+    assert everywhere == member_names(task, "ridge", "train", "small", "smoke")
 
 
 def test_a_group_knows_its_identity_and_its_budget(suite: Suite) -> None:
@@ -368,7 +368,7 @@ def test_every_real_group_has_its_reference_and_somebody_to_compare_it_with(unbu
         keys = group_keys(name, task)
         assert keys
         for key in keys:
-            members = member_names(task, key.algorithm, key.phase, key.workload)
+            members = member_names(task, key.algorithm, key.phase, key.workload, "smoke")
             assert task.reference == members[0]
             assert len(members) > 1
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_duet.protocol import Scalar
 
-    Content = npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]]
+    Content = npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]] | str
     Make = Callable[[], Mapping[str, Content]]
 
 _MANIFEST = "manifest.json"
@@ -51,6 +51,8 @@ class _Lazy(Mapping[str, "Content"]):
         if path.suffix == ".npy":
             array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
             return array
+        if path.suffix == ".txt":
+            return path.read_text(encoding="utf-8")
         from safetensors.numpy import load_file
 
         return dict(load_file(path))
@@ -168,6 +170,10 @@ def _write_one(folder: Path, name: str, content: Content) -> Path:
 
         path = folder / f"{name}.safetensors"
         save_file({key: np.ascontiguousarray(value) for key, value in content.items()}, path)
+        return path
+    if isinstance(content, str):
+        path = folder / f"{name}.txt"
+        path.write_bytes(content.encode())
         return path
     array = np.asarray(content)
     if array.dtype.kind not in "biuf":

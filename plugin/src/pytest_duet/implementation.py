@@ -70,6 +70,10 @@ class Implementation(ABC, Generic[InputT, OutputT]):
     def sync(self) -> None:
         """Wait for the device; called inside the clock."""
 
+    def spans(self, result: OutputT) -> dict[str, int]:  # noqa: ARG002 - a call without parts has nothing to tell
+        """Return how long named parts of the call took, in ns, as `run` noted in its result."""
+        return {}
+
     def work(self) -> dict[str, int]:
         """Return how much one call does, such as ``{"samples": 442}``, for throughput."""
         return {}
@@ -177,6 +181,10 @@ class JobReader:
         """Return the array in ``.npy`` file `name`, contiguous in `order`."""
         array = np.load(io.BytesIO(self.content(name)), allow_pickle=False)
         return np.require(array, requirements=[order])
+
+    def document(self, name: str) -> str:
+        """Return the text in data file `name`: prose, or JSON such as a tokeniser's."""
+        return self.content(name).decode()
 
     def tensors(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """Return the named arrays in ``.safetensors`` file `name`."""

@@ -5,6 +5,7 @@ Not for doing it: ``measure`` does. ``suite`` makes plans from spec files, ``doo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_duet.workers.host import Host
 
     Arrays = Mapping[str, npt.NDArray[np.generic]]
-    DataArrays = Mapping[str, npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]]]
+    DataArrays = Mapping[str, npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]] | str]
     Quality = Callable[[str, str, Arrays, DataArrays], Mapping[str, float]]
     Objective = Callable[[str, Arrays, DataArrays, Mapping[str, Scalar]], float]
     """Takes (algorithm, outputs, data, job parameters), returns what is minimised."""
@@ -79,6 +80,17 @@ class Limits:
     floor: Mapping[str, float] = field(default_factory=dict)
     ceiling: Mapping[str, float] = field(default_factory=dict)
 
+    def kept_by(self, values: Mapping[str, float]) -> bool:
+        """Return whether `values` keep every limit; what is missing or not a number keeps none."""
+        return all(values.get(metric, math.nan) >= least for metric, least in self.floor.items()) and all(
+            values.get(metric, math.nan) <= most for metric, most in self.ceiling.items()
+        )
+
+    def __str__(self) -> str:
+        """Return the limits in words, as in ``accuracy of 0.95``."""
+        least = [f"{metric} of {value:g}" for metric, value in self.floor.items()]
+        return " and ".join(least + [f"{metric} of at most {value:g}" for metric, value in self.ceiling.items()])
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -91,10 +103,22 @@ class Effect:
 
 @dataclass(frozen=True)
 class Convergence:
-    """How time to a fixed quality of the solution is taken; `groups` are the plans from the loosest stop to the strictest."""
+    """How time to a fixed quality of the solution is taken: what is good enough, and the ladder of stop rules.
 
-    gap: float
+    `groups` are the plans from the loosest stop to the strictest, told one of `values` each as job parameter `param`.
+    """
+
+    goal: Gap | Limits
+    param: str
+    values: tuple[float, ...]
     groups: tuple[GroupPlan, ...]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far, relative to the best that any member reached, the objective may lie; smaller objectives are better."""
+
+    relative: float
     objective: Objective
 
 

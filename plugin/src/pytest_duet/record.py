@@ -15,8 +15,9 @@ from pytest_duet.words import Language, Role, Status, Verdict
 # History of the schema:
 # 1  first version
 # 2  what a member is set against, where that is not the reference
-SCHEMA: Final = 2
-READABLE: Final = (1, 2)
+# 3  named parts of a call
+SCHEMA: Final = 3
+READABLE: Final = (1, 2, 3)
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,7 +87,8 @@ class MemberRecord(Record, frozen=True):
     """One member of a group: what it was, how it fared, and its raw rounds.
 
     `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. Rounds are present
-    only where `status` is ``ok``; `log` is the end of a failed worker's stderr. `against` is the member it is set
+    only where `status` is ``ok``; `log` is the end of a failed worker's stderr. `spans` are the ns that
+    named parts of the calls took in all measured rounds together. `against` is the member it is set
     against, empty for the reference.
     """
 
@@ -109,6 +111,7 @@ class MemberRecord(Record, frozen=True):
     calls_per_round: int = 1
     cells: list[list[list[int]]] = []
     work: dict[str, int] = {}
+    spans: dict[str, int] = {}
     readings: list[Reading] = []
 
 

@@ -28,6 +28,8 @@ PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Params = dict[str, Scalar]
 Names = str | list[str]
+NARROWED: Final = ("algorithms", "phases", "profiles", "workloads")
+"""Keys that say where something stands."""
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,10 +97,11 @@ class Workload(Spec, frozen=True, kw_only=True):
 
 
 class Member(Spec, frozen=True, kw_only=True):
-    """One framework, or one variant of it, in this task; `algorithms`, `phases` and `workloads` narrow where it stands.
+    """One framework, or one variant of it, in this task; narrowed to where it stands.
 
-    `against` names the member its time is set against where that is not the reference: like is compared with like.
-    Outputs are held against the reference's in any case.
+    `algorithms`, `phases`, `workloads` and `profiles` narrow it: one that takes long to set up need not stand in the
+    quickest profile. `against` names the member its time is set against where that is not the reference: like is
+    compared with like. Outputs are held against the reference's in any case.
     """
 
     role: Role = "rival"
@@ -107,6 +110,7 @@ class Member(Spec, frozen=True, kw_only=True):
     algorithms: Names = "*"
     phases: Names = "*"
     workloads: Names = "*"
+    profiles: Names = "*"
 
 
 class Rule(Spec, frozen=True):
@@ -168,21 +172,35 @@ class EffectRule(Rule, frozen=True, kw_only=True):
 class ConvergenceRule(Rule, frozen=True, kw_only=True):
     """Cases whose time to a fixed quality of the solution is taken, since stop rules differ.
 
-    The job parameter `param` takes `values`, from the loosest stop to the strictest; the first whose objective lies
-    within `gap` (relative) of the best that any member reached gives the time.
+    The job parameter `param` takes `values`, from the loosest stop to the strictest. With a `gap`, the first whose
+    objective lies within it (relative) of the best that any member reached gives the time; with a `floor` or a `ceiling`
+    of quality metrics, the first that keeps them.
     """
 
     param: str
     values: Annotated[list[float], msgspec.Meta(min_length=1)]
-    gap: Positive
+    gap: Positive | None = None
+    floor: dict[str, float] = {}
+    ceiling: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that says in no way, or in two, when a solution is good enough."""
+        if (self.gap is None) != bool(self.floor or self.ceiling):
+            raise ValueError("say either how near the best is near enough, by gap, or which quality is, by floor or ceiling")
 
 
 class Checkpoint(Spec, frozen=True, kw_only=True):
-    """A data file named `checkpoint` for `phase`: the reference's outputs of phase `trained_by` whose names start so."""
+    """A data file named `checkpoint` for `phase`: the reference's outputs of phase `trained_by` whose names start so.
 
-    phase: str
+    `algorithm` and `workload` are what is trained where that is not the group's own: a language model that generates was
+    trained as one.
+    """
+
+    phase: Names
     trained_by: str
     prefix: str
+    algorithm: str = ""
+    workload: str = ""
 
 
 class Task(Spec, frozen=True, kw_only=True):
@@ -360,18 +378,28 @@ def _check_task(path: Path, task: Task) -> None:
         for index, rule in enumerate(entries):
             for selector, names in known.items():
                 _check_selector(f"{path}: [{table}[{index}]] {selector}", getattr(rule, selector), names)
-    for table, narrowed in _narrowed(task):
-        for key in sorted({"algorithms", "phases", "workloads"} & set(narrowed.__struct_fields__)):
-            _check_selector(f"{path}: [{table}] {key}", getattr(narrowed, key), known[key.removesuffix("s")])
+    for where, narrowed in _narrowed(task):
+        for key in NARROWED:
+            names = getattr(narrowed, key, None)
+            # A workload's `profiles` is a table of its own, and which profiles there are another file says.
+            if key != "profiles" and names is not None:
+                _check_selector(f"{path}: [{where}] {key}", names, known[key.removesuffix("s")])
     _check_against(path, task)
     if task.checkpoint:
-        for key, phase in (("phase", task.checkpoint.phase), ("trained_by", task.checkpoint.trained_by)):
-            if phase not in task.phases:
-                raise SpecError(f"{path}: [checkpoint] {key} {phase!r} names nothing{nearest(phase, task.phases)}")
+        for key, names in (
+            ("phase", task.phases),
+            ("trained_by", task.phases),
+            ("algorithm", list(task.algorithms)),
+            ("workload", list(task.workloads)),
+        ):
+            if chosen := getattr(task.checkpoint, key):
+                _check_selector(f"{path}: [checkpoint] {key}", chosen, names)
+        if matches(task.checkpoint.phase, task.checkpoint.trained_by):
+            raise SpecError(f"{path}: [checkpoint] trained_by needs what it should train; name a phase that does not")
 
 
 def _narrowed(task: Task) -> Iterator[tuple[str, Spec]]:
-    """Yield what can be narrowed to some algorithms, phases or workloads, with the name of its table."""
+    """Yield what can be narrowed to some algorithms, phases, workloads or profiles, with the name of its table."""
     for table in ("algorithms", "workloads", "members"):
         for name, entry in getattr(task, table).items():
             yield f"{table}.{name}", entry
@@ -393,7 +421,7 @@ def _check_reference(path: Path, task: Task) -> None:
         found = ", ".join(references) or "none"
         raise SpecError(f"{path}: exactly one member must have role = 'reference'; found {found}")
     reference = task.members[references[0]]
-    for key in ("algorithms", "phases", "workloads"):
+    for key in NARROWED:
         if getattr(reference, key) != "*":
             what = "the reference must stand in every group: drop it, and narrow the others"
             raise SpecError(f"{path}: [members.{references[0]}] has {key}; {what}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.data import DataSet, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
-from pytest_duet.plan import Convergence, Effect, GroupPlan, Limits, MemberPlan, Start
+from pytest_duet.plan import Convergence, Effect, Gap, GroupPlan, Limits, MemberPlan, Start
 from pytest_duet.spec import (
     Framework,
     Profile,
@@ -105,12 +106,14 @@ def load_suite(benches: Path) -> Suite:
 
 
 def _check_profiles(path: str, task: Task, known: Mapping[str, Profile]) -> None:
-    """Hold the `profile` selectors of all rules against the profiles there are."""
+    """Hold everything that selects profiles against the profiles there are."""
+    selectors = [(f"[members.{name}] profiles", member.profiles) for name, member in task.members.items()]
     for table, rules in task.rules.items():
-        for index, rule in enumerate(rules):
-            for each in [rule.profile] if isinstance(rule.profile, str) else rule.profile:
-                if not any(matches(each, profile) for profile in known):
-                    raise SpecError(f"{path}: [{table}[{index}]] profile {each!r} names nothing{nearest(each, known)}")
+        selectors += [(f"[{table}[{index}]] profile", rule.profile) for index, rule in enumerate(rules)]
+    for where, patterns in selectors:
+        for each in [patterns] if isinstance(patterns, str) else patterns:
+            if not any(matches(each, profile) for profile in known):
+                raise SpecError(f"{path}: {where} {each!r} names nothing{nearest(each, known)}")
 
 
 def group_keys(task_name: str, task: Task) -> list[GroupKey]:
@@ -125,7 +128,7 @@ def group_keys(task_name: str, task: Task) -> list[GroupKey]:
     ]
 
 
-def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[str]:
+def member_names(task: Task, algorithm: str, phase: str, workload: str, profile: str) -> list[str]:
     """Return the members that stand in one group, in the order of the spec."""
     return [
         name
@@ -133,6 +136,7 @@ def member_names(task: Task, algorithm: str, phase: str, workload: str) -> list[
         if matches(member.algorithms, algorithm)
         and matches(member.phases, phase)
         and matches(member.workloads, workload)
+        and matches(member.profiles, profile)
     ]
 
 
@@ -160,7 +164,7 @@ def make_group(
     params = {**workload.data, **workload.profiles.get(profile, {}), **(data or {})}
     suffix = "".join(f"@{name}={value}" for name, value in (data or {}).items())
     size = getattr(load_module(room, "data"), "size", None)
-    names = member_names(task, key.algorithm, key.phase, key.workload)
+    names = member_names(task, key.algorithm, key.phase, key.workload, profile)
     plan = GroupPlan(
         id=f"{key.task}/{key.id}{suffix}",
         task=key.task,
@@ -183,8 +187,13 @@ def make_group(
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
     )
-    if task.checkpoint and task.checkpoint.phase == key.phase:
-        training = dataclasses.replace(key, phase=task.checkpoint.trained_by)
+    if task.checkpoint and matches(task.checkpoint.phase, key.phase):
+        training = GroupKey(
+            key.task,
+            task.checkpoint.algorithm or key.algorithm,
+            task.checkpoint.trained_by,
+            task.checkpoint.workload or key.workload,
+        )
         trained = make_group(suite, training, profile, data_cache, threads=threads, device=device, data=data)
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
     growth = applying(task.growth, key, task.reference, profile)
@@ -218,11 +227,17 @@ def _effect(path: Path, rule: EffectRule, plan: GroupPlan) -> Effect:
 
 def _convergence(room: Path, rule: ConvergenceRule, plan: GroupPlan) -> Convergence:
     kind = type(_number(room / "task.toml", "convergence", rule.param, plan))
-    objective = getattr(load_module(room, "quality"), "objective", None)
-    if objective is None:
-        raise SpecError(f"{room / 'quality.py'}: [[convergence]] needs a function objective there; write one")
     plain = dataclasses.replace(plan, smaller=None)
-    return Convergence(rule.gap, tuple(_told(plain, rule.param, kind(value)) for value in rule.values), objective)
+    groups = tuple(_told(plain, rule.param, kind(value)) for value in rule.values)
+    return Convergence(_goal(room, rule), rule.param, tuple(rule.values), groups)
+
+
+def _goal(room: Path, rule: ConvergenceRule) -> Gap | Limits:
+    wanted = "quality" if rule.gap is None else "objective"
+    function = getattr(load_module(room, "quality"), wanted, None) if (room / "quality.py").exists() else None
+    if function is None:
+        raise SpecError(f"{room / 'quality.py'}: [[convergence]] needs a function {wanted} there; write one")
+    return Limits(rule.floor, rule.ceiling) if rule.gap is None else Gap(rule.gap, function)
 
 
 def _number(path: Path, table: str, name: str, plan: GroupPlan) -> float:
@@ -330,7 +345,7 @@ def _member(suite: Suite, key: GroupKey, name: str, profile: str, threads: int) 
         unsound=unsound[-1].reason if unsound else "",
         reproducer=unsound[-1].reproducer if unsound else "",
         # Where the other does not stand, the reference does.
-        against=against if against in member_names(task, key.algorithm, key.phase, key.workload) else "",
+        against=against if against in member_names(task, key.algorithm, key.phase, key.workload, profile) else "",
     )
 
 
@@ -359,10 +374,23 @@ def start(suite: Suite, name: str, *, threads: int) -> Start:
         argv=command or (str(binary),),
         environment=environment,
         missing=missing,
-        sources=() if command else (crates / "frameworks" / name, crates / "duet-worker"),
+        sources=() if command else _crates(crates, name),
         lock=None if command else crates / "Cargo.lock",
         build="" if command else build,
     )
+
+
+def _crates(crates: Path, framework: str) -> tuple[Path, ...]:
+    """Return the folders a worker is built from: its own, and those of the workspace that its manifest names."""
+    own = crates / "frameworks" / framework
+    try:
+        members = tomllib.loads((crates / "Cargo.toml").read_text())["workspace"]["dependencies"]
+        named = tomllib.loads((own / "Cargo.toml").read_text())["dependencies"]
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        # Without manifests there is nothing that could have been built from them.
+        return (own, crates / "duet-worker")
+    beside = [entry["path"] for name, entry in members.items() if name in named and "path" in entry]
+    return (own, *(crates / path for path in beside))
 
 
 def _missing_modules(framework: Framework) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 _NS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
+_COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _BYTES = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B"))
 _PLAIN_FROM, _PLAIN_BELOW = 1e-3, 1e7
 _SMALL_P = 1e-4
@@ -43,6 +44,11 @@ def _scaled(value: float, scale: tuple[tuple[float, str], ...]) -> str:
 def duration(ns: float) -> str:
     """Return nanoseconds as ``1.23 ms``."""
     return _scaled(ns, _NS)
+
+
+def rate(per_second: float) -> str:
+    """Return how often something happens as ``1.23 k/s``."""
+    return f"{_scaled(per_second, _COUNTS).rstrip()}/s"
 
 
 def memory(size_bytes: float) -> str:

@@ -33,7 +33,7 @@ def named(framework: str) -> Capabilities:
     found = set()
     for name, task in SUITE.tasks.items():
         for key in group_keys(name, task):
-            for member in member_names(task, key.algorithm, key.phase, key.workload):
+            for member in member_names(task, key.algorithm, key.phase, key.workload, "smoke"):
                 if framework_of(member) == framework and not _unsound(key, member):
                     found.add((name, key.algorithm, key.phase))
     return found

@@ -36,11 +36,19 @@ pub trait Implementation {
     /// Turn what a call returned into arrays. Not timed.
     fn outputs(&self, output: &Self::Output) -> Result<Outputs>;
 
+    /// How long named parts of the call took, in nanoseconds, as `run` noted in its output. Not timed.
+    fn spans(&self, _output: &Self::Output) -> Spans {
+        Spans::new()
+    }
+
     /// What one call works through, by unit (samples, steps).
     fn work(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
     }
 }
+
+/// Nanoseconds by the name of the part of a call that took them.
+pub type Spans = BTreeMap<String, u64>;
 
 impl<T: Implementation + ?Sized> Implementation for Box<T> {
     type Input = T::Input;
@@ -60,6 +68,9 @@ impl<T: Implementation + ?Sized> Implementation for Box<T> {
     }
     fn outputs(&self, output: &Self::Output) -> Result<Outputs> {
         (**self).outputs(output)
+    }
+    fn spans(&self, output: &Self::Output) -> Spans {
+        (**self).spans(output)
     }
     fn work(&self) -> BTreeMap<String, u64> {
         (**self).work()
@@ -124,10 +135,31 @@ pub(crate) trait Prepared {
     fn work(&self) -> BTreeMap<String, u64>;
     /// Time one call; return its nanoseconds and its outputs.
     fn verify(&self) -> Result<(u64, Outputs)>;
-    /// Time `rounds` of `iterations`; return the nanoseconds of each and keep the last output of round `keep`.
-    fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Vec<u64>>;
+    /// Time `rounds` of `iterations`; keep the last output of round `keep`.
+    fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Measured>;
     /// Turn the kept output into arrays, where there is one.
     fn kept(&self) -> Result<Option<Outputs>>;
+}
+
+/// The nanoseconds of each round, and of each round's named parts.
+#[derive(Default)]
+pub(crate) struct Measured {
+    pub elapsed_ns: Vec<u64>,
+    pub spans: BTreeMap<String, Vec<u64>>,
+}
+
+impl Measured {
+    /// Add a round, with the parts of each of its calls.
+    fn push(&mut self, elapsed_ns: u64, calls: impl Iterator<Item = Spans>) {
+        self.elapsed_ns.push(elapsed_ns);
+        let mut parts = Spans::new();
+        for (name, ns) in calls.flatten() {
+            *parts.entry(name).or_default() += ns;
+        }
+        for (name, ns) in parts {
+            self.spans.entry(name).or_default().push(ns);
+        }
+    }
 }
 
 pub(crate) struct Timed<I: Implementation> {
@@ -173,17 +205,17 @@ impl<I: Implementation> Prepared for Timed<I> {
         Ok((elapsed_ns, self.implementation.outputs(output)?))
     }
 
-    fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Vec<u64>> {
+    fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Measured> {
         let iterations = usize::try_from(iterations)?;
-        let mut elapsed_ns = Vec::new();
+        let mut measured = Measured::default();
         for round in 0..rounds {
             let (elapsed, mut outputs) = self.round(iterations)?;
-            elapsed_ns.push(elapsed);
+            measured.push(elapsed, outputs.iter().map(|output| self.implementation.spans(output)));
             if keep == Some(round) {
                 self.kept = outputs.pop();
             }
         }
-        Ok(elapsed_ns)
+        Ok(measured)
     }
 
     fn kept(&self) -> Result<Option<Outputs>> {

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read as _, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use crate::implementation::Prepared;
+use crate::implementation::{Measured, Prepared};
 use crate::protocol::{ErrorKind, JobMessage, LINE_LIMIT_BYTES, Number, Reply, Request, VERSION};
 use crate::{Error, Job, Outputs, Result, Worker};
 
@@ -153,11 +153,11 @@ impl Session<'_> {
             let what = format!("iterations is {iterations}, over this job's limit; ask for at most {limit}");
             return Err(Error::invalid(what));
         }
-        let elapsed_ns = prepared.measure(rounds, iterations, keep)?;
+        let Measured { elapsed_ns, spans } = prepared.measure(rounds, iterations, keep)?;
         let kept = if keep.is_some() { prepared.kept()? } else { None };
         let digest = kept.map(|outputs| outputs.digest());
         let work = prepared.work();
-        Ok(Reply::Run { id, elapsed_ns, digest, spans: std::collections::BTreeMap::new(), work })
+        Ok(Reply::Run { id, elapsed_ns, digest, spans, work })
     }
 
     fn outputs(&mut self, id: u64, into: &Path) -> Result<Reply> {

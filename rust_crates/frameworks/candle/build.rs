@@ -1,5 +1,5 @@
 //! Embeds what the worker was built from.
 
 fn main() {
-    duet_build::embed(&["../../duet-worker"]);
+    duet_build::embed(&["../../duet-worker", "../../rooms"]);
 }

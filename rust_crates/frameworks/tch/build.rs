@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    duet_build::embed(&["../../duet-worker"]);
+    duet_build::embed(&["../../duet-worker", "../../rooms"]);
     let library = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names libtorch's folder"));
     // The worker finds the libtorch that it was built with by itself, whatever the environment says.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", library.display());

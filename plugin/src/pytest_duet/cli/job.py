@@ -60,7 +60,7 @@ def job(
     _known("profile", profile, suite.profiles)
     workload = workload or next(iter(spec.workloads))
     _known("workload", workload, spec.workloads)
-    _known("member", member, member_names(spec, algorithm, phase, workload))
+    _known("member", member, member_names(spec, algorithm, phase, workload, profile))
     group = make_group(suite, GroupKey(task, algorithm, phase, workload), profile, suite.project / ".duet" / "data")
     told = step.make_job(group, group.member(member), obtain_files(group))
     into = tempfile.mkdtemp(prefix="duet-job-")

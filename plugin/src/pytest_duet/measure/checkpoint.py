@@ -51,24 +51,25 @@ def add(plan: GroupPlan, files: Files) -> Files:
     """
     training = plan.checkpoint
     assert training is not None
+    given = Files.of(training.data())
     trainer = Member(training.member(training.reference))
     with ExitStack() as stack:
         step.enter(trainer, training, stack)
         assert trainer.hello is not None
-        job = step.make_job(training, trainer.plan, files, for_quality=True)
+        job = step.make_job(training, trainer.plan, given, for_quality=True)
         hello = trainer.hello
         identity = msgspec.json.encode(
             [
-                (files.digest, training.task, training.algorithm, training.phase),
+                (given.digest, training.task, training.algorithm, training.phase),
                 (hello.source_digest, sorted(hello.versions.items())),
                 (sorted(job.params.items()), job.seed),
             ]
         )
 
         def train() -> dict[str, dict[str, npt.NDArray[np.generic]]]:
-            step.prepare(trainer, training, files, for_quality=True)
+            step.prepare(trainer, training, given, for_quality=True)
             _, outputs = step.verify(trainer)
-            step.check_quality(trainer, training, outputs, files)
+            step.check_quality(trainer, training, outputs, given)
             prefix = plan.checkpoint_prefix
             weights = {name.removeprefix(prefix): each for name, each in outputs.items() if name.startswith(prefix)}
             if not weights:

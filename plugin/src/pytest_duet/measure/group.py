@@ -100,13 +100,8 @@ def obtain_files(plan: GroupPlan) -> Files:
         MemberError: the reference cannot train the checkpoint.
 
     """
-    files = _stock(plan)
+    files = Files.of(plan.data())
     return checkpoint.add(plan, files) if plan.checkpoint else files
-
-
-def _stock(plan: GroupPlan) -> Files:
-    data = plan.data()
-    return Files(data.files, data.hashes, data.arrays, data.digest)
 
 
 def _in_order(plan: GroupPlan, selected: Collection[str]) -> list[str]:
@@ -131,7 +126,7 @@ class _Session:
         except MemberError as error:
             # Without what the reference should have trained nobody can be compared; the record says so.
             self.reference.fail(type(error)(f"checkpoint: {error}"))
-            self.files = _stock(plan)
+            self.files = Files.of(plan.data())
 
     def progress(self, what: str) -> None:
         """Say what is going on in this group."""
@@ -217,6 +212,7 @@ class _Session:
         for name, each in ready.items():
             result = timed[name]
             each.calls_per_round, each.cells, each.work = schedule.calls[name], result.cells, result.work
+            each.spans = result.spans
             with self._blaming(each):
                 if result.error:
                     raise result.error
@@ -246,7 +242,8 @@ class _Session:
     def _check_growth(self, smaller: GroupPlan, names: Collection[str]) -> None:
         """Give every member an eighth of the work and hold the time it saves against what the reference saves."""
         # The weights are those that were checked: only the work gets smaller.
-        files = checkpoint.reuse(_stock(smaller), self.files) if smaller.checkpoint else _stock(smaller)
+        files = Files.of(smaller.data())
+        files = checkpoint.reuse(files, self.files) if smaller.checkpoint else files
         for name, each in self.members.items():
             if not each.is_ok or name not in names:
                 continue
@@ -277,11 +274,11 @@ class _Session:
                 member.fail(Skipped(f"not comparable: reference {self.plan.reference} {self.reference.status}"))
 
     def converge(self, names: Collection[str]) -> None:
-        """Find out how long each member that is ok takes to come within a fixed gap of the best solution."""
+        """Find out how long each member that is ok takes to come to a solution that is good enough."""
         if self.plan.convergence is None:
             return
         ready = {name: each for name, each in self.members.items() if each.is_ok and name in names}
-        readings = convergence.time_to_gap(ready, self.plan.convergence, self.files, self.progress)
+        readings = convergence.time_to_goal(ready, self.plan.convergence, self.files, self.progress)
         for name, each in ready.items():
             each.readings = readings[name]
 

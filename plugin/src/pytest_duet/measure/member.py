@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_duet.data import DataSet
     from pytest_duet.plan import Effect, GroupPlan, MemberPlan
     from pytest_duet.protocol import HelloReply, VerifyReply
     from pytest_duet.words import Status
@@ -47,6 +48,11 @@ class Files:
     hashes: Mapping[str, str]
     arrays: Mapping[str, Any]
     digest: str
+
+    @classmethod
+    def of(cls, data: DataSet) -> Files:
+        """Return the files of a data set, which have no checkpoint among them yet."""
+        return cls(data.files, data.hashes, data.arrays, data.digest)
 
 
 @dataclass
@@ -70,6 +76,7 @@ class Member:
     calls_per_round: int = 1
     cells: list[list[list[int]]] = field(default_factory=list)
     work: dict[str, int] = field(default_factory=dict)
+    spans: dict[str, int] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
 
     def fail(self, error: MemberError) -> None:
@@ -103,6 +110,7 @@ class Member:
             calls_per_round=self.calls_per_round,
             cells=self.cells if self.is_ok else [],
             work=self.work,
+            spans=self.spans if self.is_ok else {},
             readings=self.readings,
         )
 
@@ -301,10 +309,7 @@ def check_quality(member: Member, group: GroupPlan, outputs: Arrays, files: File
     varying = [array for array in outputs.values() if array.size > 1 and array.dtype.kind == "f"]
     if varying and all(np.ptp(array) == 0 for array in varying):
         raise Refused("the output is constant; a model that says the same of everything is no model")
-    try:
-        values = group.quality(group.algorithm, group.phase, outputs, files.arrays)
-    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
-        raise Invalid(f"quality cannot be computed from the outputs: {error}") from error
+    values = qualities(group, outputs, files)
     limits = group.limits
     member.quality = [
         Bound(
@@ -320,6 +325,21 @@ def check_quality(member: Member, group: GroupPlan, outputs: Arrays, files: File
         raise Refused(f"quality {', '.join(sorted(missing))} has a limit and was not computed")
     for bound in member.quality:
         _check_bound(bound)
+
+
+def qualities(group: GroupPlan, outputs: Arrays, files: Files) -> Mapping[str, float]:
+    """Return the quality metrics of `outputs`, none where the room has no quality.
+
+    Raises:
+        Invalid: they cannot be computed.
+
+    """
+    if group.quality is None:
+        return {}
+    try:
+        return group.quality(group.algorithm, group.phase, outputs, files.arrays)
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+        raise Invalid(f"quality cannot be computed from the outputs: {error}") from error
 
 
 def _check_bound(bound: Bound) -> None:

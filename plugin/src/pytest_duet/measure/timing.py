@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Timed:
-    """What timing one member gave: `cells` → cycles → rounds in ns, the digest of the round that was kept, `work`."""
+    """What timing one member gave: `cells` → cycles → rounds in ns, the digest of the round that was kept, `work`.
+
+    `spans` sums the named parts over all measured rounds, in ns.
+    """
 
     cells: list[list[list[int]]] = field(default_factory=list)
     kept: str | None = None
     work: dict[str, int] = field(default_factory=dict)
+    spans: dict[str, int] = field(default_factory=dict)
     error: MemberError | None = None
 
 
@@ -88,6 +92,8 @@ def _cell(
                 continue
             if cycle >= 0:
                 member.cells[-1].append(reply.elapsed_ns)
+                for span, parts in reply.spans.items():
+                    member.spans[span] = member.spans.get(span, 0) + sum(parts)
             if keep is not None:
                 member.kept = reply.digest
             member.work = reply.work

@@ -72,7 +72,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         msg = f"{metafunc.definition.nodeid}: takes no fixture 'duet'; add it as a parameter and call it"
         raise pytest.UsageError(msg)
     if isinstance(declaration, SuiteDeclaration):
-        found = _suite_cases(declaration)
+        found = _suite_cases(declaration, read_settings(metafunc.config).profile)
         metafunc.parametrize(
             ("duet_group", "duet_member"),
             [(key.id, member) for key, member in found],
@@ -85,7 +85,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("duet_member", names, indirect=True, ids=names)
 
 
-def _suite_cases(declaration: SuiteDeclaration) -> list[tuple[GroupKey, str]]:
+def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[GroupKey, str]]:
     from pytest_duet.errors import SpecError
     from pytest_duet.suite import group_keys, load_suite, member_names
 
@@ -101,7 +101,7 @@ def _suite_cases(declaration: SuiteDeclaration) -> list[tuple[GroupKey, str]]:
     return [
         (key, member)
         for key in group_keys(name, task)
-        for member in member_names(task, key.algorithm, key.phase, key.workload)
+        for member in member_names(task, key.algorithm, key.phase, key.workload, profile)
     ]
 
 

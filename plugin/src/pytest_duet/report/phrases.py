@@ -16,7 +16,7 @@ from pytest_duet.stats.signed_rank import SMALL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.record import Effect, GroupRecord, Interval, ParityRecord, TestResult
+    from pytest_duet.record import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
 
 NOTHING: Final = "–"
@@ -134,9 +134,27 @@ def details(row: Row) -> Iterator[str]:
         converged = {True: ", converged", False: ", did not converge", None: ""}[member.converged]
         each = f", {units.duration(row.time_ns / member.iterations)} each" if row.time_ns and member.iterations else ""
         yield f"iterations: {member.iterations}{converged}{each}"
+    if row.time_ns and member.work:
+        yield "work of a call: " + "; ".join(_work(count, of, row.time_ns) for of, count in member.work.items())
+    if row.time_ns and member.spans:
+        yield "parts of a call: " + "; ".join(_parts(member))
     if row.time_ns is not None:
         yield "readings: " + "; ".join(_readings(row))
     yield from _attestation(row)
+
+
+def _work(count: int, of: str, ns: float) -> str:
+    """Return how long one of `count` takes and how many are done in a second, as in ``5 steps, 2 ms each (500 per s)``."""
+    each = f", {units.duration(ns / count)} each ({units.rate(count / ns * 1e9)})" if count else ""
+    return f"{count} {of}{each}"
+
+
+def _parts(member: MemberRecord) -> Iterator[str]:
+    """Yield what each named part of a call takes on average, and its share, as in ``update 2 ms (40 %)``."""
+    rounds = [round_ns for cell in member.cells for cycle in cell for round_ns in cycle]
+    calls = len(rounds) * member.calls_per_round
+    for name, ns in member.spans.items():
+        yield f"{name} {units.duration(ns / calls)} ({ns / sum(rounds):.0%})"
 
 
 def _means(row: Row) -> str:

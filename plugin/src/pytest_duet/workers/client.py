@@ -105,6 +105,8 @@ class Client:
         reply = self._ask(request, RunReply, tick=tick)
         if len(reply.elapsed_ns) != rounds:
             raise ProtocolError(f"{self.name} sent {len(reply.elapsed_ns)} rounds, {rounds} were asked")
+        if any(len(parts) != rounds for parts in reply.spans.values()):
+            raise ProtocolError(f"{self.name} sent spans of another number of rounds than the {rounds} that were asked")
         if (reply.digest is None) != (keep is None):
             raise ProtocolError(f"{self.name} was asked to keep round {keep} and sent digest {reply.digest!r}")
         if min(reply.elapsed_ns) <= 0:

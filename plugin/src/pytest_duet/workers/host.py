@@ -41,7 +41,7 @@ from pytest_duet.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pytest_duet import implementation
     from pytest_duet.protocol import Capability, Job
@@ -142,8 +142,8 @@ class Host:
     def _verify(self, request_id: int, into: str) -> VerifyReply:
         prepared = self._ready()
         with _undisturbed():
-            elapsed, result = self._round(prepared, 1)
-        outputs = prepared.outputs(result)
+            elapsed, results = self._round(prepared, 1)
+        outputs = prepared.outputs(results[-1])
         paths, digest = _write(outputs, into)
         return VerifyReply(
             id=request_id,
@@ -165,24 +165,27 @@ class Host:
                 f"keep is {request.keep}, but there are {request.rounds} rounds; keep one of them"
             )
         elapsed = []
+        spans: dict[str, list[int]] = {}
         with _undisturbed():
             for index in range(request.rounds):
-                ns, result = self._round(prepared, request.iterations)
+                ns, results = self._round(prepared, request.iterations)
                 elapsed.append(ns)
+                for name, parts in _summed(prepared.spans(result) for result in results).items():
+                    spans.setdefault(name, []).append(parts)
                 if index == request.keep:
-                    self._kept = prepared.outputs(result)
+                    self._kept = prepared.outputs(results[-1])
                 # Freed here, or its end would fall into the next round's clock.
-                del result
+                del results
         return RunReply(
             id=request.id,
             elapsed_ns=elapsed,
             digest=digest_outputs(self._kept.arrays) if request.keep is not None and self._kept else None,
-            spans={},
+            spans=spans,
             work=prepared.work(),
         )
 
-    def _round(self, prepared: implementation.Implementation[Any, Any], calls: int) -> tuple[int, Any]:
-        """Time `calls` calls on inputs made before, results dropped after; return nanoseconds and the last result."""
+    def _round(self, prepared: implementation.Implementation[Any, Any], calls: int) -> tuple[int, list[Any]]:
+        """Time `calls` calls on inputs made before, results dropped after; return nanoseconds and the results."""
         inputs = [prepared.fresh() for _ in range(calls)]
         results: list[Any] = [None] * calls
         run, clock = prepared.run, self.clock
@@ -198,7 +201,16 @@ class Host:
         finally:
             if collecting:
                 gc.enable()
-        return elapsed, results[-1]
+        return elapsed, results
+
+
+def _summed(spans: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Return the sum of each span over the calls of a round."""
+    total: dict[str, int] = {}
+    for call in spans:
+        for name, ns in call.items():
+            total[name] = total.get(name, 0) + ns
+    return total
 
 
 def _shortened(message: str) -> str:

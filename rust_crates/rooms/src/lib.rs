@@ -1,0 +1,5 @@
+//! What the workers of several frameworks share of a task: worlds to act in, texts to read.
+//!
+//! Not for anything that a framework computes: that is what is compared, and stands in its own crate.
+
+pub mod tokens;
