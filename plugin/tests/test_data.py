@@ -66,6 +66,13 @@ def test_a_mapping_of_arrays_becomes_one_file(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["", '{"model": "BPE"}', "één\r\n\0"])
+def test_a_text_stays_what_it_is_to_the_byte(text: str, tmp_path: Path) -> None:
+    data = obtain(tmp_path, "ab" * 32, lambda: {"words": text})
+    assert (".txt", text.encode()) == (data.files["words"].suffix, data.files["words"].read_bytes())
+    assert text == data.arrays["words"]
+
+
 # --- a cache that cannot be trusted -----------------------------------------------------------------------------------
 
 

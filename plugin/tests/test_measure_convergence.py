@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from pytest_duet.measure.convergence import _gap, _readings
+from pytest_duet.measure.convergence import _gap, _readings, _target_readings
+from pytest_duet.plan import Convergence, Limits
 from pytest_duet.protocol import from_number
 
 
@@ -41,3 +42,31 @@ def test_the_objective_of_the_timed_setting_stands_beside_its_gap() -> None:
     objective, gap, _ = _readings(1.2, [(1.0, 5.0)], 1.0, 0.01)
     assert ("objective", 1.2) == (objective.metric, objective.value)
     assert 0.2 == pytest.approx(from_number(gap.value))
+
+
+# --- a fixed quality ---------------------------------------------------------------------------------------------------
+
+TARGET = Convergence(Limits(floor={"accuracy": 0.9}), "steps", (10.0, 20.0, 40.0), ())
+
+
+def test_the_first_rung_that_keeps_the_limits_gives_the_steps_and_the_time() -> None:
+    told, taken = _target_readings([(False, 5.0), (True, 9.0)], TARGET)
+    assert ("steps_to_accuracy of 0.9", 20.0) == (told.metric, told.value)
+    assert ("time_to_accuracy of 0.9", "ns", 9.0) == (taken.metric, taken.unit, taken.value)
+
+
+def test_a_quality_that_is_not_reached_is_shown_as_that() -> None:
+    for reading in _target_readings([(False, 5.0)] * 3, TARGET):
+        assert (None, "not reached with steps of 40") == (reading.value, reading.reason)
+
+
+def test_a_member_that_failed_on_the_way_to_a_quality_says_why() -> None:
+    assert ["crashed", "crashed"] == [reading.reason for reading in _target_readings("crashed", TARGET)]
+
+
+def test_limits_are_kept_by_values_that_reach_them_and_by_nothing_that_is_no_number() -> None:
+    limits = Limits(floor={"accuracy": 0.9}, ceiling={"loss": 1.0})
+    assert limits.kept_by({"accuracy": 0.9, "loss": 1.0})
+    for values in ({"accuracy": 0.89, "loss": 1.0}, {"accuracy": 0.9, "loss": 1.1}, {"accuracy": math.nan, "loss": 0.0}, {}):
+        assert not limits.kept_by(values)
+    assert "accuracy of 0.9 and loss of at most 1" == str(limits)

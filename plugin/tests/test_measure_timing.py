@@ -97,6 +97,11 @@ def test_the_work_of_a_call_is_handed_on() -> None:
     }
 
 
+def test_the_parts_of_the_calls_are_summed_over_the_measured_rounds() -> None:
+    for timed in Session().timed.values():
+        assert {"update": sum(ns for cell in timed.cells for cycle in cell for ns in cycle)} == timed.spans
+
+
 def test_progress_counts_the_cells() -> None:
     assert [f"timing, cell {cell} of 6" for cell in range(1, 7)] == Session().progress
 

@@ -212,6 +212,12 @@ def test_a_checkpoint_of_no_phase_is_refused(key: str, tmp_path: Path) -> None:
     assert f"[checkpoint] {key} 'tarin' names nothing; did you mean 'train'?" == refusal
 
 
+def test_what_trains_a_checkpoint_cannot_need_it(tmp_path: Path) -> None:
+    lines = 'phase = ["predict", "train"]\ntrained_by = "train"\nprefix = "w."'
+    refusal = _refusal(_task(tmp_path, f"{TASK}\n[checkpoint]\n{lines}\n"))
+    assert "[checkpoint] trained_by needs what it should train; name a phase that does not" == refusal
+
+
 def test_one_wrong_name_in_a_list_is_enough(tmp_path: Path) -> None:
     text = f'{TASK}\n[[params]]\nphase = ["train", "predicted"]\nset = {{}}\n'
     assert "[params[0]] phase 'predicted' names nothing; did you mean 'predict'?" == _refusal(_task(tmp_path, text))

@@ -32,6 +32,13 @@ def test_memory_is_in_powers_of_1024(size: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("per_second", "expected"), [(0.5, "0.500/s"), (12.3, "12.3/s"), (4567.0, "4.57 k/s"), (2.5e9, "2.50 G/s")]
+)
+def test_a_rate_is_per_second(per_second: float, expected: str) -> None:
+    assert expected == units.rate(per_second)
+
+
+@pytest.mark.parametrize(
     ("ratio", "expected"),
     [(1.3211, "1.32x"), (0.02841, "0.028x"), (115.4, "115x"), (1e-5, "1.0e-05x"), (1e9, "1.0e+09x")],
 )

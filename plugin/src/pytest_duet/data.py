@@ -52,7 +52,7 @@ class _Lazy(Mapping[str, "Content"]):
             array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
             return array
         if path.suffix == ".txt":
-            return path.read_text(encoding="utf-8")
+            return path.read_bytes().decode()  # as it is: line ends too
         from safetensors.numpy import load_file
 
         return dict(load_file(path))

@@ -40,6 +40,9 @@ impl Implementation for Counter {
     fn outputs(&self, output: &i64) -> Result<Outputs> {
         Ok(Outputs::new().array("calls", *output).iterations(3).converged(true).loss(vec![1.0, f64::NAN]))
     }
+    fn spans(&self, output: &i64) -> duet_worker::Spans {
+        BTreeMap::from([("counting".to_owned(), 10 * output.unsigned_abs())])
+    }
     fn work(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([("calls".to_owned(), 1)])
     }
@@ -248,8 +251,10 @@ fn what_nobody_asked_for_is_refused() {
 fn the_last_output_of_the_chosen_round_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let replies = talk(&[job("up", &json!({"panic_at": 0})), run(3, 2, Some(1)), outputs(folder.path())]);
-    let Reply::Run { elapsed_ns, digest, work, .. } = &replies[1] else { panic!("{replies:?}") };
+    let Reply::Run { elapsed_ns, digest, spans, work, .. } = &replies[1] else { panic!("{replies:?}") };
     assert_eq!((3, Some(&1)), (elapsed_ns.len(), work.get("calls")));
+    // Parts are told by round, of all its calls together.
+    assert_eq!(Some(&vec![10 + 20, 30 + 40, 50 + 60]), spans.get("counting"));
     assert_eq!(&Some(digest_of(4)), digest);
     let Reply::Outputs { digest, outputs, .. } = &replies[2] else { panic!("{replies:?}") };
     assert_eq!(&digest_of(4), digest);
