@@ -23,8 +23,35 @@ if TYPE_CHECKING:
     Trained = tuple[nn.Module, list[float]]
 
 Weights = Mapping[str, np.ndarray]
+VARIANTS = ("", "compile")
 Build = Callable[[Weights], nn.Module]
 """Takes the weights that will be loaded, which tell the sizes, and returns a network to load them into."""
+
+
+def _forward(network: nn.Module, examples: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = network(examples)
+    return logits
+
+
+COMPILED = torch.compile(_forward)
+
+
+def _forward_of(job: JobReader) -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
+    """Return what runs a network, as the job's variant has it: eagerly, or through the compiler.
+
+    A compiled function is found again for every copy of the same network, so compiling is paid for once a process.
+    """
+    if job.variant not in VARIANTS:
+        raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: {VARIANTS}")
+    if not job.variant:
+        return _forward
+    from torch._inductor import config
+
+    # Nothing is taken from an earlier process, or preparing would tell nothing of what compiling costs; and no pool of
+    # processes, which would outlive the job.
+    config.force_disable_caches = True
+    config.compile_threads = 1
+    return COMPILED
 
 
 def implementations(
@@ -55,6 +82,7 @@ class _Network(Implementation[InputT, OutputT]):
             msg = f"data file {weights!r} lacks {missing or 'nothing'} and has {loaded.unexpected_keys or 'nothing'} too much"
             raise ImplementationError(msg)
         self._network = network.to(self._device)
+        self._forward = _forward_of(job)
 
     def sync(self) -> None:
         """Wait for a GPU; a processor is done when a call returns."""
@@ -76,6 +104,9 @@ class Train(_Network["Learner", "Trained"]):
         self._examples, self._labels = self._tensor("x_train"), self._tensor("labels_train")
         # Unlike a slice, `narrow` fails where there are fewer batches than steps.
         self._batches = self._tensor("batches").narrow(0, 0, job.integer("steps")).unbind()
+        self._epoch = len(self._examples) // self._batches[0].numel()
+        if job.variant:
+            self._step(*self.fresh(), self._batches[0])
 
     def fresh(self) -> Learner:
         """Return an untrained copy of the network and an optimiser that has seen nothing: a step changes both."""
@@ -90,7 +121,7 @@ class Train(_Network["Learner", "Trained"]):
     def _step(self, network: nn.Module, optimizer: torch.optim.Adam, rows: torch.Tensor) -> float:
         examples, labels = self._examples.index_select(0, rows), self._labels.index_select(0, rows)
         optimizer.zero_grad()
-        loss = functional.cross_entropy(network(examples), labels)
+        loss = functional.cross_entropy(self._forward(network, examples), labels)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
         return loss.item()
@@ -113,8 +144,10 @@ class Train(_Network["Learner", "Trained"]):
         )
 
     def work(self) -> dict[str, int]:
-        """Return the examples and the steps of one call."""
-        return {"samples": sum(len(rows) for rows in self._batches), "steps": len(self._batches)}
+        """Return the examples and the steps of one call, and its epochs where they are whole."""
+        steps = len(self._batches)
+        epochs = {} if steps % self._epoch else {"epochs": steps // self._epoch}
+        return {"samples": sum(len(rows) for rows in self._batches), "steps": steps} | epochs
 
 
 class Predict(_Network[None, torch.Tensor]):
@@ -125,12 +158,13 @@ class Predict(_Network[None, torch.Tensor]):
         super().__init__(job, build, "checkpoint")
         self._network.eval()
         self._examples = self._tensor("x_test").narrow(0, 0, job.integer("batch"))
+        if job.variant:
+            self.run(None)
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
         """Return logits (batch × classes)."""
         with torch.inference_mode():
-            logits: torch.Tensor = self._network(self._examples)
-        return logits
+            return self._forward(self._network, self._examples)
 
     def outputs(self, result: torch.Tensor) -> Outputs:
         """Return the logits."""

@@ -67,6 +67,11 @@ def test_a_member_that_failed_on_the_way_to_a_quality_says_why() -> None:
 def test_limits_are_kept_by_values_that_reach_them_and_by_nothing_that_is_no_number() -> None:
     limits = Limits(floor={"accuracy": 0.9}, ceiling={"loss": 1.0})
     assert limits.kept_by({"accuracy": 0.9, "loss": 1.0})
-    for values in ({"accuracy": 0.89, "loss": 1.0}, {"accuracy": 0.9, "loss": 1.1}, {"accuracy": math.nan, "loss": 0.0}, {}):
+    for values in (
+        {"accuracy": 0.89, "loss": 1.0},
+        {"accuracy": 0.9, "loss": 1.1},
+        {"accuracy": math.nan, "loss": 0.0},
+        {},
+    ):
         assert not limits.kept_by(values)
     assert "accuracy of 0.9 and loss of at most 1" == str(limits)

@@ -25,7 +25,10 @@ from .fakes.clients import FakeClient
 if TYPE_CHECKING:
     from pytest_duet.record import Reading
 
-METRICS = ["peak_memory", "average_memory", "prepared_memory", "cpu_utilisation", "gpu_memory", "gpu_utilisation"]
+METRICS = [
+    *["peak_memory", "average_memory", "prepared_memory", "prepare_time", "first_call"],
+    *["cpu_utilisation", "gpu_memory", "gpu_utilisation"],
+]
 LOST = nvml.NVMLError("GPU is lost")
 
 

@@ -186,7 +186,9 @@ class ConvergenceRule(Rule, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse a rule that says in no way, or in two, when a solution is good enough."""
         if (self.gap is None) != bool(self.floor or self.ceiling):
-            raise ValueError("say either how near the best is near enough, by gap, or which quality is, by floor or ceiling")
+            raise ValueError(
+                "say either how near the best is near enough, by gap, or which quality is, by floor or ceiling"
+            )
 
 
 class Checkpoint(Spec, frozen=True, kw_only=True):
@@ -380,22 +382,21 @@ def _check_task(path: Path, task: Task) -> None:
                 _check_selector(f"{path}: [{table}[{index}]] {selector}", getattr(rule, selector), names)
     for where, narrowed in _narrowed(task):
         for key in NARROWED:
-            names = getattr(narrowed, key, None)
+            chosen = getattr(narrowed, key, None)
             # A workload's `profiles` is a table of its own, and which profiles there are another file says.
-            if key != "profiles" and names is not None:
-                _check_selector(f"{path}: [{where}] {key}", names, known[key.removesuffix("s")])
+            if key != "profiles" and chosen is not None:
+                _check_selector(f"{path}: [{where}] {key}", chosen, known[key.removesuffix("s")])
     _check_against(path, task)
     if task.checkpoint:
-        for key, names in (
-            ("phase", task.phases),
-            ("trained_by", task.phases),
-            ("algorithm", list(task.algorithms)),
-            ("workload", list(task.workloads)),
-        ):
-            if chosen := getattr(task.checkpoint, key):
-                _check_selector(f"{path}: [checkpoint] {key}", chosen, names)
-        if matches(task.checkpoint.phase, task.checkpoint.trained_by):
-            raise SpecError(f"{path}: [checkpoint] trained_by needs what it should train; name a phase that does not")
+        _check_checkpoint(path, task.checkpoint, {**known, "trained_by": task.phases})
+
+
+def _check_checkpoint(path: Path, checkpoint: Checkpoint, known: dict[str, list[str]]) -> None:
+    for key in ("phase", "trained_by", "algorithm", "workload"):
+        if chosen := getattr(checkpoint, key):
+            _check_selector(f"{path}: [checkpoint] {key}", chosen, known[key])
+    if matches(checkpoint.phase, checkpoint.trained_by):
+        raise SpecError(f"{path}: [checkpoint] trained_by needs what it should train; name a phase that does not")
 
 
 def _narrowed(task: Task) -> Iterator[tuple[str, Spec]]:

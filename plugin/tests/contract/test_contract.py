@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -32,8 +33,8 @@ def named(framework: str) -> Capabilities:
     """Return (task, algorithm, phase) of every sound case that the specs name for `framework`."""
     found = set()
     for name, task in SUITE.tasks.items():
-        for key in group_keys(name, task):
-            for member in member_names(task, key.algorithm, key.phase, key.workload, "smoke"):
+        for key, profile in itertools.product(group_keys(name, task), SUITE.profiles):
+            for member in member_names(task, key.algorithm, key.phase, key.workload, profile):
                 if framework_of(member) == framework and not _unsound(key, member):
                     found.add((name, key.algorithm, key.phase))
     return found

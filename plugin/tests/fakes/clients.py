@@ -81,4 +81,6 @@ class FakeClient:
                 raise ns
             elapsed.append(ns)
         digest = None if keep is None else f"{self.name}:{elapsed[keep]}"
-        return messages.timed(elapsed_ns=elapsed, digest=digest, work={"samples": iterations}, spans={"update": elapsed})
+        return messages.timed(
+            elapsed_ns=elapsed, digest=digest, work={"samples": iterations}, spans={"update": elapsed}
+        )

@@ -50,6 +50,20 @@ pub trait Implementation {
 /// Nanoseconds by the name of the part of a call that took them.
 pub type Spans = BTreeMap<String, u64>;
 
+/// What training works through: samples and steps, and epochs over `examples` where `steps` of `batch` make whole ones.
+pub fn training_work(examples: usize, batch: usize, steps: usize) -> BTreeMap<String, u64> {
+    let mut work = BTreeMap::from([
+        ("samples".to_owned(), (batch * steps) as u64),
+        ("steps".to_owned(), steps as u64),
+    ]);
+    // What does not fill a batch is left out of an epoch.
+    let epoch = examples.checked_div(batch).filter(|&epoch| epoch > 0);
+    if let Some(epoch) = epoch.filter(|epoch| steps.is_multiple_of(*epoch)) {
+        work.insert("epochs".to_owned(), (steps / epoch) as u64);
+    }
+    work
+}
+
 impl<T: Implementation + ?Sized> Implementation for Box<T> {
     type Input = T::Input;
     type Output = T::Output;
@@ -220,5 +234,20 @@ impl<I: Implementation> Prepared for Timed<I> {
 
     fn kept(&self) -> Result<Option<Outputs>> {
         self.kept.as_ref().map(|output| self.implementation.outputs(output)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_epochs_are_told() {
+        // Ten examples make two batches of four; the rest is left out.
+        assert_eq!(None, training_work(10, 4, 3).get("epochs"));
+        assert_eq!(Some(&3), training_work(10, 4, 6).get("epochs"));
+        assert_eq!(None, training_work(3, 4, 1).get("epochs"));
+        let work = training_work(10, 4, 6);
+        assert_eq!((24, 6), (work["samples"], work["steps"]));
     }
 }

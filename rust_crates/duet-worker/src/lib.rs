@@ -106,7 +106,7 @@ pub use array::{Array, Data, Outputs};
 pub use build_info::BuildInfo;
 pub use error::{Error, Result};
 pub use files::{Matrix, Order};
-pub use implementation::{Call, Implementation, Spans};
+pub use implementation::{Call, Implementation, Spans, training_work};
 pub use job::Job;
 pub use registry::Registry;
 pub use worker::Worker;

@@ -33,6 +33,8 @@ _METRICS = {
     "peak_memory": "bytes",
     "average_memory": "bytes",
     "prepared_memory": "bytes",
+    "prepare_time": "ns",
+    "first_call": "ns",
     "cpu_utilisation": "ratio",
     "gpu_memory": "bytes",
     "gpu_utilisation": "percent",
@@ -127,14 +129,16 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
 
     """
     client.hello()
+    start = time.perf_counter_ns()
     prepared = client.prepare(job)
+    prepare_ns = time.perf_counter_ns() - start
     with ExitStack() as stack:
         gpu, gpu_reason = _gpu(stack)
         sampler = _Sampler(client.pid, gpu)
         try:
             readings = [_reading("prepared_memory", memory.resident_bytes(client.pid))]
             memory.reset_peak(client.pid)
-            client.run(1, 1)
+            first = client.run(1, 1)
             readings.insert(0, _reading("peak_memory", memory.peak_bytes(client.pid)))
         except OSError as error:
             return unavailable(f"/proc does not tell: {error}")
@@ -144,6 +148,8 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
     busy = None if before is None or after is None else after - before
     if busy is not None:
         attest.check_busy(busy, wall, name=client.name, threads=job.threads)
+    # Cold: what a process that has just imported its libraries makes of its first job.
+    readings += [_reading("prepare_time", prepare_ns), _reading("first_call", first.elapsed_ns[0])]
     readings.append(_reading("average_memory", _mean(sampler.resident), "no sample could be taken"))
     readings.append(_reading("cpu_utilisation", None if busy is None else busy / wall, cpu_reason))
     # What was lost midway has seen only a part: no value, rather than one that is too small.

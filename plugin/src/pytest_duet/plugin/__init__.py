@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item per member; last, so that a member's name ends the id."""
-    slots.parametrize(metafunc)
+    slots.parametrize(metafunc, metafunc.config.stash[_SETTINGS].profile)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -63,8 +63,8 @@ def declaration_of(function: object) -> SuiteDeclaration | PairDeclaration | Non
     return found
 
 
-def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Give a declared benchmark one item per member, the member's name last in the id."""
+def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
+    """Give a declared benchmark one item for each member it has in `profile`, the member's name last in the id."""
     declaration = declaration_of(metafunc.function)
     if declaration is None:
         return
@@ -72,7 +72,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         msg = f"{metafunc.definition.nodeid}: takes no fixture 'duet'; add it as a parameter and call it"
         raise pytest.UsageError(msg)
     if isinstance(declaration, SuiteDeclaration):
-        found = _suite_cases(declaration, read_settings(metafunc.config).profile)
+        found = _suite_cases(declaration, profile)
         metafunc.parametrize(
             ("duet_group", "duet_member"),
             [(key.id, member) for key, member in found],

@@ -13,7 +13,7 @@ use burn_flex::{Flex, FlexDevice};
 use burn_nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn_optim::adaptor::OptimizerAdaptor;
 use burn_optim::{Adam, AdamConfig, GradientsParams, Optimizer as _};
-use duet_worker::{Array, Error, Implementation, Job, Outputs, Registry, Result};
+use duet_worker::{Array, Error, Implementation, Job, Outputs, Registry, Result, training_work};
 
 use crate::layers::{Gradients, Named, Read, Values, Weights, floats};
 
@@ -158,11 +158,7 @@ where
     }
 
     fn work(&self) -> BTreeMap<String, u64> {
-        let steps = self.batches.len();
-        BTreeMap::from([
-            ("samples".to_owned(), (steps * self.batch) as u64),
-            ("steps".to_owned(), steps as u64),
-        ])
+        training_work(self.labels.dims()[0], self.batch, self.batches.len())
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, VarBuilder, loss};
-use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result};
+use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result, training_work};
 
 use crate::tensors::{self, Weights};
 
@@ -129,11 +129,8 @@ impl Implementation for Train {
     }
 
     fn work(&self) -> BTreeMap<String, u64> {
-        let samples: usize = self.batches.iter().map(Tensor::elem_count).sum();
-        BTreeMap::from([
-            ("samples".to_owned(), samples as u64),
-            ("steps".to_owned(), self.batches.len() as u64),
-        ])
+        let examples = self.labels.elem_count();
+        training_work(examples, self.batches[0].elem_count(), self.batches.len())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result};
+use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result, training_work};
 use tch::nn::{self, OptimizerConfig as _};
 use tch::{Cuda, Device, Reduction, Tensor};
 
@@ -130,11 +130,8 @@ impl Implementation for Train {
     }
 
     fn work(&self) -> BTreeMap<String, u64> {
-        let samples: usize = self.batches.iter().map(Tensor::numel).sum();
-        BTreeMap::from([
-            ("samples".to_owned(), samples as u64),
-            ("steps".to_owned(), self.batches.len() as u64),
-        ])
+        let examples = self.labels.numel();
+        training_work(examples, self.batches[0].numel(), self.batches.len())
     }
 }
 
