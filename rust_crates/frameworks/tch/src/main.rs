@@ -6,7 +6,9 @@ use duet_worker::Worker;
 
 mod cnn;
 mod dispatch;
+mod dqn;
 mod networks;
+mod perceptron;
 mod rnn;
 mod tensors;
 
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         .threads(set_threads)
         .task(cnn::register)
         .task(dispatch::register)
+        .task(dqn::register)
         .task(rnn::register)
         .serve()
 }
