@@ -54,7 +54,8 @@ impl World {
     /// Begin the next episode.
     pub fn reset(&mut self) -> Result<()> {
         let start = self.starts.next();
-        self.state = start.ok_or_else(|| Error::invalid("there are more episodes than starts; write more starts"))?;
+        self.state =
+            start.ok_or_else(|| Error::invalid("there are more episodes than starts; write more starts"))?;
         self.steps = 0;
         Ok(())
     }
@@ -100,7 +101,11 @@ impl World {
 pub fn starts(job: &Job) -> Result<Vec<State>> {
     let (_, flat) = job.array_f64("starts")?;
     let (states, rest) = flat.as_chunks::<4>();
-    if rest.is_empty() { Ok(states.to_vec()) } else { Err(Error::invalid("starts are no states; write four numbers each")) }
+    if rest.is_empty() {
+        Ok(states.to_vec())
+    } else {
+        Err(Error::invalid("starts are no states; write four numbers each"))
+    }
 }
 
 /// The world alone, under given actions: every state, and how each step ended.
@@ -119,7 +124,8 @@ pub fn act(starts: &[State], actions: &[i64]) -> Result<Vec<(State, End)>> {
 
 /// Hand over what `act` met: the bits of every state, because the last one must be the same, and the ends.
 pub fn outputs(met: &[(State, End)]) -> Result<Outputs> {
-    let bits: Vec<i64> = met.iter().flat_map(|(state, _)| state.map(|value| value.to_bits().cast_signed())).collect();
+    let bits: Vec<i64> =
+        met.iter().flat_map(|(state, _)| state.map(|value| value.to_bits().cast_signed())).collect();
     let ends: Vec<i64> = met.iter().map(|&(_, end)| end as i64).collect();
     Ok(Outputs::new()
         .array("state_bits", duet_worker::Array::shaped(bits, &[met.len(), 4])?)

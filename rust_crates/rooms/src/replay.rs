@@ -49,7 +49,9 @@ impl Replay {
         let (fell, mut actions) = (job.array_f32("replay_fell")?.1, job.array_i64("actions")?.1);
         actions.truncate(fell.len());
         if [before.len(), after.len(), actions.len()] != [fell.len(); 3] {
-            return Err(Error::invalid("the parts of the replay differ in length; write one row a transition"));
+            return Err(Error::invalid(
+                "the parts of the replay differ in length; write one row a transition",
+            ));
         }
         Ok(Self { before, actions, after, fell })
     }
@@ -89,9 +91,9 @@ impl Draws {
     pub fn read(job: &Job) -> Result<Self> {
         match job.array_f64("replay")? {
             (shape, flat) if shape.len() == 2 && shape[1] > 0 => Ok(Self { flat, batch: shape[1] }),
-            (shape, _) => {
-                Err(Error::invalid(format!("replay has the shape {shape:?}; write updates × size of a batch")))
-            }
+            (shape, _) => Err(Error::invalid(format!(
+                "replay has the shape {shape:?}; write updates × size of a batch"
+            ))),
         }
     }
 

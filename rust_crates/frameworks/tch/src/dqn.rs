@@ -20,7 +20,8 @@ pub fn register(registry: &mut Registry) {
         let mut actions = job.array_i64("actions")?.1;
         actions.truncate(job.usize("steps")?);
         let steps = actions.len();
-        Ok(Call::new(move || cartpole::act(&starts, &actions), |met: &Vec<_>| cartpole::outputs(met)).work("steps", steps))
+        Ok(Call::new(move || cartpole::act(&starts, &actions), |met: &Vec<_>| cartpole::outputs(met))
+            .work("steps", steps))
     });
     registry.add("dqn", "dqn", "update", Update::new);
     registry.add("dqn", "dqn", "train", Train::new);
