@@ -65,7 +65,7 @@ impl Setting {
         let observations = |flat: &[f32]| Tensor::from_slice(flat).view([-1, 4]);
         let goal = tch::no_grad(|| {
             let best = learner.target.1.forward(&observations(&batch.after)).max_dim(1, false).0;
-            (1 - Tensor::from_slice(&batch.fell)) * self.discount * best + 1
+            (1.0 - Tensor::from_slice(&batch.fell)) * self.discount * best + 1.0
         });
         let actions = Tensor::from_slice(&batch.actions).unsqueeze(1);
         let estimates = learner.online.network.forward(&observations(&batch.before));

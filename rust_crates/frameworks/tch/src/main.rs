@@ -9,6 +9,7 @@ mod dispatch;
 mod dqn;
 mod networks;
 mod perceptron;
+mod policy_gradient;
 mod rnn;
 mod tensors;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         .task(cnn::register)
         .task(dispatch::register)
         .task(dqn::register)
+        .task(policy_gradient::register)
         .task(rnn::register)
         .serve()
 }
