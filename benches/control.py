@@ -25,10 +25,10 @@ EPISODES = 20
 class World:
     """``CartPole-v1`` whose episodes start where a file says, so that every member meets the same ones."""
 
-    def __init__(self, starts: NDArray[np.float64]) -> None:
+    def __init__(self, starts: NDArray[np.float32]) -> None:
         """Make the environment as users do; `starts` are states, episodes × 4."""
         self._env = gymnasium.make("CartPole-v1")
-        self._starts = starts
+        self._starts = starts.astype(float)
         self._episode = 0
 
     def reset(self) -> NDArray[np.float32]:

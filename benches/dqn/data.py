@@ -25,18 +25,18 @@ SHORTEST_EPISODE = 8
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
     """Return what `steps` steps and as many updates need.
 
-    ``starts`` (episodes × 4, f64); ``explore`` (steps, f64 in [0, 1)) says by being below epsilon that ``actions`` (steps,
-    i64) is taken; ``replay`` (steps × batch, f64 in [0, 1)) says where in the filled part of the buffer a row lies;
+    Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``explore`` (steps, f32 in [0, 1)) says by being below epsilon that ``actions`` (steps,
+    i64) is taken; ``replay`` (steps × batch, f32 in [0, 1)) says where in the filled part of the buffer a row lies;
     ``initial`` the weights. ``replay_*`` are transitions of a policy that acts by ``actions``.
     """
     steps, batch, hidden = (whole(params, name) for name in ("steps", "batch", "hidden"))
-    starts = rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED))
+    starts = rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(np.float32)
     actions = rng.integers(ACTIONS, size=steps)
     drawn = {
         "starts": starts,
         "actions": actions,
-        "explore": rng.random(steps),
-        "replay": rng.random((steps, batch)),
+        "explore": rng.random(steps, np.float32),
+        "replay": rng.random((steps, batch), np.float32),
         "initial": dense("0", (hidden, OBSERVED), rng)
         | dense("2", (hidden, hidden), rng)
         | dense("4", (ACTIONS, hidden), rng),

@@ -96,7 +96,7 @@ class _Learning(Implementation[Learner, Any]):
         self._fused = job.variant == "fused"
         self._rate = job.number("learning_rate")
         self._discount, self._clip = job.number("discount"), job.number("clip")
-        self._replay = job.array("replay")
+        self._replay = job.array("replay").astype(float)
 
     def fresh(self) -> Learner:
         """Return untrained copies and an optimiser that has seen nothing."""
@@ -163,7 +163,7 @@ class Train(_Learning):
         self._align_every = job.integer("align_every")
         self._explored, self._last = job.number("exploration_steps"), job.number("exploration_last")
         self._starts = job.array("starts")
-        self._actions, self._explore = job.array("actions"), job.array("explore")
+        self._actions, self._explore = job.array("actions"), job.array("explore").astype(float)
 
     def run(self, given: Learner) -> Run:
         """Return the run; what it takes to make the world is part of it."""

@@ -25,13 +25,13 @@ SHORTEST_EPISODE = 8
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
     """Return what `steps` steps need.
 
-    ``starts`` (episodes × 4, f64); ``draws`` (steps, f64 in [0, 1)), below the probability of action 1 takes it;
+    Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``draws`` (steps, f32 in [0, 1)), below the probability of action 1 takes it;
     ``actions`` (steps, i64) for runs whose actions are given; ``initial`` the weights.
     """
     steps, hidden = whole(params, "steps"), whole(params, "hidden")
     return {
-        "starts": rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)),
-        "draws": rng.random(steps),
+        "starts": rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(np.float32),
+        "draws": rng.random(steps, np.float32),
         "actions": rng.integers(ACTIONS, size=steps),
         "initial": dense("0", (hidden, OBSERVED), rng) | dense("2", (ACTIONS, hidden), rng),
     }

@@ -76,7 +76,7 @@ class Train(Implementation[Learner, Run]):
         self._initial.load_state_dict(weights)
         self._rate, self._discount = job.number("learning_rate"), job.number("discount")
         self._steps = job.integer("steps")
-        self._starts, self._draws = job.array("starts"), job.array("draws")
+        self._starts, self._draws = job.array("starts"), job.array("draws").astype(float)
         self._script = job.array("actions") if job.flag("scripted") else None
 
     def fresh(self) -> Learner:

@@ -99,10 +99,10 @@ impl World {
 
 /// Read where episodes start.
 pub fn starts(job: &Job) -> Result<Vec<State>> {
-    let (_, flat) = job.array_f64("starts")?;
+    let (_, flat) = job.array_f32("starts")?;
     let (states, rest) = flat.as_chunks::<4>();
     if rest.is_empty() {
-        Ok(states.to_vec())
+        Ok(states.iter().map(|state| state.map(f64::from)).collect())
     } else {
         Err(Error::invalid("starts are no states; write four numbers each"))
     }

@@ -9,14 +9,14 @@ use duet_worker::{Error, Job, Result};
 pub struct Script {
     /// How many steps to act.
     pub steps: usize,
-    draws: Vec<f64>,
+    draws: Vec<f32>,
     given: Option<Vec<i64>>,
 }
 
 impl Script {
     /// Read it.
     pub fn read(job: &Job) -> Result<Self> {
-        let (steps, draws) = (job.usize("steps")?, job.array_f64("draws")?.1);
+        let (steps, draws) = (job.usize("steps")?, job.array_f32("draws")?.1);
         let given = if job.bool("scripted")? { Some(job.array_i64("actions")?.1) } else { None };
         if steps > given.as_ref().map_or(draws.len(), Vec::len) {
             return Err(Error::invalid(format!(
@@ -28,7 +28,9 @@ impl Script {
 
     /// Return the action of a step in which the policy takes action 1 with probability `right`.
     pub fn action(&self, step: usize, right: f64) -> i64 {
-        self.given.as_ref().map_or_else(|| i64::from(self.draws[step] < right), |given| given[step])
+        self.given
+            .as_ref()
+            .map_or_else(|| i64::from(f64::from(self.draws[step]) < right), |given| given[step])
     }
 }
 

@@ -66,10 +66,10 @@ impl Replay {
 
     /// Return the transitions that `draws` in [0, 1) fall on.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "draws lie in [0, 1)")]
-    pub fn batch(&self, draws: &[f64]) -> Batch {
+    pub fn batch(&self, draws: &[f32]) -> Batch {
         let mut batch = Batch::default();
         for draw in draws {
-            let row = (draw * self.fell.len() as f64) as usize;
+            let row = (f64::from(*draw) * self.fell.len() as f64) as usize;
             batch.before.extend(self.before[row]);
             batch.actions.push(self.actions[row]);
             batch.after.extend(self.after[row]);
@@ -82,14 +82,14 @@ impl Replay {
 /// Rows of draws in [0, 1), one row an update.
 #[derive(Clone, Debug)]
 pub struct Draws {
-    flat: Vec<f64>,
+    flat: Vec<f32>,
     batch: usize,
 }
 
 impl Draws {
     /// Read them.
     pub fn read(job: &Job) -> Result<Self> {
-        match job.array_f64("replay")? {
+        match job.array_f32("replay")? {
             (shape, flat) if shape.len() == 2 && shape[1] > 0 => Ok(Self { flat, batch: shape[1] }),
             (shape, _) => Err(Error::invalid(format!(
                 "replay has the shape {shape:?}; write updates × size of a batch"
@@ -98,7 +98,7 @@ impl Draws {
     }
 
     /// Return those of one update.
-    pub fn row(&self, update: usize) -> Result<&[f64]> {
+    pub fn row(&self, update: usize) -> Result<&[f32]> {
         self.flat.chunks_exact(self.batch).nth(update).ok_or_else(|| {
             Error::invalid(format!("there are no draws for update {update}; write a row for each update"))
         })
@@ -118,7 +118,7 @@ pub struct Rules {
     exploration_steps: f64,
     exploration_last: f64,
     actions: Vec<i64>,
-    explore: Vec<f64>,
+    explore: Vec<f32>,
 }
 
 impl Rules {
@@ -133,7 +133,7 @@ impl Rules {
             exploration_steps: job.f64("exploration_steps")?,
             exploration_last: job.f64("exploration_last")?,
             actions: job.array_i64("actions")?.1,
-            explore: job.array_f64("explore")?.1,
+            explore: job.array_f32("explore")?.1,
         };
         if rules.steps > rules.actions.len().min(rules.explore.len()) {
             return Err(Error::invalid(format!(
@@ -147,7 +147,7 @@ impl Rules {
     /// Return the action that exploring takes in a step counted from 0, or nothing where the network decides.
     pub fn explored(&self, step: usize) -> Option<i64> {
         let falling = 1.0 + (self.exploration_last - 1.0) * step as f64 / self.exploration_steps;
-        (self.explore[step] < self.exploration_last.max(falling)).then_some(self.actions[step])
+        (f64::from(self.explore[step]) < self.exploration_last.max(falling)).then_some(self.actions[step])
     }
 
     /// Say whether to learn after so many steps.

@@ -89,7 +89,6 @@ struct Update {
 
 impl Update {
     fn new(job: &Job) -> Result<Self> {
-        job.variant(&[])?;
         let (draws, updates) = (Draws::read(job)?, job.usize("updates")?);
         draws.row(updates.saturating_sub(1))?;
         Ok(Self { setting: Setting::read(job)?, replay: Replay::read(job)?, draws, updates })
@@ -149,7 +148,6 @@ struct Run {
 
 impl Train {
     fn new(job: &Job) -> Result<Self> {
-        job.variant(&[])?;
         let train = Self {
             setting: Setting::read(job)?,
             rules: Rules::read(job)?,
