@@ -94,7 +94,9 @@ class Train(Implementation[DQN, "tuple[DQN, Log]"]):
     def outputs(self, result: tuple[DQN, Log]) -> Outputs:
         """Return weights, every action, and the mean loss each time it learnt."""
         model, log = result
-        weights = {f"weights.{name}": each.numpy(force=True).copy() for name, each in model.q_net.q_net.state_dict().items()}
+        weights = {
+            f"weights.{name}": each.numpy(force=True).copy() for name, each in model.q_net.q_net.state_dict().items()
+        }
         return Outputs(
             weights | {"actions": np.array(log.actions, np.int64), "loss": np.array(log.losses, np.float32)},
             loss=log.losses,

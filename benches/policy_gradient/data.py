@@ -30,7 +30,9 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
     """
     steps, hidden = whole(params, "steps"), whole(params, "hidden")
     return {
-        "starts": rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(np.float32),
+        "starts": rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(
+            np.float32
+        ),
         "draws": rng.random(steps, np.float32),
         "actions": rng.integers(ACTIONS, size=steps),
         "initial": dense("0", (hidden, OBSERVED), rng) | dense("2", (ACTIONS, hidden), rng),

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.argument("task")
 @click.argument("algorithm")
 @click.option("--workload", default="", help="Which data; by default the first whose quality has a floor.")
-@click.option("--seeds", default=10, show_default=True, type=click.IntRange(min=1), help="How many runs of each member.")
+@click.option(
+    "--seeds", default=10, show_default=True, type=click.IntRange(min=1), help="How many runs of each member."
+)
 @click.option("--member", "members", default="", help="Only these, with commas; the reference runs in any case.")
 @click.option("--threshold", type=float, help="What a run must earn to arrive; by default the floor of the spec.")
 @click.option("--profile", default="smoke", show_default=True, help="Which sizes and parameters.")
@@ -77,7 +79,9 @@ def learn(
         for seed in range(seeds):
             plan = make_group(suite, key, profile, cache, threads=threads, seed=seed)
             metric, floor = next(iter(plan.limits.floor.items()))
-            learning = learning or Learning(key.task, key.id, plan.reference, metric, floor if threshold is None else threshold)
+            learning = learning or Learning(
+                key.task, key.id, plan.reference, metric, floor if threshold is None else threshold
+            )
             for trial in _trials(plan, chosen, metric):
                 learning.trials.append(trial)
                 click.echo(f"seed {seed}: {trial.member}: {trial.reason or f'{metric} {trial.score:g}'}", err=True)
@@ -161,4 +165,3 @@ def _save(folder: Path, name: str, content: bytes) -> Path:
         raise disk.unwritable(path.parent, error) from error
     disk.write_whole(path, content + b"\n")
     return path
-

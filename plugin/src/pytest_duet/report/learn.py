@@ -84,7 +84,9 @@ def document(learning: Learning) -> dict[str, object]:
                 if each.member == member
             ],
             "interquartile_mean": _numbers(stats.interquartile_mean([scores])),
-            "probability_of_improvement": None if member == learning.reference else _numbers(learning.improvement(member)),
+            "probability_of_improvement": None
+            if member == learning.reference
+            else _numbers(learning.improvement(member)),
             "word": None if member == learning.reference else learning.word(member),
             "arrived": sum(time is not None for time in learning.times(member)),
             "median_time_ns": _numbers(stats.median_time(learning.times(member))),
@@ -115,7 +117,10 @@ def render(learning: Learning) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [f"{learning.task} · {learning.group}: {len(learning.times(learning.reference))} seeds", ""]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines += ["", "Times are of single trainings, not in turns: no ratio is made of them. A run that did not arrive counts as"]
+    lines += [
+        "",
+        "Times are of single trainings, not in turns: no ratio is made of them. A run that did not arrive counts as",
+    ]
     lines += ["later than any that did."]
     failed = [each for each in learning.trials if each.reason]
     lines += [for_line(f"{each.member}, seed {each.seed}: {each.reason}") for each in failed]
