@@ -149,10 +149,11 @@ def make_group(
     threads: int = 1,
     device: str = "cpu",
     data: Mapping[str, Scalar] | None = None,
+    seed: int | None = None,
 ) -> GroupPlan:
     """Return the plan of one group, with those it is checked by where the spec asks for them.
 
-    `data` replaces what the recipe is told, and becomes part of the group's id.
+    `data` replaces what the recipe is told, `seed` the workload's; what is replaced becomes part of the group's id.
 
     Raises:
         SpecError: the room's files cannot be used.
@@ -162,7 +163,9 @@ def make_group(
     room = suite.benches / key.task
     workload = task.workloads[key.workload]
     params = {**workload.data, **workload.profiles.get(profile, {}), **(data or {})}
-    suffix = "".join(f"@{name}={value}" for name, value in (data or {}).items())
+    replaced = {**(data or {}), **({} if seed is None else {"seed": seed})}
+    suffix = "".join(f"@{name}={value}" for name, value in replaced.items())
+    drawn_by = workload.seed if seed is None else seed
     size = getattr(load_module(room, "data"), "size", None)
     names = member_names(task, key.algorithm, key.phase, key.workload, profile)
     plan = GroupPlan(
@@ -177,9 +180,9 @@ def make_group(
         dtype=task.dtype,
         profile=profile,
         budget=suite.profiles[profile],
-        data=_data(room, params, workload.seed, data_cache),
+        data=_data(room, params, drawn_by, data_cache),
         cache=data_cache,
-        seed=workload.seed,
+        seed=drawn_by,
         threads=threads,
         device=device,
         margin=task.margin,
@@ -194,14 +197,23 @@ def make_group(
             task.checkpoint.trained_by,
             task.checkpoint.workload or key.workload,
         )
-        trained = make_group(suite, training, profile, data_cache, threads=threads, device=device, data=data)
+        trained = make_group(
+            suite,
+            training,
+            profile,
+            data_cache,
+            threads=threads,
+            device=device,
+            data=data,
+            seed=seed,
+        )
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
     growth = applying(task.growth, key, task.reference, profile)
     if growth:
         small_data = _eighth(params, growth[-1].divide)
         smaller = dataclasses.replace(
             plan,
-            data=_data(room, small_data, workload.seed, data_cache),
+            data=_data(room, small_data, drawn_by, data_cache),
             members=tuple(
                 dataclasses.replace(each, params=_eighth(each.params, growth[-1].divide)) for each in plan.members
             ),

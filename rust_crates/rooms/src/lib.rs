@@ -2,4 +2,7 @@
 //!
 //! Not for anything that a framework computes: that is what is compared, and stands in its own crate.
 
+pub mod cartpole;
+pub mod episodes;
+pub mod replay;
 pub mod tokens;

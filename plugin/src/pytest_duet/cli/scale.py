@@ -144,13 +144,14 @@ def scale(
         raise SystemExit(1)
 
 
-def known_profile(profile: str, known: Iterable[str]) -> None:
+def known_profile(profile: str, profiles: Iterable[str]) -> None:
     """Refuse a profile that there is not."""
-    _known("profile", profile, known)
+    known("profile", profile, profiles)
 
 
-def _known(what: str, name: str, known: Iterable[str]) -> None:
-    names = list(known)
+def known(what: str, name: str, there_are: Iterable[str]) -> None:
+    """Refuse a name that there is not."""
+    names = list(there_are)
     if name not in names:
         raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")
 
@@ -159,15 +160,15 @@ def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, ove
     """Return the group that grows: of those of the algorithm the first that has what grows."""
     from pytest_duet.suite import group_keys
 
-    _known("task", task, suite.tasks)
+    known("task", task, suite.tasks)
     spec = suite.tasks[task]
-    _known("algorithm", algorithm, spec.algorithms)
+    known("algorithm", algorithm, spec.algorithms)
     keys = [key for key in group_keys(task, spec) if key.algorithm == algorithm]
     phase = phase or keys[0].phase
-    _known("phase", phase, dict.fromkeys(key.phase for key in keys))
+    known("phase", phase, dict.fromkeys(key.phase for key in keys))
     keys = [key for key in keys if key.phase == phase]
     if workload:
-        _known("workload", workload, [key.workload for key in keys])
+        known("workload", workload, [key.workload for key in keys])
         return next(key for key in keys if key.workload == workload)
     names: dict[str, None] = {}
     for key in keys:

@@ -6,7 +6,10 @@ use duet_worker::Worker;
 
 mod cnn;
 mod dispatch;
+mod dqn;
 mod networks;
+mod perceptron;
+mod policy_gradient;
 mod rnn;
 mod tensors;
 
@@ -19,6 +22,8 @@ fn main() -> ExitCode {
         .threads(set_threads)
         .task(cnn::register)
         .task(dispatch::register)
+        .task(dqn::register)
+        .task(policy_gradient::register)
         .task(rnn::register)
         .serve()
 }

@@ -1,0 +1,70 @@
+"""All that is random in deep Q-learning, drawn once: starts, explored actions, rows to replay, weights, a frozen replay.
+
+Not for reading them back: each implementation reads the files that were made from these arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..recipes import dense, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_duet.protocol import Scalar
+
+OBSERVED, ACTIONS = 4, 2
+LARGEST_START = 0.05
+SHORTEST_EPISODE = 8
+"""A pole that starts within ±0.05 does not fall sooner, whatever is done: so many starts are enough."""
+
+
+def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
+    """Return what `steps` steps and as many updates need.
+
+    Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``explore`` (steps, f32 in [0, 1)) says by being below epsilon that ``actions`` (steps,
+    i64) is taken; ``replay`` (steps × batch, f32 in [0, 1)) says where in the filled part of the buffer a row lies;
+    ``initial`` the weights. ``replay_*`` are transitions of a policy that acts by ``actions``.
+    """
+    steps, batch, hidden = (whole(params, name) for name in ("steps", "batch", "hidden"))
+    starts = rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(np.float32)
+    actions = rng.integers(ACTIONS, size=steps)
+    drawn = {
+        "starts": starts,
+        "actions": actions,
+        "explore": rng.random(steps, np.float32),
+        "replay": rng.random((steps, batch), np.float32),
+        "initial": dense("0", (hidden, OBSERVED), rng)
+        | dense("2", (hidden, hidden), rng)
+        | dense("4", (ACTIONS, hidden), rng),
+    }
+    return drawn | _transitions(starts, actions[: whole(params, "frozen")])
+
+
+def size(params: Mapping[str, Scalar]) -> str:
+    """Return the network and the batch."""
+    return f"4-{params['hidden']}-{params['hidden']}-2, batch {params['batch']}"
+
+
+def _transitions(starts: np.ndarray, actions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what acting by `actions` meets: observations before and after (f32), and whether the pole fell (f32)."""
+    # Asked for here: who only reads the data needs no environment.
+    from ..control import World
+
+    world = World(starts)
+    before, after, fell = [], [], []
+    observation = world.reset()
+    for action in actions:
+        following, terminated, truncated = world.step(int(action))
+        before.append(observation)
+        after.append(following)
+        fell.append(terminated)
+        observation = world.reset() if terminated or truncated else following
+    return {
+        "replay_before": np.array(before, np.float32),
+        "replay_after": np.array(after, np.float32),
+        "replay_fell": np.array(fell, np.float32),
+    }

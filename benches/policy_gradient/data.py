@@ -1,0 +1,44 @@
+"""All that is random in learning a policy, drawn once: starts, what actions are drawn by, weights.
+
+Not for reading them back: each implementation reads the files that were made from these arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..recipes import dense, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_duet.protocol import Scalar
+
+OBSERVED, ACTIONS = 4, 2
+LARGEST_START = 0.05
+SHORTEST_EPISODE = 8
+"""A pole that starts within ±0.05 does not fall sooner, whatever is done: so many starts are enough."""
+
+
+def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
+    """Return what `steps` steps need.
+
+    Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``draws`` (steps, f32 in [0, 1)), below the probability of action 1 takes it;
+    ``actions`` (steps, i64) for runs whose actions are given; ``initial`` the weights.
+    """
+    steps, hidden = whole(params, "steps"), whole(params, "hidden")
+    return {
+        "starts": rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(
+            np.float32
+        ),
+        "draws": rng.random(steps, np.float32),
+        "actions": rng.integers(ACTIONS, size=steps),
+        "initial": dense("0", (hidden, OBSERVED), rng) | dense("2", (ACTIONS, hidden), rng),
+    }
+
+
+def size(params: Mapping[str, Scalar]) -> str:
+    """Return the network."""
+    return f"4-{params['hidden']}-2"

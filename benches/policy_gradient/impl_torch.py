@@ -1,0 +1,155 @@
+"""REINFORCE (Williams 1992) as a plain loop in PyTorch: an episode, then one step along its gradient.
+
+Not for drawing: what actions are drawn by is read from files, so that every member draws the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from pytest_duet.implementation import Implementation, Outputs
+
+from ..control import Laps, World
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_duet.implementation import JobReader
+
+SMALLEST_DEVIATION = 1e-8
+
+
+@dataclass
+class Learner:
+    """What learning changes: the policy and its optimiser."""
+
+    policy: nn.Sequential
+    optimizer: torch.optim.Adam
+    discount: float
+
+    def update(self, observations: list[NDArray[np.float32]], actions: list[int]) -> float:
+        """Take one step along the gradient of an episode's return and return the loss before it."""
+        weights = self._weights(len(actions))
+        log_policy = self.policy(torch.from_numpy(np.array(observations))).log_softmax(dim=1)
+        taken = log_policy.gather(1, torch.tensor(actions).unsqueeze(1)).squeeze(1)
+        loss = -(taken * weights).mean()
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.optimizer.step()
+        return loss.item()
+
+    def _weights(self, length: int) -> torch.Tensor:
+        """Return what each step earned until the end, discounted, with mean 0 and deviation 1 over the episode."""
+        returns = np.empty(length)
+        ahead = 0.0
+        for step in reversed(range(length)):
+            ahead = 1 + self.discount * ahead
+            returns[step] = ahead
+        tensor = torch.from_numpy(returns.astype(np.float32))
+        return (tensor - tensor.mean()) / (tensor.std() + SMALLEST_DEVIATION)
+
+
+@dataclass
+class Run:
+    """What a run left behind."""
+
+    learner: Learner
+    laps: Laps = field(default_factory=Laps)
+    actions: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+
+class Train(Implementation[Learner, Run]):
+    """Act and learn for some steps; an episode that they cut short is not learnt from."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the weights and what is drawn."""
+        weights = {name: torch.tensor(each) for name, each in job.tensors("initial").items()}
+        hidden = len(weights["0.bias"])
+        self._initial = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+        self._initial.load_state_dict(weights)
+        self._rate, self._discount = job.number("learning_rate"), job.number("discount")
+        self._steps = job.integer("steps")
+        self._starts, self._draws = job.array("starts"), job.array("draws").astype(float)
+        self._script = job.array("actions") if job.flag("scripted") else None
+
+    def fresh(self) -> Learner:
+        """Return an untrained copy and an optimiser that has seen nothing."""
+        policy = copy.deepcopy(self._initial)
+        return Learner(policy, torch.optim.Adam(policy.parameters(), lr=self._rate), self._discount)
+
+    def run(self, given: Learner) -> Run:
+        """Return the run; what it takes to make the world is part of it."""
+        return self._act(given, most_updates=self._steps)
+
+    def _act(self, learner: Learner, most_updates: int) -> Run:
+        run = Run(learner)
+        world = World(self._starts)
+        observation = world.reset()
+        observations: list[NDArray[np.float32]] = []
+        run.laps.lap("environment")
+        for step in range(self._steps):
+            if len(run.losses) == most_updates:
+                break
+            action = self._draw(learner.policy, step, observation)
+            run.laps.lap("inference")
+            following, fell, late = world.step(action)
+            run.laps.lap("environment")
+            observations.append(observation)
+            run.actions.append(action)
+            observation = following
+            run.laps.lap("buffer")
+            if fell or late:
+                run.losses.append(learner.update(observations, run.actions[-len(observations) :]))
+                run.laps.lap("update")
+                observation, observations = world.reset(), []
+                run.laps.lap("environment")
+        return run
+
+    def _draw(self, policy: nn.Sequential, step: int, observation: NDArray[np.float32]) -> int:
+        """Draw an action of the policy, or take the given one; the policy is asked in any case."""
+        with torch.no_grad():
+            right = policy(torch.from_numpy(observation)).softmax(dim=0)[1].item()
+        return int(self._draws[step] < right) if self._script is None else int(self._script[step])
+
+    def outputs(self, result: Run) -> Outputs:
+        """Return weights, every action, the loss of each episode, and what the first update alone does."""
+        first = self._act(self.fresh(), most_updates=1)
+        gradients = {name: each.grad for name, each in first.learner.policy.named_parameters() if each.grad is not None}
+        observation = torch.from_numpy(self._starts[0].astype(np.float32))
+        with torch.no_grad():
+            logits = self._initial(observation)
+        return Outputs(
+            _arrays("weights", result.learner.policy.state_dict())
+            | _arrays("first_weights", first.learner.policy.state_dict())
+            | _arrays("first_gradient", gradients)
+            | {
+                "actions": np.array(result.actions, np.int64),
+                "loss": np.array(result.losses, np.float32),
+                "first_loss": np.array(first.losses, np.float32),
+                "first_logits": np.array(logits.numpy()),
+            },
+            loss=result.losses,
+        )
+
+    def spans(self, result: Run) -> dict[str, int]:
+        """Return the time of acting, of the world, of remembering and of learning."""
+        return result.laps.spans
+
+    def work(self) -> dict[str, int]:
+        """Return the steps of one call."""
+        return {"steps": self._steps}
+
+
+def _arrays(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, NDArray[np.generic]]:
+    """Return copies of the tensors, their names after `prefix` and a dot."""
+    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
+
+
+IMPLEMENTATIONS = {("reinforce", "train"): Train}

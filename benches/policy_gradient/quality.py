@@ -1,0 +1,35 @@
+"""What the trained policy earns when it draws its actions; one function for all members.
+
+Not for deciding what is good enough: ``task.toml`` sets the floors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..control import mean_return, perceptron
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+PREFIX = "weights."
+
+
+def quality(
+    algorithm: str,  # noqa: ARG001 - there is one
+    phase: str,  # noqa: ARG001 - and it learns
+    outputs: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],  # noqa: ARG001 - the world is the judge
+) -> dict[str, float]:
+    """Return the mean return of episodes in gymnasium: a step earns 1, an episode 500 at most."""
+    weights = {name.removeprefix(PREFIX): each for name, each in outputs.items() if name.startswith(PREFIX)}
+
+    def policy(observation: NDArray[np.float32], rng: np.random.Generator) -> int:
+        left, right = perceptron(weights, observation)
+        return int(rng.random() < 1 / (1 + np.exp(left - right)))
+
+    return {"return": mean_return(policy)}
