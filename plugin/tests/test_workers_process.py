@@ -16,7 +16,7 @@ from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, Time
 from pytest_duet.protocol import ErrorReply, Hello, Verify
 from pytest_duet.telemetry.memory import peak_bytes, reset_peak
 from pytest_duet.workers import process
-from pytest_duet.workers.process import ProcessChannel
+from pytest_duet.workers.process import ProcessChannel, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ HELLO = Hello(id=1)
 
 def _start(behaviour: str, *args: str, **environment: str) -> ProcessChannel:
     argv = [sys.executable, "-S", "-E", str(MISBEHAVE), behaviour, *args]
-    return ProcessChannel(argv, name="tch", environment=environment)
+    return spawn(argv, name="tch", environment=environment)
 
 
 def _is_gone(pid: int) -> bool:
@@ -77,13 +77,13 @@ def test_a_missing_program_is_unavailable_and_the_build_command_is_named() -> No
     with pytest.raises(
         Unavailable, match=r"^/no/duet-x cannot be started \(No such file or directory\); build it: b x$"
     ):
-        ProcessChannel(["/no/duet-x"], name="x", environment={}, build="b x")
+        spawn(["/no/duet-x"], name="x", environment={}, build="b x")
 
 
 def test_a_program_that_may_not_be_run_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "duet-x").write_bytes(b"\x7fELF")
     with pytest.raises(Unavailable, match=r"\(Permission denied\)$"):
-        ProcessChannel([str(tmp_path / "duet-x")], name="x", environment={})
+        spawn([str(tmp_path / "duet-x")], name="x", environment={})
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ class Start:
     `kind` is ``direct`` (a Python implementation in this process) or ``process``. `argv` starts the process; for a
     direct member it is the served twin that telemetry observes, empty where there is none and `unserved` says why.
     `missing` is the reason with its remedy when the member cannot be started at all. `sources` are the folders or files
-    whose digest the worker must report, `lock` the lock file likewise.
+    whose digest the worker must report, `lock` the lock file likewise. `modules` are what a process that forks such
+    workers imports beforehand; None where `argv` is no Python worker of ours, which cannot be forked.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Start:
     lock: Path | None = None
     build: str = ""
     host: Callable[[], Host] | None = None
+    modules: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

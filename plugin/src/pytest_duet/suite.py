@@ -28,6 +28,7 @@ from pytest_duet.spec import (
     variant_of,
 )
 from pytest_duet.workers.python import framework_host, load_module
+from pytest_duet.workers.zygote import absolute_imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -376,6 +377,7 @@ def start(suite: Suite, name: str, *, threads: int) -> Start:
             environment=environment,
             missing=_missing_modules(framework),
             host=None if command else lambda: framework_host(suite.benches, name, framework),
+            modules=None if command else _imported(suite, name),
         )
     crates = suite.project / "rust_crates"
     binary = suite.project / "target" / "release" / f"duet-{name}"
@@ -389,6 +391,13 @@ def start(suite: Suite, name: str, *, threads: int) -> Start:
         sources=() if command else _crates(crates, name),
         lock=None if command else crates / "Cargo.lock",
         build="" if command else build,
+    )
+
+
+def _imported(suite: Suite, name: str) -> tuple[str, ...]:
+    """Return what workers of Python framework `name` import from libraries, whatever their task."""
+    return tuple(
+        dict.fromkeys([*suite.frameworks[name].modules, *absolute_imports(suite.benches.glob(f"*/impl_{name}.py"))])
     )
 
 

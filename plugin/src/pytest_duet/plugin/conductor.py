@@ -20,7 +20,7 @@ from pytest_duet.comparison import compare_run
 from pytest_duet.door import PairDeclaration, SuiteDeclaration
 from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
 from pytest_duet.journal import Journal
-from pytest_duet.measure.group import MODE, measure_group
+from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.spares import Spares
 from pytest_duet.plugin import pair
 from pytest_duet.plugin.replay import replay, verify_only
@@ -28,6 +28,7 @@ from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
 from pytest_duet.spec import Profile
 from pytest_duet.store import check_writable, folder, machine, save
 from pytest_duet.suite import GroupKey, load_suite, make_group
+from pytest_duet.workers.nursery import Nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,6 +64,7 @@ class Conductor:
         self._root = root
         self._progress = progress
         self._spares = Spares()
+        self._nursery = Nursery()
         self._groups: dict[GroupId, _Group] = {}
         self._journal: Journal | None = None
         self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
@@ -175,8 +177,10 @@ class Conductor:
                 plan,
                 selected=selected,
                 timed=self.timed,
+                mode=self.settings.mode,
                 progress=self._progress,
                 spares=self._spares,
+                nursery=self._nursery,
                 upcoming=self._upcoming(group),
             )
         except DuetError as error:
@@ -199,8 +203,9 @@ class Conductor:
         return [each.plan.member(slot.member) for each in following if each.plan for slot in each.slots]
 
     def close(self) -> None:
-        """Let go of processes that wait for a group that will not come."""
+        """Let go of processes that wait for a group that will not come, and of what workers are forked from."""
         self._spares.close()
+        self._nursery.close()
 
     def _without_places(self, record: GroupRecord) -> GroupRecord:
         """Take the places of this machine out of reasons and logs: a saved run may be shown to anybody."""
@@ -222,7 +227,9 @@ class Conductor:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process number tells apart two sessions of the same second.
         path = folder(self.settings.results, machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
-        return Journal.open(path, machine=machine(), profile=self.settings.profile, mode=MODE, created=self._created)
+        return Journal.open(
+            path, machine=machine(), profile=self.settings.profile, mode=self.settings.mode.name, created=self._created
+        )
 
     # --- after --------------------------------------------------------------------------------------------------------
 
@@ -237,7 +244,7 @@ class Conductor:
             version=pytest_duet.__version__,
             machine=machine(),
             profile=self.settings.profile,
-            mode=MODE,
+            mode=self.settings.mode.name,
             complete=all(group.record or group.error for group in self._groups.values()),
             groups=groups,
             comparisons=compare_run(groups),
@@ -306,7 +313,7 @@ def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
         threads=settings.threads,
         device=settings.device,
         dtype="",
-        mode=MODE,
+        mode=settings.mode.name,
         profile=settings.profile,
         margin=0.05,
         reference="",

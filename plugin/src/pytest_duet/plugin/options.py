@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_duet.errors import nearest
+from pytest_duet.measure.mode import MODES, Mode
 from pytest_duet.measure.pinning import ALLOWED
 from pytest_duet.telemetry import gpu
 
@@ -23,6 +25,7 @@ class Settings:
 
     selected: dict[str, list[str]]
     profile: str
+    mode: Mode
     threads: int
     device: str
     results: Path
@@ -41,6 +44,11 @@ def add_options(parser: pytest.Parser) -> None:
     text = "How much to run, as profiles.toml says: smoke (default), standard, full."
     group.addoption("--duet-profile", metavar="NAME", default=None, help=text)
     parser.addini("duet_profile", text, default="smoke")
+    text = (
+        "Where members run while they are timed: direct (default: Python in this process) or paired (fresh processes)."
+    )
+    group.addoption("--duet-mode", metavar="MODE", default=None, help=text)
+    parser.addini("duet_mode", text, default="direct")
     text = "Threads every member may use: a number, or all that this process may use (default: 1)."
     group.addoption("--duet-threads", metavar="N", default=None, help=text)
     parser.addini("duet_threads", text, default="1")
@@ -72,6 +80,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         selected={name: names for name, names in selected.items() if names},
         profile=str(value("profile")),
+        mode=_mode(str(value("mode"))),
         threads=_threads(str(value("threads"))),
         device=_device(str(value("device"))),
         results=_from_root(config, str(value("results"))),
@@ -79,6 +88,12 @@ def read_settings(config: pytest.Config) -> Settings:
         plan=bool(value("plan")),
         strict=bool(value("strict")),
     )
+
+
+def _mode(given: str) -> Mode:
+    if given not in MODES:
+        raise pytest.UsageError(f"--duet-mode: unknown mode {given!r}{nearest(given, MODES)}")
+    return MODES[given]
 
 
 def _threads(given: str) -> int:

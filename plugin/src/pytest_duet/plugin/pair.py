@@ -219,4 +219,5 @@ def _function_start(function: Callable[..., Any], task: str, threads: int) -> St
         },
         unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
         host=lambda: function_host(function, task),
+        modules=() if reachable else None,
     )
