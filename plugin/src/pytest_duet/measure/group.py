@@ -83,6 +83,7 @@ def measure_group(
         mode=MODE,
         profile=plan.profile,
         margin=plan.margin,
+        margins=dict(plan.margins),
         reference=plan.reference,
         data_digest=session.files.digest,
         verified_only=not timed,
