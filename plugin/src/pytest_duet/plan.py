@@ -131,7 +131,8 @@ class GroupPlan:
     `data` makes or finds the bytes; `quality` is the room's function, None where quality has no meaning; `checks` are the
     room's own parity checks by name; `checkpoint` is the plan of the group that trains what this one needs, with the
     prefix of the outputs wanted; `smaller` is this group with an eighth of the work, where time must grow with it;
-    `effects` are settings that must make a difference; `convergence` is how time to a fixed quality is taken.
+    `margins` are those of members for which another than `margin` holds; `effects` are settings that must make a
+    difference; `convergence` is how time to a fixed quality is taken.
     """
 
     id: str
@@ -151,6 +152,7 @@ class GroupPlan:
     threads: int = 1
     device: str = "cpu"
     margin: float = 0.05
+    margins: Mapping[str, float] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     quality: Quality | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)

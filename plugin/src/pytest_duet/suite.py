@@ -184,6 +184,7 @@ def make_group(
         threads=threads,
         device=device,
         margin=task.margin,
+        margins={name: rules[-1].margin for name in names if (rules := applying(task.margins, key, name, profile))},
         limits=_limits(task, key, profile),
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},

@@ -90,6 +90,7 @@ def measure_group(
         mode=mode.name,
         profile=plan.profile,
         margin=plan.margin,
+        margins=dict(plan.margins),
         reference=plan.reference,
         data_digest=session.files.digest,
         verified_only=not timed,
