@@ -22,6 +22,7 @@ ROOT = Path(pytest_duet.__file__).parent
 ROWS = (
     ("__main__",),
     ("plugin", "cli"),
+    ("trees",),
     ("measure",),
     ("suite",),
     ("workers",),
