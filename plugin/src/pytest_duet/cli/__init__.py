@@ -12,7 +12,7 @@ import click
 
 from pytest_duet.errors import DuetError, StoreError
 
-COMMANDS: Final = ("build", "job", "report", "scale", "serve")
+COMMANDS: Final = ("baseline", "build", "compare", "gate", "history", "job", "report", "scale", "serve", "stats")
 STORAGE_FAILED: Final = 14
 USAGE: Final = 4
 
