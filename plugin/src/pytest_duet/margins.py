@@ -31,10 +31,11 @@ class Margins:
 
     def of(self, case: str, own: float | None = None) -> float:
         """Return the margin of `case`, whose `own` is what its spec says."""
-        for pattern, margin in reversed(self.given):
-            if fnmatchcase(case, pattern):
-                return margin
-        return own or DEFAULT
+        return self.given_for(case) or own or DEFAULT
+
+    def given_for(self, case: str) -> float | None:
+        """Return the margin that was given for `case`, None where none was."""
+        return next((margin for pattern, margin in reversed(self.given) if fnmatchcase(case, pattern)), None)
 
 
 def parse(texts: Iterable[str]) -> Margins:

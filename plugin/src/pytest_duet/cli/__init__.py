@@ -12,7 +12,10 @@ import click
 
 from pytest_duet.errors import DuetError, StoreError
 
-COMMANDS: Final = ("ab", "build", "job", "learn", "report", "scale", "self-test", "serve", "zygote")
+COMMANDS: Final = (
+    *("ab", "baseline", "build", "compare", "gate", "history", "job", "learn"),
+    *("report", "scale", "self-test", "serve", "stats", "zygote"),
+)
 STORAGE_FAILED: Final = 14
 USAGE: Final = 4
 
