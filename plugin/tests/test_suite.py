@@ -147,7 +147,9 @@ def test_groups_are_all_that_a_task_combines_in_the_order_of_its_spec(suite: Sui
 def test_a_variant_stands_only_where_its_spec_puts_it(suite: Suite) -> None:
     task = suite.tasks["linear"]
     everywhere = ["sklearn", "absent", "native", "odd"]
-    assert ["sklearn", "absent", "native", "native.gram", "odd"] == member_names(task, "linear", "train", "small", "smoke")
+    assert ["sklearn", "absent", "native", "native.gram", "odd"] == member_names(
+        task, "linear", "train", "small", "smoke"
+    )
     assert everywhere == member_names(task, "linear", "predict", "small", "smoke")
     assert everywhere == member_names(task, "ridge", "train", "small", "smoke")
 

@@ -186,7 +186,9 @@ class ConvergenceRule(Rule, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse a rule that says in no way, or in two, when a solution is good enough."""
         if (self.gap is None) != bool(self.floor or self.ceiling):
-            raise ValueError("say either how near the best is near enough, by gap, or which quality is, by floor or ceiling")
+            raise ValueError(
+                "say either how near the best is near enough, by gap, or which quality is, by floor or ceiling"
+            )
 
 
 class Checkpoint(Spec, frozen=True, kw_only=True):
@@ -201,6 +203,18 @@ class Checkpoint(Spec, frozen=True, kw_only=True):
     prefix: str
     algorithm: str = ""
     workload: str = ""
+
+
+class Model(Spec, frozen=True, kw_only=True):
+    """Says that a user's own model may stand in for the weights of a task: a folder that holds `files`.
+
+    `algorithms`, `phases` and `workloads` narrow where it does.
+    """
+
+    files: Annotated[list[str], msgspec.Meta(min_length=1)]
+    algorithms: Names = "*"
+    phases: Names = "*"
+    workloads: Names = "*"
 
 
 class Task(Spec, frozen=True, kw_only=True):
@@ -222,6 +236,7 @@ class Task(Spec, frozen=True, kw_only=True):
     effect: list[EffectRule] = []
     convergence: list[ConvergenceRule] = []
     checkpoint: Checkpoint | None = None
+    model: Model | None = None
 
     @property
     def reference(self) -> str:
@@ -380,22 +395,21 @@ def _check_task(path: Path, task: Task) -> None:
                 _check_selector(f"{path}: [{table}[{index}]] {selector}", getattr(rule, selector), names)
     for where, narrowed in _narrowed(task):
         for key in NARROWED:
-            names = getattr(narrowed, key, None)
+            chosen: Names | None = getattr(narrowed, key, None)
             # A workload's `profiles` is a table of its own, and which profiles there are another file says.
-            if key != "profiles" and names is not None:
-                _check_selector(f"{path}: [{where}] {key}", names, known[key.removesuffix("s")])
+            if key != "profiles" and chosen is not None:
+                _check_selector(f"{path}: [{where}] {key}", chosen, known[key.removesuffix("s")])
     _check_against(path, task)
     if task.checkpoint:
-        for key, names in (
-            ("phase", task.phases),
-            ("trained_by", task.phases),
-            ("algorithm", list(task.algorithms)),
-            ("workload", list(task.workloads)),
-        ):
-            if chosen := getattr(task.checkpoint, key):
-                _check_selector(f"{path}: [checkpoint] {key}", chosen, names)
-        if matches(task.checkpoint.phase, task.checkpoint.trained_by):
-            raise SpecError(f"{path}: [checkpoint] trained_by needs what it should train; name a phase that does not")
+        _check_checkpoint(path, task.checkpoint, known)
+
+
+def _check_checkpoint(path: Path, checkpoint: Checkpoint, known: dict[str, list[str]]) -> None:
+    for key in ("phase", "trained_by", "algorithm", "workload"):
+        if chosen := getattr(checkpoint, key):
+            _check_selector(f"{path}: [checkpoint] {key}", chosen, known["phase" if key == "trained_by" else key])
+    if matches(checkpoint.phase, checkpoint.trained_by):
+        raise SpecError(f"{path}: [checkpoint] trained_by needs what it should train; name a phase that does not")
 
 
 def _narrowed(task: Task) -> Iterator[tuple[str, Spec]]:
@@ -403,6 +417,8 @@ def _narrowed(task: Task) -> Iterator[tuple[str, Spec]]:
     for table in ("algorithms", "workloads", "members"):
         for name, entry in getattr(task, table).items():
             yield f"{table}.{name}", entry
+    if task.model:
+        yield "model", task.model
 
 
 def _check_against(path: Path, task: Task) -> None:
