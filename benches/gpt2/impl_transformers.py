@@ -80,8 +80,6 @@ class Train(_Model["Learner", "Trained"]):
     def fresh(self) -> Learner:
         """Return an untrained copy of the model and an optimiser that has seen nothing: a step changes both."""
         model = copy.deepcopy(self._initial)
-        # Its weights are variables of their own kind, and copying makes two of the one that is embedding and head.
-        model.tie_weights()
         return model, torch.optim.AdamW(model.parameters(), weight_decay=self._decay)
 
     def run(self, given: Learner) -> Trained:
@@ -167,9 +165,9 @@ class Generate(_Model[None, "Written"]):
     """Write on from a prompt, each time with the likeliest token; keys and values of what was read are kept."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read the weights and the prompt: the first `prompt` tokens of the first window."""
+        """Read the weights and the prompt: the first `prompt` tokens of one window."""
         super().__init__(job, job.text("weights"))
-        self._prompt = self._tensor("x_test").narrow(0, 0, 1).narrow(1, 0, job.integer("prompt"))
+        self._prompt = self._tensor("x_test").narrow(0, job.integer("window"), 1).narrow(1, 0, job.integer("prompt"))
         self._mask = torch.ones_like(self._prompt)
         self._count = job.integer("new_tokens")
         self._write = {"": self._generate, "loop": self._loop}.get(job.variant)
