@@ -4,5 +4,6 @@
 
 pub mod cartpole;
 pub mod episodes;
+pub mod gpt2;
 pub mod replay;
 pub mod tokens;

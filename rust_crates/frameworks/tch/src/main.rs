@@ -7,6 +7,7 @@ use duet_worker::Worker;
 mod cnn;
 mod dispatch;
 mod dqn;
+mod gpt2;
 mod networks;
 mod perceptron;
 mod policy_gradient;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         .task(cnn::register)
         .task(dispatch::register)
         .task(dqn::register)
+        .task(gpt2::register)
         .task(policy_gradient::register)
         .task(rnn::register)
         .serve()
