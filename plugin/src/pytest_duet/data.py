@@ -20,7 +20,7 @@ from pytest_duet.errors import DataError
 from pytest_duet.protocol import to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -107,6 +107,26 @@ def content_digest(*parts: bytes) -> str:
         digest.update(f"{len(part)}\0".encode())
         digest.update(part)
     return digest.hexdigest()
+
+
+def folder_digest(folder: Path, names: Sequence[str]) -> str:
+    """Return the SHA-256 that names the files `names` in `folder`; where the folder lies makes no difference.
+
+    Raises:
+        DataError: it is no folder, or lacks one of them.
+
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is no folder; name one that holds {', '.join(names)}")
+    parts = []
+    for name in names:
+        try:
+            with (folder / name).open("rb") as file:
+                parts += [name.encode(), hashlib.file_digest(file, "sha256").digest()]
+        except OSError as error:
+            msg = f"{folder / name}: cannot be read ({error.strerror}); the folder must hold {', '.join(names)}"
+            raise DataError(msg) from error
+    return content_digest(*parts)
 
 
 def obtain(cache: Path, digest: str, make: Make) -> DataSet:

@@ -205,6 +205,18 @@ class Checkpoint(Spec, frozen=True, kw_only=True):
     workload: str = ""
 
 
+class Model(Spec, frozen=True, kw_only=True):
+    """Says that a user's own model may stand in for the weights of a task: a folder that holds `files`.
+
+    `algorithms`, `phases` and `workloads` narrow where it does.
+    """
+
+    files: Annotated[list[str], msgspec.Meta(min_length=1)]
+    algorithms: Names = "*"
+    phases: Names = "*"
+    workloads: Names = "*"
+
+
 class Task(Spec, frozen=True, kw_only=True):
     """A whole ``task.toml``."""
 
@@ -224,6 +236,7 @@ class Task(Spec, frozen=True, kw_only=True):
     effect: list[EffectRule] = []
     convergence: list[ConvergenceRule] = []
     checkpoint: Checkpoint | None = None
+    model: Model | None = None
 
     @property
     def reference(self) -> str:
@@ -404,6 +417,8 @@ def _narrowed(task: Task) -> Iterator[tuple[str, Spec]]:
     for table in ("algorithms", "workloads", "members"):
         for name, entry in getattr(task, table).items():
             yield f"{table}.{name}", entry
+    if task.model:
+        yield "model", task.model
 
 
 def _check_against(path: Path, task: Task) -> None:

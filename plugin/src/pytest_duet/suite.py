@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pytest_duet.data import DataSet, obtain, recipe_digest
+from pytest_duet.data import DataSet, folder_digest, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
 from pytest_duet.plan import Convergence, Effect, Gap, GroupPlan, Limits, MemberPlan, Start
 from pytest_duet.spec import (
@@ -45,6 +45,9 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_T
 RECIPES: Final = "recipes.py"
 """What recipes share, beside the rooms: as much a part of each as its own file."""
 
+MODEL: Final = "model"
+"""What a recipe is told a user's own model by: the folder it lies in."""
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -59,6 +62,14 @@ class Suite:
     def project(self) -> Path:
         """The folder that holds `benches`."""
         return self.benches.parent
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A user's own model: where it lies, and the digest of the files that are read of it."""
+
+    folder: Path
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -149,13 +160,16 @@ def make_group(
     threads: int = 1,
     device: str = "cpu",
     data: Mapping[str, Scalar] | None = None,
+    models: Mapping[str, Path] | None = None,
 ) -> GroupPlan:
     """Return the plan of one group, with those it is checked by where the spec asks for them.
 
-    `data` replaces what the recipe is told, and becomes part of the group's id.
+    `data` replaces what the recipe is told, and becomes part of the group's id. `models` are folders by task: where the
+    task takes one, the recipe is told of it, nothing is trained, and no limit of quality holds.
 
     Raises:
-        SpecError: the room's files cannot be used.
+        SpecError: the room's files cannot be used, or the task takes no model.
+        DataError: the model's folder cannot be used.
 
     """
     task = suite.tasks[key.task]
@@ -163,31 +177,33 @@ def make_group(
     workload = task.workloads[key.workload]
     params = {**workload.data, **workload.profiles.get(profile, {}), **(data or {})}
     suffix = "".join(f"@{name}={value}" for name, value in (data or {}).items())
+    model = _model(suite, key, models or {})
+    workload_suffix = f"@model={model.digest[:8]}" if model else ""
     size = getattr(load_module(room, "data"), "size", None)
     names = member_names(task, key.algorithm, key.phase, key.workload, profile)
     plan = GroupPlan(
-        id=f"{key.task}/{key.id}{suffix}",
+        id=f"{key.task}/{key.id}{workload_suffix}{suffix}",
         task=key.task,
         algorithm=key.algorithm,
         phase=key.phase,
-        workload=key.workload,
-        workload_size=str(size(params)) if size else "",
+        workload=f"{key.workload}{workload_suffix}",
+        workload_size=str(size(params)) if size and not model else "",
         reference=task.reference,
         members=tuple(_member(suite, key, name, profile, threads) for name in names),
         dtype=task.dtype,
         profile=profile,
         budget=suite.profiles[profile],
-        data=_data(room, params, workload.seed, data_cache),
+        data=_data(room, params, workload.seed, data_cache, model),
         cache=data_cache,
         seed=workload.seed,
         threads=threads,
         device=device,
         margin=task.margin,
-        limits=_limits(task, key, profile),
+        limits=Limits() if model else _limits(task, key, profile),
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
     )
-    if task.checkpoint and matches(task.checkpoint.phase, key.phase):
+    if task.checkpoint and not model and matches(task.checkpoint.phase, key.phase):
         training = GroupKey(
             key.task,
             task.checkpoint.algorithm or key.algorithm,
@@ -201,7 +217,7 @@ def make_group(
         small_data = _eighth(params, growth[-1].divide)
         smaller = dataclasses.replace(
             plan,
-            data=_data(room, small_data, workload.seed, data_cache),
+            data=_data(room, small_data, workload.seed, data_cache, model),
             members=tuple(
                 dataclasses.replace(each, params=_eighth(each.params, growth[-1].divide)) for each in plan.members
             ),
@@ -215,6 +231,38 @@ def make_group(
         effects=tuple(_effect(room / "task.toml", rule, plan) for rule in effects),
         convergence=_convergence(room, convergence[-1], plan) if convergence else None,
     )
+
+
+def check_model(suite: Suite, name: str) -> None:
+    """Hold the name of a task that a user has a model for against what there is.
+
+    Raises:
+        SpecError: there is no such task, or it takes no model.
+
+    """
+    if name not in suite.tasks:
+        raise SpecError(f"--duet-model: unknown task {name!r}{nearest(name, suite.tasks)}")
+    if suite.tasks[name].model is None:
+        takers = ", ".join(each for each, task in suite.tasks.items() if task.model) or "none"
+        raise SpecError(
+            f"--duet-model: task {name} takes no model (its task.toml has no [model]); those that do: {takers}"
+        )
+
+
+def _model(suite: Suite, key: GroupKey, models: Mapping[str, Path]) -> _Model | None:
+    """Return the user's model that one group is to run on, None where it runs on the suite's own."""
+    if key.task not in models:
+        return None
+    check_model(suite, key.task)
+    taken = suite.tasks[key.task].model
+    assert taken is not None
+    stands = (
+        matches(taken.algorithms, key.algorithm)
+        and matches(taken.phases, key.phase)
+        and matches(taken.workloads, key.workload)
+    )
+    folder = models[key.task]
+    return _Model(folder, folder_digest(folder, taken.files)) if stands else None
 
 
 def _effect(path: Path, rule: EffectRule, plan: GroupPlan) -> Effect:
@@ -279,16 +327,22 @@ def _check_growth(
         raise SpecError(msg)
 
 
-def _data(room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path) -> Callable[[], DataSet]:
+def _data(
+    room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path, model: _Model | None
+) -> Callable[[], DataSet]:
     def get() -> DataSet:
         source = b"\0".join(path.read_bytes() for path in (room / "data.py", room.parent / RECIPES) if path.exists())
+        if model:
+            source += model.digest.encode()
+        # Where the model lies is told to the recipe and no part of what it makes.
+        told = {**params, MODEL: str(model.folder)} if model else params
 
         def make() -> Mapping[str, object]:
             import numpy as np
 
             recipe = load_module(room, "data")
             try:
-                made: Mapping[str, object] = recipe.make(params, np.random.default_rng(seed))
+                made: Mapping[str, object] = recipe.make(told, np.random.default_rng(seed))
             except ModuleNotFoundError as error:
                 msg = f"{room / 'data.py'}: needs module {error.name!r} to make the data; install it"
                 raise DataError(msg) from error

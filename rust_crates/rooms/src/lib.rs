@@ -2,4 +2,5 @@
 //!
 //! Not for anything that a framework computes: that is what is compared, and stands in its own crate.
 
+pub mod gpt2;
 pub mod tokens;

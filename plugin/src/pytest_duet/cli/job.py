@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds to time.")
 @click.option("--calls", default=1, show_default=True, type=click.IntRange(min=1), help="Calls in each round.")
 @click.option(
+    "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of a model of yours."
+)
+@click.option(
     "--benches",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default="benches",
@@ -41,6 +44,7 @@ def job(
     profile: str,
     rounds: int,
     calls: int,
+    model: Path | None,
     benches: Path,
 ) -> None:
     """Print requests for one case; pipe them into its worker.
@@ -61,7 +65,9 @@ def job(
     workload = workload or next(iter(spec.workloads))
     _known("workload", workload, spec.workloads)
     _known("member", member, member_names(spec, algorithm, phase, workload, profile))
-    group = make_group(suite, GroupKey(task, algorithm, phase, workload), profile, suite.project / ".duet" / "data")
+    models = {task: model.resolve()} if model else {}
+    key = GroupKey(task, algorithm, phase, workload)
+    group = make_group(suite, key, profile, suite.project / ".duet" / "data", models=models)
     told = step.make_job(group, group.member(member), obtain_files(group))
     into = tempfile.mkdtemp(prefix="duet-job-")
     click.echo(f"outputs go to {into}", err=True)

@@ -27,7 +27,7 @@ from pytest_duet.plugin.replay import replay, verify_only
 from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
 from pytest_duet.spec import Profile
 from pytest_duet.store import check_writable, folder, machine, save
-from pytest_duet.suite import GroupKey, load_suite, make_group
+from pytest_duet.suite import GroupKey, check_model, load_suite, make_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +73,8 @@ class Conductor:
         """Take note of the items that were selected.
 
         Raises:
-            SpecError: the profile is unknown.
+            SpecError: the profile is unknown, or a task takes no model that the user has one for.
+            DataError: the folder of such a model cannot be used.
             StoreError: results could not be saved in the end.
 
         """
@@ -81,6 +82,10 @@ class Conductor:
             self._groups.setdefault(slot.group, _Group()).slots.append(slot)
         for slot in slots:
             self.budget(slot)
+        rooms = {slot.declaration.room.parent for slot in slots if isinstance(slot.declaration, SuiteDeclaration)}
+        for benches in rooms:
+            for task in self.settings.models:
+                check_model(load_suite(benches), task)
         seen: dict[str, GroupId] = {}
         for key, group in self._groups.items():
             name = group.slots[0].group_id
@@ -166,7 +171,15 @@ class Conductor:
         key = GroupKey(slot.task, slot.algorithm, slot.phase, slot.workload)
         cache = self.settings.cache / "data"
         settings = self.settings
-        return make_group(suite, key, settings.profile, cache, threads=settings.threads, device=settings.device)
+        return make_group(
+            suite,
+            key,
+            settings.profile,
+            cache,
+            threads=settings.threads,
+            device=settings.device,
+            models=settings.models,
+        )
 
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
@@ -205,6 +218,8 @@ class Conductor:
     def _without_places(self, record: GroupRecord) -> GroupRecord:
         """Take the places of this machine out of reasons and logs: a saved run may be shown to anybody."""
         raw = msgspec.json.encode(record)
+        for model in self.settings.models.values():
+            raw = raw.replace(str(model).encode(), model.name.encode())
         for place, word in ((self._root, ""), (Path.home(), "~/")):
             raw = raw.replace(f"{place}/".encode(), word.encode())
         return msgspec.json.decode(raw, type=GroupRecord)
@@ -295,13 +310,14 @@ def tell(member: MemberRecord) -> None:
 def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
     """Return the record of a group that has no measurement: interrupted, never reached, or impossible."""
     first = group.slots[0]
+    plan = group.plan
     status, reason = ("failed", str(group.error)) if group.error else ("interrupted", "the session ended before it")
     return GroupRecord(
-        id=first.group_id,
+        id=plan.id if plan else first.group_id,
         task=first.task,
         algorithm=first.algorithm,
         phase=first.phase,
-        workload=first.workload,
+        workload=plan.workload if plan else first.workload,
         workload_size="",
         threads=settings.threads,
         device=settings.device,

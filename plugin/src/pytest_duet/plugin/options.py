@@ -27,6 +27,7 @@ class Settings:
     device: str
     results: Path
     cache: Path
+    models: dict[str, Path]
     plan: bool
     strict: bool
 
@@ -53,6 +54,9 @@ def add_options(parser: pytest.Parser) -> None:
     text = "Folder where data sets are kept (default: .duet)."
     group.addoption("--duet-cache", metavar="DIR", default=None, help=text)
     parser.addini("duet_cache", text, default=".duet")
+    text = "Run TASK on the model in folder PATH instead of one that the suite trains; may be repeated."
+    group.addoption("--duet-model", action="append", metavar="TASK=PATH", default=None, help=text)
+    parser.addini("duet_model", text, type="args", default=[])
     text = "Show what would run, what is unavailable and why, and the estimated time; run nothing."
     group.addoption("--duet-plan", action="store_true", default=None, help=text)
     parser.addini("duet_plan", text, type="bool", default=False)
@@ -76,6 +80,7 @@ def read_settings(config: pytest.Config) -> Settings:
         device=_device(str(value("device"))),
         results=_from_root(config, str(value("results"))),
         cache=_from_root(config, str(value("cache"))),
+        models=_models(config),
         plan=bool(value("plan")),
         strict=bool(value("strict")),
     )
@@ -105,6 +110,22 @@ def _device(given: str) -> str:
         raise pytest.UsageError(
             f"--duet-device: {given} cannot be used: {error}; leave it out to compute on the processor"
         ) from None
+
+
+def _models(config: pytest.Config) -> dict[str, Path]:
+    """Return the folder of each task's model; on the command line paths start where pytest was started, as its own do."""
+    given, base = config.getoption("duet_model"), config.invocation_params.dir
+    if given is None:
+        given, base = config.getini("duet_model"), config.rootpath
+    models = {}
+    for word in given:
+        task, equals, path = word.partition("=")
+        if not (task and equals and path):
+            raise pytest.UsageError(f"--duet-model: {word!r} names no task and folder; write TASK=PATH")
+        if task in models:
+            raise pytest.UsageError(f"--duet-model: two models for task {task!r}; name one")
+        models[task] = (base / Path(path).expanduser()).resolve()
+    return models
 
 
 def _split(given: object) -> list[str]:

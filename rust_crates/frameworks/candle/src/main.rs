@@ -6,6 +6,7 @@ use duet_worker::Worker;
 
 mod cnn;
 mod dispatch;
+mod gpt2;
 mod networks;
 mod rnn;
 mod tensors;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         .threads(|_| candle_core::utils::get_num_threads())
         .task(cnn::register)
         .task(dispatch::register)
+        .task(gpt2::register)
         .task(rnn::register)
         .serve()
 }

@@ -6,6 +6,7 @@ use duet_worker::Worker;
 
 mod cnn;
 mod dispatch;
+mod gpt2;
 mod networks;
 mod rnn;
 mod tensors;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         .threads(set_threads)
         .task(cnn::register)
         .task(dispatch::register)
+        .task(gpt2::register)
         .task(rnn::register)
         .serve()
 }

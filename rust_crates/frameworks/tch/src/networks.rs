@@ -177,7 +177,7 @@ impl Implementation for Predict {
 }
 
 /// Read which device the job names.
-fn device(job: &Job) -> Result<Device> {
+pub fn device(job: &Job) -> Result<Device> {
     let name = job.device();
     let number = name.strip_prefix("cuda:").and_then(|number| number.parse().ok());
     match (name, number) {
@@ -191,7 +191,7 @@ fn device(job: &Job) -> Result<Device> {
 }
 
 /// Wait for a GPU; a processor is done when a call returns.
-fn synchronize(device: Device) {
+pub fn synchronize(device: Device) {
     if let Device::Cuda(number) = device {
         Cuda::synchronize(i64::try_from(number).unwrap_or(i64::MAX));
     }

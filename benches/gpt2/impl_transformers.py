@@ -1,0 +1,271 @@
+"""GPT-2 in transformers, eager, as its documentation trains it, reads with it and lets it write.
+
+Not for the tokens it starts from or the weights: they arrive as files, so that every member has the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    DynamicCache,
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.generation.streamers import BaseStreamer
+
+from pytest_duet.errors import ImplementationError
+from pytest_duet.implementation import Implementation, InputT, JobReader, Outputs, OutputT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Learner = tuple[GPT2LMHeadModel, torch.optim.AdamW]
+    Trained = tuple[GPT2LMHeadModel, list[float]]
+    Written = tuple[torch.Tensor, list[torch.Tensor], dict[str, int]]
+
+# Texts are encoded one after the other in both languages; the library would start a thread a processor.
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+class _Model(Implementation[InputT, OutputT]):
+    """A job whose model and tensors lie on the device it names."""
+
+    def __init__(self, job: JobReader, weights: str) -> None:
+        """Load the weights of data file `weights` into the model that the job's configuration describes."""
+        self._job = job
+        self._device = torch.device(job.device)
+        config = json.loads(job.document("config"))
+        # No dropout, and no token at which writing ends: all members do the same amount of work.
+        none = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0)
+        model = GPT2LMHeadModel(GPT2Config(**config, **none, bos_token_id=None, eos_token_id=None))
+        arrays = {name: torch.from_numpy(array) for name, array in job.tensors(weights).items()}
+        model.transformer.load_state_dict(arrays)
+        if model.lm_head.weight is not model.transformer.wte.weight:
+            raise ImplementationError("the head is not the embedding; install the transformers that pyproject.toml names")
+        self._model = model.to(self._device).eval()
+
+    def sync(self) -> None:
+        """Wait for a GPU; a processor is done when a call returns."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        return torch.from_numpy(self._job.array(name)).to(self._device)
+
+
+class Train(_Model["Learner", "Trained"]):
+    """Take the first steps of training from the given weights, one batch a step."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read windows of text, batches, the learning rate of each step and the weights to start from."""
+        super().__init__(job, "initial")
+        self._initial = self._model.train()
+        steps = job.integer("steps")
+        self._windows = self._tensor("x_train")
+        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        self._batches = self._tensor("batches").narrow(0, 0, steps).unbind()
+        self._rates = job.array("rates")[:steps].tolist()
+        self._decay = job.number("weight_decay")
+
+    def fresh(self) -> Learner:
+        """Return an untrained copy of the model and an optimiser that has seen nothing: a step changes both."""
+        model = copy.deepcopy(self._initial)
+        return model, torch.optim.AdamW(model.parameters(), weight_decay=self._decay)
+
+    def run(self, given: Learner) -> Trained:
+        """Return the trained model and the loss before each step; reading it is part of the step, as in a log."""
+        model, optimizer = given
+        steps = zip(self._batches, self._rates, strict=True)
+        return model, [self._step(model, optimizer, rows, rate) for rows, rate in steps]
+
+    def _step(self, model: GPT2LMHeadModel, optimizer: torch.optim.AdamW, rows: torch.Tensor, rate: float) -> float:
+        windows = self._windows.index_select(0, rows)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        loss = model(windows, labels=windows, use_cache=False).loss
+        loss.backward()
+        optimizer.step()
+        return float(loss.item())
+
+    def outputs(self, result: Trained) -> Outputs:
+        """Return every weight, the loss of each step (steps,), and what the first step alone does, taken again off the clock.
+
+        Of the first step: its loss (1,), the gradient of each weight, and each weight after it.
+        """
+        model, losses = result
+        first, optimizer = self.fresh()
+        first_loss = self._step(first, optimizer, self._batches[0], self._rates[0])
+        gradients = {name: each.grad for name, each in first.transformer.named_parameters() if each.grad is not None}
+        return Outputs(
+            _arrays("weights", model.transformer.state_dict())
+            | _arrays("first_weights", first.transformer.state_dict())
+            | _arrays("first_gradient", gradients)
+            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)},
+            loss=losses,
+        )
+
+    def work(self) -> dict[str, int]:
+        """Return the tokens and the steps of one call."""
+        read = sum(len(rows) for rows in self._batches) * self._windows.shape[1]
+        return {"tokens": read, "steps": len(self._batches)}
+
+
+class Predict(_Model[None, "tuple[torch.Tensor, torch.Tensor]"]):
+    """Read some windows of held-out text and say how likely each next token was."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the weights and the first `batch` windows."""
+        super().__init__(job, job.text("weights"))
+        self._windows = self._tensor("x_test").narrow(0, 0, job.integer("batch"))
+
+    def run(self, given: None) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002 - there is no input to use up
+        """Return logits (windows × positions × vocabulary) and their mean cross entropy with the token that came."""
+        with torch.inference_mode():
+            read = self._model(self._windows, labels=self._windows, use_cache=False)
+        return read.logits, read.loss
+
+    def outputs(self, result: tuple[torch.Tensor, torch.Tensor]) -> Outputs:
+        """Return the logits, and the loss (1,)."""
+        logits, loss = result
+        return Outputs({"logits": logits.numpy(force=True), "loss": loss.reshape(1).numpy(force=True)})
+
+    def work(self) -> dict[str, int]:
+        """Return the tokens of one call."""
+        return {"tokens": self._windows.numel()}
+
+
+class _Watch(BaseStreamer):
+    """Notes when the first token is there: ``generate`` hands it everything, the prompt before all."""
+
+    def __init__(self) -> None:
+        """Have seen nothing."""
+        self.seen: list[int] = []
+
+    def put(self, value: torch.Tensor) -> None:  # noqa: ARG002 - only when it comes is of interest
+        """Note that tokens came; beyond the prompt and one token that is of no interest."""
+        if len(self.seen) < 2:  # noqa: PLR2004 - the prompt and the first token
+            self.seen.append(time.perf_counter_ns())
+
+    def end(self) -> None:
+        """Do nothing: the end is seen from outside."""
+
+
+class Generate(_Model[None, "Written"]):
+    """Write on from a prompt, each time with the likeliest token; keys and values of what was read are kept."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the weights and the prompt: the first `prompt` tokens of one window."""
+        super().__init__(job, job.text("weights"))
+        self._prompt = self._tensor("x_test").narrow(0, job.integer("window"), 1).narrow(1, 0, job.integer("prompt"))
+        self._mask = torch.ones_like(self._prompt)
+        self._count = job.integer("new_tokens")
+        self._write = {"": self._generate, "loop": self._loop}.get(job.variant)
+        if self._write is None:
+            raise ImplementationError(f"variant {job.variant!r} is not known here; known: loop, or none")
+        self._config = GenerationConfig(
+            max_new_tokens=self._count,
+            min_new_tokens=self._count,
+            do_sample=False,
+            pad_token_id=0,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+
+    def run(self, given: None) -> Written:  # noqa: ARG002 - there is no input to use up
+        """Return the new tokens, the logits each was chosen by, and how long the first and the later ones took."""
+        assert self._write is not None
+        with torch.inference_mode():
+            return self._write()
+
+    def _generate(self) -> Written:
+        watch = _Watch()
+        start = time.perf_counter_ns()
+        written = self._model.generate(
+            self._prompt, attention_mask=self._mask, generation_config=self._config, streamer=watch
+        )
+        end = time.perf_counter_ns()
+        tokens = written.sequences[0, self._prompt.shape[1] :]
+        return tokens, list(written.logits), _spans(start, watch.seen[1], end)
+
+    def _loop(self) -> Written:
+        """Do what ``generate`` comes down to here, without what it does for all other cases."""
+        start = first = time.perf_counter_ns()
+        cache = DynamicCache(config=self._model.config)
+        read, tokens, logits = self._prompt, [], []
+        for step in range(self._count):
+            last = self._model(read, cache=cache, use_cache=True, logits_to_keep=1).logits[:, -1]
+            read = last.argmax(dim=-1, keepdim=True)
+            tokens.append(read)
+            logits.append(last)
+            if step == 0:
+                first = time.perf_counter_ns()
+        return torch.cat(tokens, dim=1)[0], logits, _spans(start, first, time.perf_counter_ns())
+
+    def outputs(self, result: Written) -> Outputs:
+        """Return the new tokens (i64) and the logits of each (tokens × vocabulary)."""
+        tokens, logits, _ = result
+        return Outputs({"tokens": tokens.numpy(force=True), "logits": torch.cat(logits).numpy(force=True)})
+
+    def spans(self, result: Written) -> dict[str, int]:
+        """Return how long the first token took, and all later ones."""
+        return result[2]
+
+    def work(self) -> dict[str, int]:
+        """Return the tokens that one call writes."""
+        return {"tokens": self._count}
+
+
+class Encode(Implementation[None, list[list[int]]]):
+    """Turn texts into tokens, one after the other."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the tokeniser and the texts."""
+        tokenizer = Tokenizer.from_str(job.document("tokenizer"))
+        self._texts = json.loads(job.document("reviews"))
+        self._fast = {"": None, "tokenizers": tokenizer}[job.variant]
+        self._tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+    def run(self, given: None) -> list[list[int]]:  # noqa: ARG002 - there is no input to use up
+        """Return the tokens of each text."""
+        if self._fast:
+            return [each.ids for each in self._fast.encode_batch_fast(self._texts)]
+        tokens: list[list[int]] = self._tokenizer(self._texts, return_attention_mask=False)["input_ids"]
+        return tokens
+
+    def outputs(self, result: list[list[int]]) -> Outputs:
+        """Return all tokens one after the other (i64), and how many each text has."""
+        tokens = np.concatenate([np.array(each, np.int64) for each in result])
+        return Outputs({"tokens": tokens, "lengths": np.array([len(each) for each in result], np.int64)})
+
+    def work(self) -> dict[str, int]:
+        """Return the texts of one call and their bytes."""
+        return {"texts": len(self._texts), "bytes": sum(len(text.encode()) for text in self._texts)}
+
+
+def _spans(start: int, first: int, end: int) -> dict[str, int]:
+    return {"first_token": first - start, "later_tokens": end - first}
+
+
+def _arrays(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Return copies of the tensors, their names after `prefix` and a dot."""
+    # Copies, because the weights a call gave must stay what they are while the next step changes the model.
+    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
+
+
+IMPLEMENTATIONS = {
+    ("language_modeling", "train"): Train,
+    ("language_modeling", "predict"): Predict,
+    ("generation", "generate"): Generate,
+    ("tokenization", "encode"): Encode,
+}

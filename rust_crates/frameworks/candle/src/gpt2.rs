@@ -1,0 +1,387 @@
+//! GPT-2 on candle, which has none of its own: trained, reading and writing.
+//!
+//! Not for drawing weights or batches: both arrive as files, so that every member starts from and sees the same.
+
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{D, Device, Tensor, Var};
+use candle_nn::kv_cache::KvCache;
+use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, loss, ops};
+use duet_rooms::gpt2::{Config, Task, Watch, rates};
+use duet_rooms::tokens;
+use duet_worker::{Call, Error, Implementation, Job, Outputs, Registry, Result, Spans};
+
+use crate::tensors::{self, Weights};
+
+type Computed = candle_core::Result<Tensor>;
+
+/// Register every use of the model, and the tokeniser of the same house.
+pub fn register(registry: &mut Registry) {
+    registry.add("gpt2", "language_modeling", "train", Train::new);
+    registry.add("gpt2", "language_modeling", "predict", predict);
+    registry.add("gpt2", "generation", "generate", Generate::new);
+    tokens::register(registry, "gpt2");
+}
+
+// --- the model -------------------------------------------------------------------------------------------------------
+
+struct Model {
+    config: Config,
+    words: Tensor,
+    positions: Tensor,
+    blocks: Vec<Block>,
+    last: Norm,
+}
+
+impl Model {
+    /// Build a model that reads `weights` themselves, not copies of them; `learns` where gradients are wanted.
+    fn new(config: &Config, weights: &Weights, learns: bool) -> Result<Self> {
+        let (width, inner) = (config.width, config.inner());
+        let norm = |name: String| {
+            Ok::<_, Error>(Norm {
+                weight: weight(weights, &format!("{name}.weight"), &[width])?,
+                bias: weight(weights, &format!("{name}.bias"), &[width])?,
+                epsilon: config.epsilon,
+                learns,
+            })
+        };
+        let linear = |name: String, input, output| {
+            Ok::<_, Error>(Linear {
+                weight: weight(weights, &format!("{name}.weight"), &[input, output])?,
+                bias: weight(weights, &format!("{name}.bias"), &[output])?,
+            })
+        };
+        let block = |layer| {
+            Ok(Block {
+                before_attention: norm(format!("h.{layer}.ln_1"))?,
+                attention: linear(format!("h.{layer}.attn.c_attn"), width, 3 * width)?,
+                attended: linear(format!("h.{layer}.attn.c_proj"), width, width)?,
+                before_inner: norm(format!("h.{layer}.ln_2"))?,
+                into_inner: linear(format!("h.{layer}.mlp.c_fc"), width, inner)?,
+                out_of_inner: linear(format!("h.{layer}.mlp.c_proj"), inner, width)?,
+                heads: config.heads,
+                learns,
+            })
+        };
+        Ok(Self {
+            words: weight(weights, "wte.weight", &[config.vocabulary, width])?,
+            positions: weight(weights, "wpe.weight", &[config.positions, width])?,
+            blocks: (0..config.layers).map(block).collect::<Result<_>>()?,
+            last: norm("ln_f".to_owned())?,
+            config: config.clone(),
+        })
+    }
+
+    /// The embedding once more: logits (rows × vocabulary) of the states of some positions (rows × width).
+    fn head(&self, hidden: &Tensor) -> Computed {
+        hidden.matmul(&self.words.t()?)
+    }
+
+    /// Return the states (windows × positions × width) of `tokens` (windows × positions), which follow all that `cache` holds.
+    fn hidden(&self, tokens: &Tensor, cache: &mut [KvCache]) -> Computed {
+        let (count, length) = tokens.dims2()?;
+        let past = cache.first().map_or(0, |cache| cache.k_cache().current_seq_len());
+        let words = self.words.index_select(&tokens.flatten_all()?, 0)?;
+        let words = words.reshape((count, length, self.config.width))?;
+        let mut x = words.broadcast_add(&self.positions.narrow(0, past, length)?)?;
+        let mask = (length > 1).then(|| mask(length)).transpose()?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            x = (block.attend(&x, mask.as_ref(), cache.get_mut(layer))? + x)?;
+            x = (block.think(&x)? + x)?;
+        }
+        self.last.forward(&x)
+    }
+
+    /// Return the logits (windows × positions × vocabulary) of `tokens` (windows × positions).
+    fn read(&self, tokens: &Tensor) -> Computed {
+        let (count, length) = tokens.dims2()?;
+        self.head(&self.hidden(tokens, &mut [])?.flatten_to(1)?)?.reshape((count, length, ()))
+    }
+}
+
+/// What is added to the scores of a window, so that no token attends to a later one.
+fn mask(length: usize) -> Computed {
+    let row = |at: usize| (0..length).map(move |to| if to > at { f32::NEG_INFINITY } else { 0.0 });
+    Tensor::from_vec((0..length).flat_map(row).collect(), (length, length), &Device::Cpu)
+}
+
+fn weight(weights: &Weights, name: &str, shape: &[usize]) -> Result<Tensor> {
+    let found = weights
+        .get(name)
+        .ok_or_else(|| Error::invalid(format!("weight {name:?} is missing; add it to the file")))?;
+    if found.dims() != shape {
+        let seen = found.dims();
+        return Err(Error::invalid(format!("weight {name:?} has the shape {seen:?}; write it as {shape:?}")));
+    }
+    Ok(found.clone())
+}
+
+struct Block {
+    before_attention: Norm,
+    attention: Linear,
+    attended: Linear,
+    before_inner: Norm,
+    into_inner: Linear,
+    out_of_inner: Linear,
+    heads: usize,
+    learns: bool,
+}
+
+impl Block {
+    fn attend(&self, x: &Tensor, mask: Option<&Tensor>, past: Option<&mut KvCache>) -> Computed {
+        let (count, length, width) = x.dims3()?;
+        let each = width / self.heads;
+        let parts = self.attention.forward(&self.before_attention.forward(x)?)?;
+        let part = |number: usize| -> Computed {
+            let part = parts.narrow(D::Minus1, number * width, width)?;
+            part.reshape((count, length, self.heads, each))?.transpose(1, 2)?.contiguous()
+        };
+        let (q, mut k, mut v) = ((part(0)? * (each as f64).powf(-0.5))?, part(1)?, part(2)?);
+        if let Some(past) = past {
+            (k, v) = past.append(&k, &v)?;
+        }
+        let scores = q.matmul(&k.t()?)?;
+        let scores = mask.map_or(Ok(scores.clone()), |mask| scores.broadcast_add(mask))?;
+        // The fused softmax has no gradient.
+        let shares =
+            if self.learns { ops::softmax(&scores, D::Minus1)? } else { ops::softmax_last_dim(&scores)? };
+        self.attended.forward(&shares.matmul(&v)?.transpose(1, 2)?.reshape((count, length, width))?)
+    }
+
+    fn think(&self, x: &Tensor) -> Computed {
+        self.out_of_inner.forward(&self.into_inner.forward(&self.before_inner.forward(x)?)?.gelu()?)
+    }
+}
+
+/// A layer whose weight is stored input × output, as GPT-2 was published.
+struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    fn forward(&self, x: &Tensor) -> Computed {
+        let (count, length, _) = x.dims3()?;
+        // One product for all windows, instead of one for each.
+        let flat = x.flatten_to(1)?.matmul(&self.weight)?.broadcast_add(&self.bias)?;
+        flat.reshape((count, length, ()))
+    }
+}
+
+struct Norm {
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: f64,
+    learns: bool,
+}
+
+impl Norm {
+    fn forward(&self, x: &Tensor) -> Computed {
+        // candle takes the constant as f32, and its fused layer norm has no gradient.
+        #[expect(clippy::cast_possible_truncation, reason = "it is 1e-5")]
+        let epsilon = self.epsilon as f32;
+        let norm = if self.learns { ops::layer_norm_slow } else { ops::layer_norm };
+        norm(x, &self.weight, &self.bias, epsilon)
+    }
+}
+
+// --- training --------------------------------------------------------------------------------------------------------
+
+/// Take the first steps of training from given weights, one batch a step.
+struct Train {
+    config: Config,
+    windows: Tensor,
+    batches: Vec<Tensor>,
+    rates: Vec<f64>,
+    weight_decay: f64,
+    initial: Weights,
+}
+
+impl Train {
+    fn new(job: &Job) -> Result<Self> {
+        let steps = job.usize("steps")?;
+        let batches = tensors::first(&tensors::integers(job, "batches")?, steps, "batches")?;
+        let train = Self {
+            config: Config::read(job)?,
+            windows: tensors::integers(job, "x_train")?,
+            batches: (0..steps).map(|step| batches.get(step)).collect::<Result<_, _>>()?,
+            rates: rates(job, steps)?,
+            weight_decay: job.f64("weight_decay")?,
+            initial: tensors::weights(job, "initial")?,
+        };
+        // Weights that do not fit are the job's fault, so they are found while preparing.
+        train.fresh()?;
+        Ok(train)
+    }
+
+    /// Take one step; return the loss before it and the gradients.
+    fn step(&self, learner: &mut Learner, rows: &Tensor, rate: f64) -> Result<(f32, GradStore)> {
+        let windows = self.windows.index_select(rows, 0)?;
+        let length = windows.dim(1)?;
+        learner.optimizer.set_learning_rate(rate);
+        // The last of each window has no next one to foretell.
+        let hidden = learner.model.hidden(&windows, &mut [])?.narrow(1, 0, length - 1)?;
+        let logits = learner.model.head(&hidden.flatten_to(1)?)?;
+        let loss = loss::cross_entropy(&logits, &windows.narrow(1, 1, length - 1)?.flatten_all()?)?;
+        let gradients = loss.backward()?;
+        learner.optimizer.step(&gradients)?;
+        Ok((loss.to_scalar()?, gradients))
+    }
+}
+
+/// A model, its variables by name, and the optimiser that changes them.
+struct Learner {
+    variables: BTreeMap<String, Var>,
+    model: Model,
+    optimizer: AdamW,
+}
+
+impl Implementation for Train {
+    type Input = Learner;
+    /// With the loss before each step; the optimiser goes along so that dropping it is not timed.
+    type Output = (Learner, Vec<f32>);
+
+    fn fresh(&self) -> Result<Learner> {
+        let copies =
+            self.initial.iter().map(|(name, weight)| Ok((name.clone(), Var::from_tensor(&weight.copy()?)?)));
+        let variables: BTreeMap<String, Var> = copies.collect::<Result<_>>()?;
+        let tensors = variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())).collect();
+        let params =
+            ParamsAdamW { lr: self.rates[0], weight_decay: self.weight_decay, ..ParamsAdamW::default() };
+        let optimizer = AdamW::new(variables.values().cloned().collect(), params)?;
+        Ok(Learner { model: Model::new(&self.config, &tensors, true)?, variables, optimizer })
+    }
+
+    fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f32>)> {
+        let steps = self.batches.iter().zip(&self.rates);
+        let losses: Result<_> =
+            steps.map(|(rows, &rate)| Ok(self.step(&mut learner, rows, rate)?.0)).collect();
+        Ok((learner, losses?))
+    }
+
+    /// The first step is taken again, off the clock, to tell what it alone does.
+    fn outputs(&self, (learner, losses): &(Learner, Vec<f32>)) -> Result<Outputs> {
+        let mut first = self.fresh()?;
+        let (first_loss, gradients) = self.step(&mut first, &self.batches[0], self.rates[0])?;
+        let mut outputs = Outputs::new()
+            .array("loss", losses.clone())
+            .array("first_loss", vec![first_loss])
+            .loss(losses.iter().copied().map(f64::from).collect());
+        for (name, weight) in &learner.variables {
+            outputs = outputs.array(format!("weights.{name}"), tensors::array(weight)?);
+        }
+        for (name, weight) in &first.variables {
+            let gradient = gradients.get(weight).ok_or_else(|| {
+                Error::failed(format!("weight {name:?} has no gradient; the model does not read it"))
+            })?;
+            outputs = outputs
+                .array(format!("first_gradient.{name}"), tensors::array(gradient)?)
+                .array(format!("first_weights.{name}"), tensors::array(weight)?);
+        }
+        Ok(outputs)
+    }
+
+    fn work(&self) -> BTreeMap<String, u64> {
+        let windows: usize = self.batches.iter().map(Tensor::elem_count).sum();
+        let length = self.windows.dim(1).unwrap_or_default();
+        BTreeMap::from([
+            ("tokens".to_owned(), (windows * length) as u64),
+            ("steps".to_owned(), self.batches.len() as u64),
+        ])
+    }
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+/// Read some windows of held-out text and say how likely each next token was.
+fn predict(job: &Job) -> Result<impl Implementation + use<>> {
+    let windows = tensors::first(&tensors::integers(job, "x_test")?, job.usize("batch")?, "x_test")?;
+    let (model, count) = (model(job)?, windows.elem_count());
+    let (_, length) = windows.dims2()?;
+    let next = windows.narrow(1, 1, length - 1)?.flatten_all()?;
+    let read = move || {
+        let logits = model.read(&windows)?;
+        let loss = loss::cross_entropy(&logits.narrow(1, 0, length - 1)?.flatten_to(1)?, &next)?;
+        Ok((logits, loss))
+    };
+    let outputs = |(logits, loss): &(Tensor, Tensor)| {
+        let loss = tensors::array(&loss.reshape(1)?)?;
+        Ok(Outputs::new().array("logits", tensors::array(logits)?).array("loss", loss))
+    };
+    Ok(Call::new(read, outputs).work("tokens", count))
+}
+
+/// The model that a job describes, with the weights in the file it names.
+fn model(job: &Job) -> Result<Model> {
+    Model::new(&Config::read(job)?, &tensors::weights(job, job.str("weights")?)?, false)
+}
+
+// --- writing ---------------------------------------------------------------------------------------------------------
+
+/// Write on from a prompt, each time with the likeliest token; keys and values of what was read are kept.
+struct Generate {
+    model: Model,
+    task: Task,
+    prompt: Tensor,
+}
+
+impl Generate {
+    fn new(job: &Job) -> Result<Self> {
+        let model = model(job)?;
+        let task = Task::read(job, &model.config)?;
+        let prompt = Tensor::from_slice(&task.prompt, (1, task.prompt.len()), &Device::Cpu)?;
+        Ok(Self { model, task, prompt })
+    }
+}
+
+/// The new tokens, the logits each was chosen by, and how long the first and the later ones took.
+#[derive(Default)]
+struct Written {
+    tokens: Vec<Tensor>,
+    logits: Vec<Tensor>,
+    spans: Spans,
+}
+
+impl Implementation for Generate {
+    type Input = ();
+    type Output = Written;
+
+    fn fresh(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&self, (): ()) -> Result<Written> {
+        let mut watch = Watch::start();
+        let room = self.task.prompt.len() + self.task.new_tokens;
+        let mut cache = vec![KvCache::new(2, room); self.model.config.layers];
+        let mut written = Written::default();
+        let mut read = self.prompt.clone();
+        for _ in 0..self.task.new_tokens {
+            let hidden = self.model.hidden(&read, &mut cache)?;
+            let last = hidden.narrow(1, hidden.dim(1)? - 1, 1)?.flatten_to(1)?;
+            let logits = self.model.head(&last)?;
+            read = logits.argmax_keepdim(D::Minus1)?;
+            written.logits.push(logits);
+            written.tokens.push(read.clone());
+            watch.token();
+        }
+        written.spans = watch.spans();
+        Ok(written)
+    }
+
+    fn outputs(&self, written: &Written) -> Result<Outputs> {
+        let tokens = Tensor::cat(&written.tokens, 1)?.flatten_all()?.to_vec1::<u32>()?;
+        let tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
+        let logits = tensors::array(&Tensor::cat(&written.logits, 0)?)?;
+        Ok(Outputs::new().array("tokens", tokens).array("logits", logits))
+    }
+
+    fn spans(&self, written: &Written) -> Spans {
+        written.spans.clone()
+    }
+
+    fn work(&self) -> BTreeMap<String, u64> {
+        self.task.work()
+    }
+}

@@ -1,0 +1,194 @@
+//! What every worker reads of a job of GPT-2: the sizes of the model, the prompt, the schedule, the texts.
+//!
+//! Not for the model itself, which each framework computes in its own way.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use duet_worker::{Error, Job, Result, Spans};
+use serde::Deserialize;
+
+/// The sizes of a model, as transformers' `config.json` calls them.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    /// How many blocks there are.
+    #[serde(rename = "n_layer")]
+    pub layers: usize,
+    /// How many numbers stand for a token.
+    #[serde(rename = "n_embd")]
+    pub width: usize,
+    /// How many heads attend.
+    #[serde(rename = "n_head")]
+    pub heads: usize,
+    /// How many tokens can be read.
+    #[serde(rename = "n_positions")]
+    pub positions: usize,
+    /// How many tokens there are to choose from.
+    #[serde(rename = "vocab_size")]
+    pub vocabulary: usize,
+    /// How many numbers the inside of a block has; four times the width where it is not said.
+    #[serde(rename = "n_inner")]
+    inner: Option<usize>,
+    /// What keeps the layer norm from dividing by zero.
+    #[serde(rename = "layer_norm_epsilon")]
+    pub epsilon: f64,
+    activation_function: String,
+}
+
+impl Config {
+    /// Read the configuration of `job`.
+    pub fn read(job: &Job) -> Result<Self> {
+        Self::parse(&job.bytes("config")?)
+    }
+
+    fn parse(json: &[u8]) -> Result<Self> {
+        let config: Self = serde_json::from_slice(json).map_err(|why| {
+            Error::invalid(format!(
+                "data file \"config\" is no configuration of GPT-2 ({why}); write n_layer and its kin"
+            ))
+        })?;
+        if config.activation_function != "gelu_pytorch_tanh" {
+            return Err(Error::unsupported(format!(
+                "activation {:?} is not implemented here; use gelu_pytorch_tanh",
+                config.activation_function
+            )));
+        }
+        if config.heads == 0 || config.width % config.heads != 0 {
+            return Err(Error::invalid(format!(
+                "a width of {} cannot be shared between {} heads; make it a multiple",
+                config.width, config.heads
+            )));
+        }
+        Ok(config)
+    }
+
+    /// How many numbers the inside of a block has.
+    pub fn inner(&self) -> usize {
+        self.inner.unwrap_or(4 * self.width)
+    }
+}
+
+/// What to write on from, and how far.
+#[derive(Debug)]
+pub struct Task {
+    /// The tokens that are there.
+    pub prompt: Vec<i64>,
+    /// How many are to come.
+    pub new_tokens: usize,
+}
+
+impl Task {
+    /// Read the prompt, the first tokens of one window of text, and hold it against what the model can read.
+    pub fn read(job: &Job, config: &Config) -> Result<Self> {
+        let (window, length, new_tokens) =
+            (job.usize("window")?, job.usize("prompt")?, job.usize("new_tokens")?);
+        let (shape, tokens) = job.array_i64("x_test")?;
+        let &[rows, columns] = shape.as_slice() else {
+            return Err(Error::invalid(format!(
+                "x_test has the shape {shape:?}; write it as windows × tokens"
+            )));
+        };
+        if window >= rows || length > columns || length == 0 || new_tokens == 0 {
+            return Err(Error::invalid(format!(
+                "{length} tokens of window {window} are no prompt for {new_tokens} where there are {rows} windows of {columns}; \
+                 ask for less"
+            )));
+        }
+        if length + new_tokens > config.positions {
+            return Err(Error::invalid(format!(
+                "{length} and {new_tokens} tokens are more than the {} that the model can read; ask for less",
+                config.positions
+            )));
+        }
+        let start = window * columns;
+        Ok(Self { prompt: tokens[start..start + length].to_vec(), new_tokens })
+    }
+
+    /// The unit in which a call's work is counted.
+    pub fn work(&self) -> BTreeMap<String, u64> {
+        BTreeMap::from([("tokens".to_owned(), self.new_tokens as u64)])
+    }
+}
+
+/// Tells the time to the first token from that of the later ones.
+pub struct Watch {
+    start: Instant,
+    first: Option<u64>,
+}
+
+impl Watch {
+    /// Start now.
+    pub fn start() -> Self {
+        Self { start: Instant::now(), first: None }
+    }
+
+    /// Note that a token is there.
+    pub fn token(&mut self) {
+        if self.first.is_none() {
+            self.first = Some(self.nanoseconds());
+        }
+    }
+
+    /// Say how long the first token took, and all later ones until now.
+    pub fn spans(&self) -> Spans {
+        let all = self.nanoseconds();
+        let first = self.first.unwrap_or(all);
+        Spans::from([("first_token".to_owned(), first), ("later_tokens".to_owned(), all - first)])
+    }
+
+    fn nanoseconds(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Read the learning rate of each of the first `steps` steps.
+pub fn rates(job: &Job, steps: usize) -> Result<Vec<f64>> {
+    let (_, rates) = job.array_f64("rates")?;
+    let known = rates.len();
+    let first = rates.get(..steps).filter(|first| !first.is_empty());
+    let first = first.ok_or_else(|| {
+        Error::invalid(format!(
+            "there are learning rates for {known} steps, {steps} are asked for; ask for 1 to {known}"
+        ))
+    })?;
+    Ok(first.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"{"n_layer": 2, "n_embd": 8, "n_head": 2, "n_positions": 16, "vocab_size": 32,
+        "layer_norm_epsilon": 1e-5, "activation_function": "gelu_pytorch_tanh"}"#;
+
+    #[test]
+    fn a_configuration_of_transformers_is_read() {
+        let config = Config::parse(JSON.as_bytes()).unwrap();
+        assert_eq!(
+            (2, 8, 2, 16, 32, 32),
+            (config.layers, config.width, config.heads, config.positions, config.vocabulary, config.inner())
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_refused_by_name() {
+        let cases = [
+            ("gelu_pytorch_tanh", "relu", "relu"),
+            ("\"n_head\": 2", "\"n_head\": 3", "3 heads"),
+            ("\"n_layer\": 2,", "", "n_layer"),
+        ];
+        for (word, other, named) in cases {
+            let error = Config::parse(JSON.replace(word, other).as_bytes()).unwrap_err();
+            assert!(error.message.contains(named), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn the_first_token_is_noted_once() {
+        let mut watch = Watch::start();
+        watch.token();
+        let first = watch.spans()["first_token"];
+        watch.token();
+        assert_eq!(first, watch.spans()["first_token"]);
+    }
+}
