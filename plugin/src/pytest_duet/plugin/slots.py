@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.door import ATTRIBUTE, PairDeclaration, SuiteDeclaration
-from pytest_duet.plugin.options import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

