@@ -152,14 +152,18 @@ def _read_config(path: Path, context: int) -> dict[str, int]:
         kind = found["model_type"]
         config = {name: found[name] for name in ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")}
     except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{path}: is no configuration of a model ({error!r}); write it with save_pretrained()") from error
+        raise DataError(
+            f"{path}: is no configuration of a model ({error!r}); write it with save_pretrained()"
+        ) from error
     activation = found.get("activation_function", ACTIVATIONS[0])
     usual = found.get("scale_attn_weights", True) and not found.get("scale_attn_by_inverse_layer_idx", False)
     if kind != "gpt2" or activation not in ACTIVATIONS or not usual or not found.get("tie_word_embeddings", True):
         why = f"model_type {kind!r}, activation {activation!r}"
         raise DataError(f"{path}: is no plain GPT-2 ({why}); name the folder of one whose head is its embedding")
     if config["n_positions"] < context:
-        raise DataError(f"{path}: n_positions is {config['n_positions']}; {context} are needed: name a model that reads so far")
+        raise DataError(
+            f"{path}: n_positions is {config['n_positions']}; {context} are needed: name a model that reads so far"
+        )
     inner = found.get("n_inner") or 4 * config["n_embd"]
     epsilon = found.get("layer_norm_epsilon", 1e-5)
     return {**config, "n_inner": inner, "layer_norm_epsilon": epsilon, "activation_function": ACTIVATIONS[-1]}

@@ -51,7 +51,9 @@ class _Model(Implementation[InputT, OutputT]):
         arrays = {name: torch.from_numpy(array) for name, array in job.tensors(weights).items()}
         model.transformer.load_state_dict(arrays)
         if model.lm_head.weight is not model.transformer.wte.weight:
-            raise ImplementationError("the head is not the embedding; install the transformers that pyproject.toml names")
+            raise ImplementationError(
+                "the head is not the embedding; install the transformers that pyproject.toml names"
+            )
         self._model = model.to(self._device).eval()
 
     def sync(self) -> None:

@@ -31,9 +31,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "mine"
     recipe = load_module(ROOM, "data")
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizers.Tokenizer.from_str(
-            recipe._learnt(["it is good tea, it is bad tea"] * 3, 270)
-        )
+        tokenizer_object=tokenizers.Tokenizer.from_str(recipe._learnt(["it is good tea, it is bad tea"] * 3, 270))
     )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(3)
@@ -113,9 +111,20 @@ def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Pat
 
 def test_every_member_that_is_there_reads_and_writes_with_a_model_of_the_users(model: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "benches/gpt2", "--benchmark-disable", "-p", "no:cacheprovider"]
-        + [f"--duet-model=gpt2={model}", f"--duet-cache={tmp_path / 'cache'}"]
-        + ["-k", "predict-reviews or small_short", "-rfE"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "benches/gpt2",
+            "--benchmark-disable",
+            "-p",
+            "no:cacheprovider",
+            f"--duet-model=gpt2={model}",
+            f"--duet-cache={tmp_path / 'cache'}",
+            "-k",
+            "predict-reviews or small_short",
+            "-rfE",
+        ],
         cwd=PROJECT,
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
