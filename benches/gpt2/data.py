@@ -119,7 +119,7 @@ def initial(config: Mapping[str, int], rng: np.random.Generator) -> Weights:
 
 
 def one_cycle(peak: float, steps: int) -> np.ndarray:
-    """Return the learning rate of each step (f64): up to `peak` for 30 % of them, then down to next to nothing, by cosines.
+    """Return the learning rate of each step (f32): up to `peak` for 30 % of them, then down to next to nothing, by cosines.
 
     The defaults of PyTorch's ``OneCycleLR``. Given as numbers, since the other libraries have no such schedule.
     """
@@ -129,7 +129,7 @@ def one_cycle(peak: float, steps: int) -> np.ndarray:
     start, end = peak / 25, peak / 25 / 1e4
     rising = peak + (start - peak) / 2 * (1 + np.cos(np.pi * up))
     falling = end + (peak - end) / 2 * (1 + np.cos(np.pi * down))
-    return np.where(step <= rise, rising, falling)
+    return np.where(step <= rise, rising, falling).astype(np.float32)
 
 
 def _foreign(folder: Path, context: int) -> dict[str, Content]:

@@ -143,7 +143,7 @@ impl Watch {
 
 /// Read the learning rate of each of the first `steps` steps.
 pub fn rates(job: &Job, steps: usize) -> Result<Vec<f64>> {
-    let (_, rates) = job.array_f64("rates")?;
+    let (_, rates) = job.array_f32("rates")?;
     let known = rates.len();
     let first = rates.get(..steps).filter(|first| !first.is_empty());
     let first = first.ok_or_else(|| {
@@ -151,7 +151,7 @@ pub fn rates(job: &Job, steps: usize) -> Result<Vec<f64>> {
             "there are learning rates for {known} steps, {steps} are asked for; ask for 1 to {known}"
         ))
     })?;
-    Ok(first.to_vec())
+    Ok(first.iter().copied().map(f64::from).collect())
 }
 
 #[cfg(test)]
