@@ -2,5 +2,6 @@
 //!
 //! Not for anything that a framework computes: that is what is compared, and stands in its own crate.
 
+pub mod bert;
 pub mod gpt2;
 pub mod tokens;
