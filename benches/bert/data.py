@@ -44,28 +44,31 @@ ANSWERING_BATCH, ANSWERING_EPOCHS = 8, 3
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | Arrays | str]:
-    """Return the encoder, its tokeniser, and for each algorithm texts as numbers, their labels, batches and a head.
+    """Return the encoder, and for each algorithm texts as numbers, their labels, batches and a head.
 
-    ``encoder`` holds weights (f32) by name, ``config`` and ``tokenizer`` are JSON, ``reviews`` is a JSON list of texts, and
-    ``held_out_questions`` a JSON list of what is asked of which context, and the answers.
+    ``encoder`` holds weights (f32) by name, ``config`` is JSON, and ``held_out_questions`` a JSON list of what is
+    asked of which context, and where the answers stand.
 
     For ``sentiment`` and ``question_answering`` alike, ``…_train`` and, for each of `LENGTHS`, ``…_test_L`` hold ``ids``,
     ``types`` and ``mask`` (texts × L, i64) and ``labels``: 1 for a great review (texts,), or the first and the last token of
     the answer (texts × 2). ``question_answering_test_L`` holds ``offsets`` too (texts × L × 2, i64): where in its context
     each token stands, or −1 for a token of something else. ``…_batches`` are rows (steps × batch, i64) and ``…_head`` the
     weights (f32) of the layer that is put on top.
+
+    Where only a number of texts to encode is given (``encoded``) there are ``tokenizer`` and ``reviews`` alone.
     """
     folder = _folder()
+    tokenizer = _tokenizer(folder / "tokenizer.json")
+    if "encoded" in params:
+        _, texts = _reviews(0, rng)
+        return {"tokenizer": tokenizer, "reviews": json.dumps(list(texts["review"][: whole(params, "encoded")]))}
     config = (folder / "config.json").read_text(encoding="utf-8")
-    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
     width = json.loads(config)["hidden_size"]
     reviews, reviewed = _reviews(whole(params, "reviews"), rng)
     asked, held_out = _questions(whole(params, "questions"), rng)
     return {
         "encoder": _weights(folder / "model.safetensors"),
         "config": config,
-        "tokenizer": tokenizer,
-        "reviews": json.dumps(list(reviewed["review"])),
         "held_out_questions": json.dumps([vars(each) for each in held_out]),
         "sentiment_train": _read_reviews(tokenizer, reviews, LEARNT_AT),
         "question_answering_train": _read_questions(tokenizer, asked, LEARNT_AT, answers=True),
@@ -80,6 +83,8 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
 
 def size(params: Mapping[str, Scalar]) -> str:
     """Return which encoder it is and how many texts it learns from."""
+    if "encoded" in params:
+        return f"{params['encoded']} reviews"
     return f"MiniLM-L6, {params['reviews']} reviews, {params['questions']} synthetic questions"
 
 
@@ -100,6 +105,16 @@ def _weights(path: Path) -> Arrays:
 
     weights = load_file(path)
     return {name: each for name, each in weights.items() if "pooler" not in name and not name.endswith("position_ids")}
+
+
+def _tokenizer(path: Path) -> str:
+    """Return the tokeniser as JSON; it was published with a length that texts are cut or padded to, which is taken out."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer.to_str()
 
 
 # --- the reviews ----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,8 +24,6 @@ from pytest_duet.implementation import Implementation, InputT, JobReader, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tokenizers import Encoding
 
     Learner = tuple["Network", torch.optim.Adam]
     Trained = tuple["Network", list[float]]
@@ -219,50 +218,39 @@ class Predict(_Reading[None, torch.Tensor]):
         return {"samples": len(self._batch.ids), "tokens": int(self._batch.mask.sum())}
 
 
-class Tokenise(Implementation[None, Any]):
-    """Read texts as numbers, each cut or padded to the same length.
+class Encode(Implementation[None, list[list[int]]]):
+    """Turn texts into tokens.
 
     The plain way is that of transformers; ``tokenizers`` calls the library below it directly.
     """
 
     def __init__(self, job: JobReader) -> None:
-        """Read the tokeniser and the first `texts` reviews."""
-        self._direct = job.variant == "tokenizers"
-        if job.variant and not self._direct:
+        """Read the tokeniser and the texts."""
+        if job.variant not in {"", "tokenizers"}:
             raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: tokenizers")
-        count, self._length = job.integer("texts"), job.integer("tokens")
-        reviews = json.loads(job.document("reviews"))
-        if not 1 <= count <= len(reviews):
-            raise ImplementationError(
-                f"there are {len(reviews)} reviews, {count} are asked for; ask for 1 to that many"
-            )
-        self._texts = reviews[:count]
-        self._tokenizer = Tokenizer.from_str(job.document("tokenizer"))
-        self._tokenizer.enable_truncation(self._length)
-        self._tokenizer.enable_padding(length=self._length)
-        self._wrapped = BertTokenizerFast(tokenizer_object=self._tokenizer)
+        # Without it the library starts a thread for each processor, whatever the job says.
+        os.environ["TOKENIZERS_PARALLELISM"] = "true" if job.threads > 1 else "false"
+        tokenizer = Tokenizer.from_str(job.document("tokenizer"))
+        self._texts = json.loads(job.document("reviews"))
+        self._direct = tokenizer if job.variant else None
+        self._wrapped = BertTokenizerFast(tokenizer_object=tokenizer)
 
-    def run(self, given: None) -> dict[str, np.ndarray]:  # noqa: ARG002 - there is no input to use up
-        """Return ``ids`` and ``mask`` (texts × tokens)."""
+    def run(self, given: None) -> list[list[int]]:  # noqa: ARG002 - there is no input to use up
+        """Return the tokens of each text."""
         if self._direct:
-            read = self._tokenizer.encode_batch(self._texts)
-            return {"ids": _column(read, "ids"), "mask": _column(read, "attention_mask")}
-        called = self._wrapped(
-            self._texts, max_length=self._length, truncation=True, padding="max_length", return_tensors="np"
-        )
-        return {"ids": called["input_ids"], "mask": called["attention_mask"]}
+            return [each.ids for each in self._direct.encode_batch_fast(self._texts)]
+        called = self._wrapped(self._texts, return_attention_mask=False, return_token_type_ids=False)
+        tokens: list[list[int]] = called["input_ids"]
+        return tokens
 
-    def outputs(self, result: dict[str, np.ndarray]) -> Outputs:
-        """Return both."""
-        return Outputs(result)
+    def outputs(self, result: list[list[int]]) -> Outputs:
+        """Return all tokens one after the other (i64), and how many each text has."""
+        tokens = np.concatenate([np.array(each, np.int64) for each in result])
+        return Outputs({"tokens": tokens, "lengths": np.array([len(each) for each in result], np.int64)})
 
     def work(self) -> dict[str, int]:
-        """Return the texts and their characters: tokens are what comes out."""
-        return {"samples": len(self._texts), "characters": sum(map(len, self._texts))}
-
-
-def _column(read: list[Encoding], name: str) -> np.ndarray:
-    return np.array([getattr(each, name) for each in read], np.int64)
+        """Return the texts of one call and their bytes."""
+        return {"texts": len(self._texts), "bytes": sum(len(text.encode()) for text in self._texts)}
 
 
 def _tensors(job: JobReader, name: str) -> dict[str, torch.Tensor]:
@@ -280,5 +268,5 @@ IMPLEMENTATIONS = {
     ("sentiment", "predict"): Predict,
     ("question_answering", "train"): Train,
     ("question_answering", "predict"): Predict,
-    ("wordpiece", "tokenise"): Tokenise,
+    ("tokenization", "encode"): Encode,
 }

@@ -35,7 +35,7 @@ def quality(algorithm: str, phase: str, outputs: Arrays, data: Mapping[str, Any]
     share that are words or parts of words the tokeniser knows. Trained weights are judged by a forward pass made here, a
     predicting network by the logits it gave for the first texts.
     """
-    if algorithm == "wordpiece":
+    if algorithm == "tokenization":
         return _known(outputs, data)
     texts = data[f"{algorithm}_test_{JUDGED_AT}"]
     logits = _logits(algorithm, outputs, data, texts) if phase == "train" else outputs["logits"]
@@ -127,7 +127,7 @@ def _frozen_states(encoder: Encoder, texts: Arrays) -> np.ndarray:
 
 def _known(outputs: Arrays, data: Mapping[str, Any]) -> dict[str, float]:
     vocabulary: Mapping[str, int] = json.loads(data["tokenizer"])["model"]["vocab"]
-    read = outputs["ids"][outputs["mask"] == 1]
+    read = outputs["tokens"]
     marks = [vocabulary[mark] for mark in ("[CLS]", "[SEP]")]
     words = read[~np.isin(read, marks)]
     return {"known": float(np.mean(words != vocabulary["[UNK]"])) if len(words) else 0.0}

@@ -52,10 +52,8 @@ pub type Spans = BTreeMap<String, u64>;
 
 /// What training works through: samples and steps, and epochs over `examples` where `steps` of `batch` make whole ones.
 pub fn training_work(examples: usize, batch: usize, steps: usize) -> BTreeMap<String, u64> {
-    let mut work = BTreeMap::from([
-        ("samples".to_owned(), (batch * steps) as u64),
-        ("steps".to_owned(), steps as u64),
-    ]);
+    let mut work =
+        BTreeMap::from([("samples".to_owned(), (batch * steps) as u64), ("steps".to_owned(), steps as u64)]);
     // What does not fill a batch is left out of an epoch.
     let epoch = examples.checked_div(batch).filter(|&epoch| epoch > 0);
     if let Some(epoch) = epoch.filter(|epoch| steps.is_multiple_of(*epoch)) {

@@ -22,14 +22,17 @@ pub fn integers(job: &Job, name: &str) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
-/// Read named weights.
+/// Read named weights, and the integers that stand beside them.
 pub fn weights(job: &Job, name: &str) -> Result<Weights> {
     let arrays = job.tensors(name)?.into_iter();
     let tensors = arrays.map(|(name, array)| {
-        let Data::F32(values) = array.data() else {
-            return Err(Error::invalid(format!("weight {name:?} is not f32; write it as f32")));
+        let tensor = match array.data() {
+            Data::F32(values) => Tensor::from_slice(values, array.shape(), &Device::Cpu)?,
+            Data::I64(values) => Tensor::from_slice(values, array.shape(), &Device::Cpu)?,
+            Data::F64(_) => {
+                return Err(Error::invalid(format!("weight {name:?} is not f32; write it as f32")));
+            }
         };
-        let tensor = Tensor::from_slice(values, array.shape(), &Device::Cpu)?;
         Ok((name, tensor))
     });
     tensors.collect()

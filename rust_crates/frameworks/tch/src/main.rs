@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use duet_worker::Worker;
 
+mod bert;
 mod cnn;
 mod dispatch;
 mod dqn;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         .version("torch", env!("DUET_TORCH_VERSION"))
         .detail("torch_git", env!("DUET_TORCH_GIT"))
         .threads(set_threads)
+        .task(bert::register)
         .task(cnn::register)
         .task(dispatch::register)
         .task(dqn::register)
