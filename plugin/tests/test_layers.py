@@ -31,7 +31,7 @@ ROWS = (
     ("journal",),
     ("data", "disk", "seal"),
     ("report",),
-    ("foreign", "baseline"),
+    ("foreign", "baseline", "analysis"),
     ("gate",),
     ("comparison", "parity", "attest", "figures"),
     ("verdict", "margins"),
