@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
 import sys
 import threading
 from contextlib import closing
@@ -312,13 +313,14 @@ def test_a_look_is_taken_while_waiting() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "fault"])
-def test_the_children_of_a_worker_are_gone_with_it(end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("behaviour", "left_behind"), [("brood", 0), ("daemonise", 1)])
+def test_the_children_of_a_worker_are_gone_with_it(behaviour: str, left_behind: int, end: str, tmp_path: Path) -> None:
     fifo = tmp_path / "held"
     os.mkfifo(fifo)
     # Readable from here on; its end comes when the last writer, the worker's child, is gone.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        channel = _start("brood", str(fifo))
+        channel = _start(behaviour, str(fifo))
         channel.exchange(HELLO, seconds=30)
         if end == "fault":
             with pytest.raises(MemberError):
@@ -327,8 +329,21 @@ def test_the_children_of_a_worker_are_gone_with_it(end: str, tmp_path: Path) -> 
         poll = select.poll()
         poll.register(reader, select.POLLIN)
         assert [(reader, select.POLLHUP)] == poll.poll(5000)
+        assert left_behind == channel.left_behind
     finally:
         os.close(reader)
+
+
+def test_a_child_of_the_users_own_is_let_live() -> None:
+    theirs = subprocess.Popen([sys.executable, "-S", "-E", str(MISBEHAVE), "hang"], stdin=subprocess.DEVNULL)
+    try:
+        with closing(_start("chatter", "1")) as channel:
+            channel.exchange(HELLO, seconds=30)
+        assert theirs.poll() is None
+        assert 0 == channel.left_behind
+    finally:
+        theirs.kill()
+        theirs.wait()
 
 
 def test_no_descriptor_is_left_open() -> None:

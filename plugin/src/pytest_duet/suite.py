@@ -426,7 +426,9 @@ def start(suite: Suite, name: str, *, threads: int) -> Start:
     environment.update({key: value.format(**fill) for key, value in framework.environment.items()})
     command = tuple(part.format(**fill) for part in framework.command)
     if framework.language == "python":
-        serve = (sys.executable, "-m", "pytest_duet", "serve", "--benches", str(suite.benches), "--framework", name)
+        # -P: nothing is importable just because it lies where the driver was started.
+        ours = (sys.executable, "-P", "-m", "pytest_duet")
+        serve = (*ours, "serve", "--benches", str(suite.benches), "--framework", name)
         return Start(
             kind="process" if command else "direct",
             argv=command or serve,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_duet.workers.process import ProcessChannel
 
 _OURS = ("-m", "pytest_duet")
+_PLACES = (1, 2)
+"""Where that stands in a command: after the interpreter, or after one option of it."""
 
 
 class Nursery:
@@ -36,7 +38,7 @@ class Nursery:
         """
         zygote = self._zygote(start, seconds)
         if zygote is not None:
-            return zygote.fork(start.argv[1 + len(_OURS) :], name)
+            return zygote.fork(_arguments(start) or (), name)
         return spawn(start.argv, name=name, environment=start.environment, build=start.build)
 
     def __enter__(self) -> Self:
@@ -56,12 +58,20 @@ class Nursery:
 
     def _zygote(self, start: Start, seconds: float) -> Zygote | None:
         """Return what workers of this kind are forked from; None where they have to be spawned."""
-        if start.modules is None or start.argv[1 : 1 + len(_OURS)] != _OURS:
+        if start.modules is None or _arguments(start) is None:
             return None
         key = (start.argv[0], start.modules, tuple(sorted(start.environment.items())))
         if key not in self._zygotes:
             self._zygotes[key] = _single_threaded(start, seconds)
         return self._zygotes[key]
+
+
+def _arguments(start: Start) -> tuple[str, ...] | None:
+    """Return what our own command is told in `start`, None where it starts something else."""
+    for place in _PLACES:
+        if start.argv[place : place + len(_OURS)] == _OURS:
+            return start.argv[place + len(_OURS) :]
+    return None
 
 
 def _single_threaded(start: Start, seconds: float) -> Zygote | None:
