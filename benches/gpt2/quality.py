@@ -27,7 +27,7 @@ def quality(
     outputs: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray | Mapping[str, np.ndarray] | str],
 ) -> dict[str, float]:
-    """Return the perplexity of held-out text, the smallest margin of what was written, or bytes a token.
+    """Return the perplexity of held-out text, the smallest lead of what was written, or bytes a token.
 
     Trained weights are judged by a forward pass made here, so that no member vouches for itself.
     """
@@ -35,7 +35,7 @@ def quality(
         size = sum(len(text.encode()) for text in json.loads(str(data["reviews"])))
         return {"bytes_per_token": size / len(outputs["tokens"])}
     if phase == "generate":
-        return _margin(outputs["tokens"], outputs["logits"])
+        return _lead(outputs["tokens"], outputs["logits"])
     windows = np.asarray(data["x_test"])
     logits = outputs["logits"] if phase == "predict" else _trained(outputs, windows[:JUDGED], str(data["config"]))
     read, foretold = windows[: len(logits), 1:], logits[:, :-1]
@@ -43,13 +43,13 @@ def quality(
     return {"perplexity": float(np.exp(loss))}
 
 
-def _margin(tokens: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+def _lead(tokens: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     """Return by how much the likeliest token led at the least, and the share of tokens that were the likeliest.
 
     Where the lead is as small as rounding, that two members write the same is chance.
     """
     second, first = np.partition(logits, -2, axis=1)[:, -2:].T
-    return {"margin": float((first - second).min()), "greedy": float((logits.argmax(axis=1) == tokens).mean())}
+    return {"lead": float((first - second).min()), "greedy": float((logits.argmax(axis=1) == tokens).mean())}
 
 
 def _trained(outputs: Mapping[str, np.ndarray], windows: np.ndarray, config: str) -> np.ndarray:

@@ -103,7 +103,7 @@ SMALL = [
     (r"perplexity = [\d.]+", "perplexity = 600.0"),
     (r"steps = 100", "steps = 5"),
     # That there is an honest member at all is not what is shown here.
-    (r"margin = 1e-3, ", ""),
+    (r"lead = 1e-3, ", ""),
     (r"\[members\.(tch|candle)\]\n(.*\n)*?\n", ""),
     (r'\[members\."transformers\.\w+"\]\n(.*\n)*?\n', ""),
     (r'member = \["transformers\*", "tch"\]\n', ""),
