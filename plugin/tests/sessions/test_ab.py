@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-
     from click.testing import Result
 
 BEFORE_NS = 2_000_000
