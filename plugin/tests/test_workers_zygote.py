@@ -129,7 +129,7 @@ def test_all_are_gone_when_their_driver_is_killed(tmp_path: Path) -> None:
     script.write_text(
         "import sys\nfrom pytest_duet.plan import Start\nfrom pytest_duet.workers.nursery import Nursery\n"
         "nursery = Nursery()\n"
-        f"start = Start('process', argv={_start().argv!r}, modules=())\n"
+        f"start = Start('process', argv={_start().argv!r}, environment={_start().environment!r}, modules=())\n"
         "channel = nursery.start(start, 'x', 60.0)\n"
         "zygote = next(iter(nursery._zygotes.values()))\n"
         "print(channel.pid, zygote._process.pid, flush=True)\n"

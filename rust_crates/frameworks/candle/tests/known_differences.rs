@@ -17,7 +17,8 @@ fn the_gradient_of_max_pooling_is_a_quarter() {
 
 /// Sum a function of one row of three and return the gradient of the row, where there is one.
 fn gradient(function: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Option<Vec<f32>> {
-    let row = Var::from_tensor(&Tensor::from_slice(&[1.0_f32, 2.0, 4.0], (1, 3), &Device::Cpu).unwrap()).unwrap();
+    let row =
+        Var::from_tensor(&Tensor::from_slice(&[1.0_f32, 2.0, 4.0], (1, 3), &Device::Cpu).unwrap()).unwrap();
     let first = function(&row).unwrap().narrow(1, 0, 1).unwrap().sum_all().unwrap();
     let gradient = first.backward().unwrap().get(&row).cloned()?;
     Some(gradient.flatten_all().unwrap().to_vec1().unwrap())
