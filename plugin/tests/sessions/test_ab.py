@@ -318,6 +318,6 @@ def test_two_commands_of_ones_own_are_compared(
     monkeypatch.chdir(tmp_path)
     commands = ["--cmd", _command(BEFORE_NS), _command(ns, fault)]
 
-    result = CliRunner().invoke(main, ["ab", *commands, "--task", "sum", "--param", "n=3", "--param", "x=1e400"])
+    result = CliRunner().invoke(main, ["ab", *commands, "--task", "sum", "--param", "n=3", "--param", "x=0.5"])
 
     assert status == result.exit_code, result.output

@@ -39,7 +39,7 @@ impl Config {
             let what = &config.hidden_act;
             return Err(Error::unsupported(format!("activation {what:?} is not implemented here; use gelu")));
         }
-        if config.layers == 0 || config.heads == 0 || config.width % config.heads != 0 {
+        if config.layers == 0 || config.heads == 0 || !config.width.is_multiple_of(config.heads) {
             let Self { layers, heads, width, .. } = config;
             return Err(Error::invalid(format!(
                 "{layers} layers of {width} numbers cannot be shared between {heads} heads; write a multiple"

@@ -53,7 +53,7 @@ impl Config {
                 config.activation_function
             )));
         }
-        if config.heads == 0 || config.width % config.heads != 0 {
+        if config.heads == 0 || !config.width.is_multiple_of(config.heads) {
             return Err(Error::invalid(format!(
                 "a width of {} cannot be shared between {} heads; make it a multiple",
                 config.width, config.heads

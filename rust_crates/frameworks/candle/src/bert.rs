@@ -80,13 +80,13 @@ impl Network {
     /// Build a network that reads `weights` themselves, not copies of them; `learns` where gradients are wanted.
     fn new(given: &Given, weights: &Weights, learns: bool) -> Result<Self> {
         let mut sizes = given.sizes.clone();
-        let learnt = learns.then(|| Layer::new(weights, &given.config)).transpose()?;
+        let last = learns.then(|| Layer::new(weights, &given.config)).transpose()?;
         // The layers of candle-transformers have no gradients, so the last one is another's.
         sizes.num_hidden_layers -= usize::from(learns);
         let builder = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
         Ok(Self {
             encoder: BertModel::load(builder, &sizes)?,
-            learnt,
+            learnt: last,
             head: linear(weights, "head")?,
             pooled: given.pooled,
         })

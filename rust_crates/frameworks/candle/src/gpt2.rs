@@ -133,11 +133,11 @@ impl Block {
         let (count, length, width) = x.dims3()?;
         let each = width / self.heads;
         let parts = self.attention.forward(&self.before_attention.forward(x)?)?;
-        let part = |number: usize| -> Computed {
-            let part = parts.narrow(D::Minus1, number * width, width)?;
-            part.reshape((count, length, self.heads, each))?.transpose(1, 2)?.contiguous()
+        let split = |number: usize| -> Computed {
+            let third = parts.narrow(D::Minus1, number * width, width)?;
+            third.reshape((count, length, self.heads, each))?.transpose(1, 2)?.contiguous()
         };
-        let (q, mut k, mut v) = ((part(0)? * (each as f64).powf(-0.5))?, part(1)?, part(2)?);
+        let (q, mut k, mut v) = ((split(0)? * (each as f64).powf(-0.5))?, split(1)?, split(2)?);
         if let Some(past) = past {
             (k, v) = past.append(&k, &v)?;
         }
