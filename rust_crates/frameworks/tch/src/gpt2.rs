@@ -104,10 +104,10 @@ struct Block {
 }
 
 impl Block {
-    fn attend(&self, x: &Tensor, heads: i64, past: Option<Past>) -> Tensor {
+    fn attend(&self, x: &Tensor, heads: usize, past: Option<Past>) -> Tensor {
         let size = x.size();
         let (length, width) = (size[1], size[2]);
-        let each = width / heads;
+        let each = width / i64::try_from(heads).expect("there are fewer heads than that");
         let parts = self.attention.forward(&self.before_attention.forward(x)).split(width, 2);
         let [q, k, v] = [0, 1, 2].map(|part| parts[part].view([size[0], length, -1, each]).transpose(1, 2));
         let (k, v) = past.map_or((k.shallow_clone(), v.shallow_clone()), |past| past.join(&k, &v));
