@@ -19,4 +19,3 @@ def strays(reference: np.ndarray, other: np.ndarray) -> float:
     """
     apart = np.abs(np.float64(reference) - np.float64(other)) > APART * np.abs(reference).max()
     return float(np.mean(apart | ~np.isfinite(other)))
-

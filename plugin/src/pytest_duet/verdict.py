@@ -74,21 +74,20 @@ def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
         return Judgement("inconclusive", f"{_cells(cells)} too few to judge: {_budget(cells, seconds)}", change)
     delta = math.log1p(margin)
     if cells < ENOUGH_CELLS:
-        side = word(strict, delta)
+        side = _side(strict, delta)
         if side not in {"faster", "slower"}:
-            why = f"{lean(judged, margin)}; below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}"
+            why = f"{_lean(judged, margin)}; below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}"
             return Judgement("inconclusive", f"{why}: {_budget(cells, seconds)}", change)
         return Judgement(side, "", change)
-    side = word(judged, delta)
+    side = _side(judged, delta)
     if side is None:
         sees = units.percent(smallest_change(judged, alarm_above))
-        why = f"{lean(judged, margin)}; the smallest change it could see is {sees}"
+        why = f"{_lean(judged, margin)}; the smallest change it could see is {sees}"
         return Judgement("inconclusive", why, change)
     return Judgement(side, "", change)
 
 
-def word(bounds: Bounds, delta: float) -> Verdict | None:
-    """Return what an interval of log-ratios says of a difference of `delta`, None where it says nothing."""
+def _side(bounds: Bounds, delta: float) -> Verdict | None:
     low, high = bounds
     if low > delta:
         return "slower"
@@ -99,8 +98,7 @@ def word(bounds: Bounds, delta: float) -> Verdict | None:
     return None
 
 
-def lean(judged: Bounds, margin: float) -> str:
-    """Return which way an interval points that says nothing."""
+def _lean(judged: Bounds, margin: float) -> str:
     limit = units.percent(margin)
     if judged[0] > 0:
         return f"slower, but maybe by less than the margin of {limit}"

@@ -107,7 +107,7 @@ SMALL = [
     (r"\[members\.(tch|candle)\]\n(.*\n)*?\n", ""),
     (r'\[members\."transformers\.\w+"\]\n(.*\n)*?\n', ""),
     (r'member = \["transformers\*", "tch"\]\n', ""),
-    (r'\[\[parity\]\]\nmember = "candle"\n(.*\n)*?\n', ""),
+    (r'\[\[parity\]\]\nmember = "(candle|tch)"\n(.*\n)*?\n', ""),
 ]
 
 
@@ -115,7 +115,7 @@ def _room(root: Path, fakes: list[str]) -> Path:
     """Write a copy of the room in which a tiny model of transformers meets `fakes`; return the folder of rooms."""
     benches = root / "benches"
     shutil.copytree(BENCHES / "gpt2", benches / "gpt2", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("recipes.py", "scores.py", "profiles.toml"):
+    for name in ("checks.py", "recipes.py", "scores.py", "profiles.toml"):
         shutil.copy(BENCHES / name, benches)
     spec = benches / "gpt2" / "task.toml"
     text = spec.read_text()

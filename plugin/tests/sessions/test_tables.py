@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SCRUBBED = {
     "created",
-    "digest",
     "version",
     "machine",
     "elapsed_ns",

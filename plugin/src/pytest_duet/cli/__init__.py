@@ -12,10 +12,7 @@ import click
 
 from pytest_duet.errors import DuetError, StoreError
 
-COMMANDS: Final = (
-    *("ab", "baseline", "build", "compare", "gate", "history", "job", "learn"),
-    *("report", "scale", "self-test", "serve", "stats", "zygote"),
-)
+COMMANDS: Final = ("build", "job", "learn", "report", "scale", "serve")
 STORAGE_FAILED: Final = 14
 USAGE: Final = 4
 
@@ -37,8 +34,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:

@@ -34,16 +34,13 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
         if name not in known:
             raise click.UsageError(f"unknown Rust framework {name!r}{nearest(name, known)}")
     chosen = list(frameworks) or known
-    failed = [
-        name for index, name in enumerate(chosen, 1) if not build_worker(suite.project, name, f"{index}/{len(chosen)}")
-    ]
+    failed = [name for index, name in enumerate(chosen, 1) if not _build(suite.project, name, f"{index}/{len(chosen)}")]
     if failed:
         click.echo(f"duet: not built: {', '.join(failed)}; their cases will be unavailable", err=True)
         sys.exit(1)
 
 
-def build_worker(project: Path, name: str, position: str) -> bool:
-    """Build the worker of framework `name` in folder `project`, and say so; return whether it is ready."""
+def _build(project: Path, name: str, position: str) -> bool:
     argv = [
         "cargo",
         "build",

@@ -22,7 +22,6 @@ class DirectChannel:
         """Talk to `host`."""
         self.name = name
         self.pid = os.getpid()
-        self.left_behind = 0
         self._host = host
 
     def exchange(
