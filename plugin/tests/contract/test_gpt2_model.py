@@ -134,8 +134,8 @@ def test_every_member_that_is_there_reads_and_writes_with_a_model_of_the_users(m
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "language_modeling-predict-reviews@model=" in done.stdout
-    assert "generation-generate-small_short@model=" in done.stdout
-    assert "transformers verified" in done.stdout
+    assert "language_modeling · predict · reviews@model=" in done.stdout
+    assert "generation · generate · small_short@model=" in done.stdout
+    assert "transformers.loop" in done.stdout
     for path in tmp_path.glob("cache/**/*.txt"):
         assert str(model) not in path.read_text()
