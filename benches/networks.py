@@ -7,7 +7,8 @@ sees the same.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     Trained = tuple[nn.Module, list[float]]
 
 Weights = Mapping[str, np.ndarray]
+Tensors = Mapping[str, torch.Tensor]
+Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 VARIANTS = ("", "compile")
 Build = Callable[[Weights], nn.Module]
 """Takes the weights that will be loaded, which tell the sizes, and returns a network to load them into."""
@@ -33,25 +36,24 @@ def _forward(network: nn.Module, examples: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-COMPILED = torch.compile(_forward)
-
-
-def _forward_of(job: JobReader) -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
-    """Return what runs a network, as the job's variant has it: eagerly, or through the compiler.
-
-    A compiled function is found again for every copy of the same network, so compiling is paid for once a process.
-    """
-    if job.variant not in VARIANTS:
-        raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: {VARIANTS}")
-    if not job.variant:
-        return _forward
+@cache
+def _compiled() -> Forward:
+    """Return the compiled way, always the same: it is found again for every copy of a network, so compiling is paid once."""
+    # Asked for only here: the compiler alone takes seconds to import, and memory that eager members do not need.
     from torch._inductor import config
 
     # Nothing is taken from an earlier process, or preparing would tell nothing of what compiling costs; and no pool of
     # processes, which would outlive the job.
     config.force_disable_caches = True
     config.compile_threads = 1
-    return COMPILED
+    return torch.compile(_forward)
+
+
+def _forward_of(job: JobReader) -> Forward:
+    """Return what runs a network, as the job's variant has it: eagerly, or through the compiler."""
+    if job.variant not in VARIANTS:
+        raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: {VARIANTS}")
+    return _compiled() if job.variant else _forward
 
 
 def implementations(
@@ -66,13 +68,29 @@ def implementations(
     return {(name, phase): prepare(kind, build) for name, build in networks.items() for phase, kind in phases.items()}
 
 
-class _Network(Implementation[InputT, OutputT]):
-    """A job whose network and tensors lie on the device it names."""
+class OnDevice(Implementation[InputT, OutputT]):
+    """A job whose tensors lie on the device it names."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Take note of the device."""
+        self._job = job
+        self._device = torch.device(job.device)
+
+    def sync(self) -> None:
+        """Wait for a GPU; a processor is done when a call returns."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        return torch.tensor(self._job.array(name), device=self._device)
+
+
+class _Network(OnDevice[InputT, OutputT]):
+    """A job with a network on its device."""
 
     def __init__(self, job: JobReader, build: Build, weights: str) -> None:
         """Load the weights of data file `weights` into a network of `build`."""
-        self._job = job
-        self._device = torch.device(job.device)
+        super().__init__(job)
         given = job.tensors(weights)
         network = build(given)
         # Buffers that count batches are nobody's weights.
@@ -83,14 +101,6 @@ class _Network(Implementation[InputT, OutputT]):
             raise ImplementationError(msg)
         self._network = network.to(self._device)
         self._forward = _forward_of(job)
-
-    def sync(self) -> None:
-        """Wait for a GPU; a processor is done when a call returns."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-    def _tensor(self, name: str) -> torch.Tensor:
-        return torch.tensor(self._job.array(name), device=self._device)
 
 
 class Train(_Network["Learner", "Trained"]):
@@ -134,13 +144,8 @@ class Train(_Network["Learner", "Trained"]):
         network, losses = result
         first, optimizer = self.fresh()
         first_loss = self._step(first, optimizer, self._batches[0])
-        gradients = {name: each.grad for name, each in first.named_parameters() if each.grad is not None}
-        return Outputs(
-            _arrays("weights", network.state_dict())
-            | _arrays("first_weights", first.state_dict())
-            | _arrays("first_gradient", gradients)
-            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)},
-            loss=losses,
+        return training_outputs(
+            network.state_dict(), losses, first.state_dict(), first_loss, dict(first.named_parameters())
         )
 
     def work(self) -> dict[str, int]:
@@ -175,7 +180,25 @@ class Predict(_Network[None, torch.Tensor]):
         return {"samples": len(self._examples)}
 
 
-def _arrays(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+def training_outputs(
+    weights: Tensors, losses: Sequence[float], first_weights: Tensors, first_loss: float, learnt: Tensors
+) -> Outputs:
+    """Return what every member that trains hands over, under the names the rules of parity know.
+
+    `weights` after all steps and the loss before each; of the first step alone the weights after it, its loss, and the
+    gradients that the parameters `learnt` still hold.
+    """
+    gradients = {name: each.grad for name, each in learnt.items() if each.grad is not None}
+    return Outputs(
+        arrays("weights", weights)
+        | arrays("first_weights", first_weights)
+        | arrays("first_gradient", gradients)
+        | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)},
+        loss=losses,
+    )
+
+
+def arrays(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """Return copies of the tensors of floats, their names after `prefix` and a dot."""
     # Copies, because the weights a call gave must stay what they are while the next step changes the network.
     floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
