@@ -13,27 +13,21 @@ from pathlib import Path
 
 import click
 
+from pytest_duet.cli.asking import benches_option, known
+
 
 @click.command()
 @click.argument("frameworks", nargs=-1)
-@click.option(
-    "--benches",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default="benches",
-    show_default=True,
-    help="Folder with frameworks.toml.",
-)
+@benches_option
 def build(frameworks: tuple[str, ...], benches: Path) -> None:
     """Build the workers of FRAMEWORKS (default: every Rust framework) in release, from the locked versions."""
-    from pytest_duet.errors import nearest
     from pytest_duet.suite import load_suite
 
     suite = load_suite(benches.resolve())
-    known = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
+    built = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
     for name in frameworks:
-        if name not in known:
-            raise click.UsageError(f"unknown Rust framework {name!r}{nearest(name, known)}")
-    chosen = list(frameworks) or known
+        known("Rust framework", name, built)
+    chosen = list(frameworks) or built
     failed = [name for index, name in enumerate(chosen, 1) if not _build(suite.project, name, f"{index}/{len(chosen)}")]
     if failed:
         click.echo(f"duet: not built: {', '.join(failed)}; their cases will be unavailable", err=True)

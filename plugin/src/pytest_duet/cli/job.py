@@ -8,12 +8,10 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from pytest_duet.cli.asking import benches_option, known
 
 
 @click.command()
@@ -28,13 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of a model of yours."
 )
-@click.option(
-    "--benches",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default="benches",
-    show_default=True,
-    help="Folder with the spec files.",
-)
+@benches_option
 def job(
     task: str,
     algorithm: str,
@@ -57,14 +49,14 @@ def job(
     from pytest_duet.suite import GroupKey, load_suite, make_group, member_names
 
     suite = load_suite(benches.resolve())
-    _known("task", task, suite.tasks)
+    known("task", task, suite.tasks)
     spec = suite.tasks[task]
-    _known("algorithm", algorithm, spec.algorithms)
-    _known("phase", phase, spec.phases)
-    _known("profile", profile, suite.profiles)
+    known("algorithm", algorithm, spec.algorithms)
+    known("phase", phase, spec.phases)
+    known("profile", profile, suite.profiles)
     workload = workload or next(iter(spec.workloads))
-    _known("workload", workload, spec.workloads)
-    _known("member", member, member_names(spec, algorithm, phase, workload, profile))
+    known("workload", workload, spec.workloads)
+    known("member", member, member_names(spec, algorithm, phase, workload, profile))
     models = {task: model.resolve()} if model else {}
     key = GroupKey(task, algorithm, phase, workload)
     group = make_group(suite, key, profile, suite.project / ".duet" / "data", models=models)
@@ -80,11 +72,3 @@ def job(
     ]
     for request in requests:
         sys.stdout.buffer.write(protocol.encode(request))
-
-
-def _known(what: str, name: str, known: Iterable[str]) -> None:
-    from pytest_duet.errors import nearest
-
-    names = list(known)
-    if name not in names:
-        raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")

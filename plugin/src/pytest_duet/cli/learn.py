@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from pytest_duet import __version__, disk, store
-from pytest_duet.cli.scale import known, known_profile
+from pytest_duet.cli.asking import benches_option, json_option, known, threads_option
 from pytest_duet.errors import MemberError
 from pytest_duet.report import learn as pages
 from pytest_duet.report.learn import Learning, Trial
@@ -36,16 +36,10 @@ if TYPE_CHECKING:
 @click.option("--member", "members", default="", help="Only these, with commas; the reference runs in any case.")
 @click.option("--threshold", type=float, help="What a run must earn to arrive; by default the floor of the spec.")
 @click.option("--profile", default="smoke", show_default=True, help="Which sizes and parameters.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member.")
+@threads_option
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved results.")
-@click.option("--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table.")
-@click.option(
-    "--benches",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default="benches",
-    show_default=True,
-    help="Folder with the spec files.",
-)
+@json_option
+@benches_option
 def learn(
     task: str,
     algorithm: str,
@@ -69,7 +63,7 @@ def learn(
     from pytest_duet.suite import load_suite, make_group
 
     suite = load_suite(benches.resolve())
-    known_profile(profile, suite.profiles)
+    known("profile", profile, suite.profiles)
     key = _key(suite, task, algorithm, workload, profile)
     folder = store.check_writable(results, store.machine())
     cache = suite.project / ".duet" / "data"

@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from pytest_duet import __version__, store
+from pytest_duet.cli.asking import benches_option, json_option, known, threads_option
 from pytest_duet.comparison import compare_run
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.record import SCHEMA, RunRecord
@@ -26,8 +27,6 @@ from pytest_duet.report import scale as pages
 from pytest_duet.stats.growth import exponent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pytest_duet.plan import GroupPlan
     from pytest_duet.record import GroupRecord
     from pytest_duet.suite import GroupKey, Suite
@@ -68,7 +67,7 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
 @click.option("--points", type=click.IntRange(min=2), help="How many sizes; by default two a decade.")
 @click.option("--framework", "frameworks", default="", help="Only these, with commas; the reference runs in any case.")
 @click.option("--profile", default="smoke", show_default=True, help="How much time each size may take.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member.")
+@threads_option
 @click.option(
     "--call-cap",
     default=5.0,
@@ -77,14 +76,8 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
     help="Leave out a member, and end where it is the reference, whose next call would take more seconds than this.",
 )
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
-@click.option("--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table.")
-@click.option(
-    "--benches",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default="benches",
-    show_default=True,
-    help="Folder with the spec files.",
-)
+@json_option
+@benches_option
 def scale(
     task: str,
     algorithm: str,
@@ -113,7 +106,7 @@ def scale(
     name, low, high = over
     suite = load_suite(benches.resolve())
     key = _key(suite, task, algorithm, phase, workload, name)
-    known_profile(profile, suite.profiles)
+    known("profile", profile, suite.profiles)
     store.check_writable(results, store.machine())
     chosen = {each for each in frameworks.split(",") if each}
     groups: list[GroupRecord] = []
@@ -142,18 +135,6 @@ def scale(
     click.echo(f"saved: {saved}", err=True)
     if any(member.status not in {"ok", "skipped", "unavailable"} for group in groups for member in group.members):
         raise SystemExit(1)
-
-
-def known_profile(profile: str, profiles: Iterable[str]) -> None:
-    """Refuse a profile that there is not."""
-    known("profile", profile, profiles)
-
-
-def known(what: str, name: str, there_are: Iterable[str]) -> None:
-    """Refuse a name that there is not."""
-    names = list(there_are)
-    if name not in names:
-        raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")
 
 
 def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, over: str) -> GroupKey:

@@ -1,0 +1,42 @@
+"""What commands ask alike: where the spec files are, and whether a name is one of theirs.
+
+Not for any one command.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from pytest_duet.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+benches_option: Final = click.option(
+    "--benches",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="benches",
+    show_default=True,
+    help="Folder with the spec files.",
+)
+threads_option: Final = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member."
+)
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
+)
+
+
+def known(what: str, name: str, there_are: Iterable[str]) -> None:
+    """Refuse a name that there is not.
+
+    Raises:
+        UsageError: with the nearest that there is.
+
+    """
+    names = list(there_are)
+    if name not in names:
+        raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")
