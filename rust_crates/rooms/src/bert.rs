@@ -5,6 +5,8 @@
 use duet_worker::{Error, Job, Result};
 use serde::Deserialize;
 
+use crate::config;
+
 /// The sizes of an encoder, as transformers' `config.json` calls them.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
@@ -30,20 +32,13 @@ impl Config {
     }
 
     fn parse(json: &[u8]) -> Result<Self> {
-        let config: Self = serde_json::from_slice(json).map_err(|why| {
-            Error::invalid(format!(
-                "data file \"config\" is no configuration of BERT ({why}); write num_hidden_layers and its kin"
-            ))
-        })?;
-        if config.hidden_act != "gelu" {
-            let what = &config.hidden_act;
-            return Err(Error::unsupported(format!("activation {what:?} is not implemented here; use gelu")));
-        }
-        if config.layers == 0 || config.heads == 0 || !config.width.is_multiple_of(config.heads) {
-            let Self { layers, heads, width, .. } = config;
-            return Err(Error::invalid(format!(
-                "{layers} layers of {width} numbers cannot be shared between {heads} heads; write a multiple"
-            )));
+        let config: Self = config::parse(json, "BERT", "num_hidden_layers")?;
+        config::check_activation(&config.hidden_act, "gelu")?;
+        config::check_heads(config.width, config.heads)?;
+        if config.layers == 0 {
+            return Err(Error::invalid(
+                "an encoder without layers has none to learn; write num_hidden_layers",
+            ));
         }
         Ok(config)
     }

@@ -8,6 +8,8 @@ use std::time::Instant;
 use duet_worker::{Error, Job, Result, Spans};
 use serde::Deserialize;
 
+use crate::config;
+
 /// The sizes of a model, as transformers' `config.json` calls them.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
@@ -42,23 +44,9 @@ impl Config {
     }
 
     fn parse(json: &[u8]) -> Result<Self> {
-        let config: Self = serde_json::from_slice(json).map_err(|why| {
-            Error::invalid(format!(
-                "data file \"config\" is no configuration of GPT-2 ({why}); write n_layer and its kin"
-            ))
-        })?;
-        if config.activation_function != "gelu_pytorch_tanh" {
-            return Err(Error::unsupported(format!(
-                "activation {:?} is not implemented here; use gelu_pytorch_tanh",
-                config.activation_function
-            )));
-        }
-        if config.heads == 0 || !config.width.is_multiple_of(config.heads) {
-            return Err(Error::invalid(format!(
-                "a width of {} cannot be shared between {} heads; make it a multiple",
-                config.width, config.heads
-            )));
-        }
+        let config: Self = config::parse(json, "GPT-2", "n_layer")?;
+        config::check_activation(&config.activation_function, "gelu_pytorch_tanh")?;
+        config::check_heads(config.width, config.heads)?;
         Ok(config)
     }
 

@@ -4,6 +4,7 @@
 
 pub mod bert;
 pub mod cartpole;
+mod config;
 pub mod episodes;
 pub mod gpt2;
 pub mod replay;

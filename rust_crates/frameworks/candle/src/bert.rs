@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor};
 use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, loss, ops};
 use candle_transformers::models::bert::{BertModel, Config as Sizes};
 use duet_rooms::bert::{self, Config};
 use duet_rooms::tokens;
 use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result};
 
-use crate::tensors::{self, Weights};
+use crate::tensors::{self, Variables, Weights};
 
 type Computed = candle_core::Result<Tensor>;
 
@@ -227,7 +227,7 @@ struct Train {
 
 /// A network, the variables in it that are learnt by name, and the optimiser that changes them.
 struct Learner {
-    variables: BTreeMap<String, Var>,
+    variables: Variables,
     network: Network,
     optimizer: AdamW,
 }
@@ -271,8 +271,7 @@ impl Implementation for Train {
 
     fn fresh(&self) -> Result<Learner> {
         let learnt = self.given.weights.iter().filter(|(name, _)| self.given.config.is_learnt(name));
-        let copies = learnt.map(|(name, weight)| Ok((name.clone(), Var::from_tensor(&weight.copy()?)?)));
-        let variables: BTreeMap<String, Var> = copies.collect::<Result<_>>()?;
+        let variables = tensors::variables(learnt)?;
         let mut weights = self.given.weights.clone();
         weights.extend(variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())));
         // Without decay of weights AdamW is Adam.
@@ -292,23 +291,12 @@ impl Implementation for Train {
         let mut first = self.fresh()?;
         let logits = first.network.forward(&self.texts.rows(&self.batches[0])?)?;
         let (first_loss, gradients) = self.step(&mut first, &self.batches[0])?;
-        let mut outputs = Outputs::new()
-            .array("loss", losses.clone())
-            .array("first_loss", vec![first_loss])
-            .array("first_logits", tensors::array(&logits)?)
-            .loss(losses.iter().copied().map(f64::from).collect());
-        for (name, weight) in &learner.variables {
-            outputs = outputs.array(format!("weights.{name}"), tensors::array(weight)?);
-        }
-        for (name, weight) in &first.variables {
-            let gradient = gradients.get(weight).ok_or_else(|| {
-                Error::failed(format!("weight {name:?} has no gradient; the network does not read it"))
-            })?;
-            outputs = outputs
-                .array(format!("first_gradient.{name}"), tensors::array(gradient)?)
-                .array(format!("first_weights.{name}"), tensors::array(weight)?);
-        }
-        Ok(outputs)
+        let outputs = tensors::trained(
+            (&learner.variables, losses),
+            (&first.variables, first_loss, &gradients),
+            |_| true,
+        )?;
+        Ok(outputs.array("first_logits", tensors::array(&logits)?))
     }
 
     fn work(&self) -> BTreeMap<String, u64> {

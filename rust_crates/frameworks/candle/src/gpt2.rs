@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, Device, Tensor};
 use candle_nn::kv_cache::KvCache;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, loss, ops};
 use duet_rooms::gpt2::{Config, Task, Watch, rates};
 use duet_rooms::tokens;
 use duet_worker::{Call, Error, Implementation, Job, Outputs, Registry, Result, Spans};
 
-use crate::tensors::{self, Weights};
+use crate::tensors::{self, Variables, Weights};
 
 type Computed = candle_core::Result<Tensor>;
 
@@ -232,7 +232,7 @@ impl Train {
 
 /// A model, its variables by name, and the optimiser that changes them.
 struct Learner {
-    variables: BTreeMap<String, Var>,
+    variables: Variables,
     model: Model,
     optimizer: AdamW,
 }
@@ -243,9 +243,7 @@ impl Implementation for Train {
     type Output = (Learner, Vec<f32>);
 
     fn fresh(&self) -> Result<Learner> {
-        let copies =
-            self.initial.iter().map(|(name, weight)| Ok((name.clone(), Var::from_tensor(&weight.copy()?)?)));
-        let variables: BTreeMap<String, Var> = copies.collect::<Result<_>>()?;
+        let variables = tensors::variables(self.initial.iter())?;
         let tensors = variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())).collect();
         let params =
             ParamsAdamW { lr: self.rates[0], weight_decay: self.weight_decay, ..ParamsAdamW::default() };
@@ -264,22 +262,7 @@ impl Implementation for Train {
     fn outputs(&self, (learner, losses): &(Learner, Vec<f32>)) -> Result<Outputs> {
         let mut first = self.fresh()?;
         let (first_loss, gradients) = self.step(&mut first, &self.batches[0], self.rates[0])?;
-        let mut outputs = Outputs::new()
-            .array("loss", losses.clone())
-            .array("first_loss", vec![first_loss])
-            .loss(losses.iter().copied().map(f64::from).collect());
-        for (name, weight) in &learner.variables {
-            outputs = outputs.array(format!("weights.{name}"), tensors::array(weight)?);
-        }
-        for (name, weight) in &first.variables {
-            let gradient = gradients.get(weight).ok_or_else(|| {
-                Error::failed(format!("weight {name:?} has no gradient; the model does not read it"))
-            })?;
-            outputs = outputs
-                .array(format!("first_gradient.{name}"), tensors::array(gradient)?)
-                .array(format!("first_weights.{name}"), tensors::array(weight)?);
-        }
-        Ok(outputs)
+        tensors::trained((&learner.variables, losses), (&first.variables, first_loss, &gradients), |_| true)
     }
 
     fn work(&self) -> BTreeMap<String, u64> {

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, VarBuilder, loss};
-use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result, training_work};
+use duet_worker::{Implementation, Job, Outputs, Registry, Result, training_work};
 
-use crate::tensors::{self, Weights};
+use crate::tensors::{self, Variables, Weights};
 
 /// Takes examples, returns logits (examples × classes).
 pub type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>>;
@@ -70,7 +70,7 @@ impl Train {
 
 /// A network, its variables by name, and the optimiser that changes those that are learnt.
 struct Learner {
-    variables: BTreeMap<String, Var>,
+    variables: Variables,
     forward: Forward,
     optimizer: AdamW,
 }
@@ -86,11 +86,7 @@ impl Implementation for Train {
     type Output = (Learner, Vec<f32>);
 
     fn fresh(&self) -> Result<Learner> {
-        let copies = self.initial.iter().map(|(name, weight)| {
-            let variable = Var::from_tensor(&weight.copy()?)?;
-            Ok((name.clone(), variable))
-        });
-        let variables: BTreeMap<String, Var> = copies.collect::<Result<_>>()?;
+        let variables = tensors::variables(self.initial.iter())?;
         let tensors = variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())).collect();
         let learnt = variables.iter().filter(|(name, _)| !is_statistic(name)).map(|(_, each)| each.clone());
         // Without decay of weights AdamW is Adam.
@@ -109,23 +105,9 @@ impl Implementation for Train {
     fn outputs(&self, (learner, losses): &(Learner, Vec<f32>)) -> Result<Outputs> {
         let mut first = self.fresh()?;
         let (first_loss, gradients) = self.step(&mut first, &self.batches[0])?;
-        let mut outputs = Outputs::new()
-            .array("loss", losses.clone())
-            .array("first_loss", vec![first_loss])
-            .loss(losses.iter().copied().map(f64::from).collect());
-        for (name, weight) in &learner.variables {
-            outputs = outputs.array(format!("weights.{name}"), tensors::array(weight)?);
-        }
-        for (name, weight) in &first.variables {
-            if !is_statistic(name) {
-                let gradient = gradients.get(weight).ok_or_else(|| {
-                    Error::invalid(format!("weight {name:?} has no gradient; the network does not read it"))
-                })?;
-                outputs = outputs.array(format!("first_gradient.{name}"), tensors::array(gradient)?);
-            }
-            outputs = outputs.array(format!("first_weights.{name}"), tensors::array(weight)?);
-        }
-        Ok(outputs)
+        tensors::trained((&learner.variables, losses), (&first.variables, first_loss, &gradients), |name| {
+            !is_statistic(name)
+        })
     }
 
     fn work(&self) -> BTreeMap<String, u64> {

@@ -2,13 +2,17 @@
 //!
 //! Not for computing: the tasks do that with tensors alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{Device, Tensor};
-use duet_worker::{Array, Data, Error, Job, Result};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
+use duet_worker::{Array, Data, Error, Job, Outputs, Result};
 
 /// Tensors by the names PyTorch gives them.
 pub type Weights = HashMap<String, Tensor>;
+
+/// Variables by the same names.
+pub type Variables = BTreeMap<String, Var>;
 
 /// Read an array of 32-bit floats.
 pub fn floats(job: &Job, name: &str) -> Result<Tensor> {
@@ -52,6 +56,37 @@ pub fn first(tensor: &Tensor, count: usize, name: &str) -> Result<Tensor> {
 /// Hand a tensor of 32-bit floats over.
 pub fn array(tensor: &Tensor) -> Result<Array> {
     Array::shaped(tensor.flatten_all()?.to_vec1::<f32>()?, tensor.dims())
+}
+
+/// What is left of training: the weights after all steps with the loss before each; the weights, the gradients and the
+/// loss of the first step alone, which is taken again off the clock. Only those that `is_learnt` names have gradients.
+pub fn trained(
+    (after, losses): (&Variables, &[f32]),
+    (first, first_loss, gradients): (&Variables, f32, &GradStore),
+    is_learnt: impl Fn(&str) -> bool,
+) -> Result<Outputs> {
+    let mut outputs = Outputs::new()
+        .array("loss", losses.to_vec())
+        .array("first_loss", vec![first_loss])
+        .loss(losses.iter().copied().map(f64::from).collect());
+    for (name, weight) in after {
+        outputs = outputs.array(format!("weights.{name}"), array(weight)?);
+    }
+    for (name, weight) in first {
+        outputs = outputs.array(format!("first_weights.{name}"), array(weight)?);
+        if is_learnt(name) {
+            let gradient = gradients.get(weight).ok_or_else(|| {
+                Error::failed(format!("weight {name:?} has no gradient; the network does not read it"))
+            })?;
+            outputs = outputs.array(format!("first_gradient.{name}"), array(gradient)?);
+        }
+    }
+    Ok(outputs)
+}
+
+/// Make variables of copies of `weights`, so that training leaves these as they are.
+pub fn variables<'a>(weights: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Result<Variables> {
+    weights.map(|(name, weight)| Ok((name.clone(), Var::from_tensor(&weight.copy()?)?))).collect()
 }
 
 #[cfg(test)]

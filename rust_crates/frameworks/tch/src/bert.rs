@@ -312,23 +312,8 @@ impl Implementation for Train {
         let mut first = self.fresh()?;
         let logits = tch::no_grad(|| first.network.forward(&self.texts.rows(&self.batches[0])));
         let first_loss = self.step(&mut first, &self.batches[0]);
-        // They were computed as 32-bit floats, so nothing is lost.
-        #[expect(clippy::cast_possible_truncation, reason = "they were widened from f32")]
-        let narrow = |losses: &[f64]| losses.iter().map(|&loss| loss as f32).collect::<Vec<_>>();
-        let mut outputs = Outputs::new()
-            .array("loss", narrow(losses))
-            .array("first_loss", narrow(&[first_loss]))
-            .array("first_logits", tensors::array(&logits)?)
-            .loss(losses.clone());
-        for (name, weight) in learner.variables.variables() {
-            outputs = outputs.array(format!("weights.{name}"), tensors::array(&weight)?);
-        }
-        for (name, weight) in first.variables.variables() {
-            outputs = outputs
-                .array(format!("first_gradient.{name}"), tensors::array(&weight.grad())?)
-                .array(format!("first_weights.{name}"), tensors::array(&weight)?);
-        }
-        Ok(outputs)
+        let outputs = tensors::trained(&learner.variables, losses, &first.variables, first_loss)?;
+        Ok(outputs.array("first_logits", tensors::array(&logits)?))
     }
 
     fn work(&self) -> BTreeMap<String, u64> {

@@ -116,13 +116,7 @@ impl Implementation for Update {
     fn outputs(&self, (learner, losses): &(Learner, Vec<f64>)) -> Result<Outputs> {
         let mut first = self.fresh()?;
         let first_loss = self.update(&mut first, 0)?;
-        let outputs = Outputs::new()
-            .array("loss", perceptron::narrow(losses))
-            .array("first_loss", perceptron::narrow(&[first_loss]))
-            .loss(losses.clone());
-        let outputs = perceptron::weights(outputs, "weights", &learner.online.variables)?;
-        let outputs = perceptron::weights(outputs, "first_weights", &first.online.variables)?;
-        perceptron::gradients(outputs, "first_gradient", &first.online.variables)
+        tensors::trained(&learner.online.variables, losses, &first.online.variables, first_loss)
     }
 
     fn work(&self) -> BTreeMap<String, u64> {
@@ -222,9 +216,9 @@ impl Implementation for Train {
     fn outputs(&self, run: &Run) -> Result<Outputs> {
         let outputs = Outputs::new()
             .array("actions", run.actions.clone())
-            .array("loss", perceptron::narrow(&run.losses))
+            .array("loss", tensors::narrow(&run.losses))
             .loss(run.losses.clone());
-        perceptron::weights(outputs, "weights", &run.learner.online.variables)
+        tensors::weights_of(outputs, "weights", &run.learner.online.variables)
     }
 
     fn spans(&self, run: &Run) -> Spans {

@@ -110,23 +110,7 @@ impl Implementation for Train {
     fn outputs(&self, (learner, losses): &(Learner, Vec<f64>)) -> Result<Outputs> {
         let mut first = self.fresh()?;
         let first_loss = self.step(&mut first, &self.batches[0])?;
-        // They were computed as 32-bit floats, so nothing is lost.
-        #[expect(clippy::cast_possible_truncation, reason = "they were widened from f32")]
-        let narrow = |losses: &[f64]| losses.iter().map(|&loss| loss as f32).collect::<Vec<_>>();
-        let mut outputs = Outputs::new()
-            .array("loss", narrow(losses))
-            .array("first_loss", narrow(&[first_loss]))
-            .loss(losses.clone());
-        for (name, weight) in learner.network.variables.variables() {
-            outputs = outputs.array(format!("weights.{name}"), tensors::array(&weight)?);
-        }
-        for (name, weight) in first.network.variables.variables() {
-            if weight.requires_grad() {
-                outputs = outputs.array(format!("first_gradient.{name}"), tensors::array(&weight.grad())?);
-            }
-            outputs = outputs.array(format!("first_weights.{name}"), tensors::array(&weight)?);
-        }
-        Ok(outputs)
+        tensors::trained(&learner.network.variables, losses, &first.network.variables, first_loss)
     }
 
     fn work(&self) -> BTreeMap<String, u64> {

@@ -2,7 +2,7 @@
 //!
 //! Not for learning: each task has its own loss.
 
-use duet_worker::{Outputs, Result};
+use duet_worker::Result;
 use tch::nn::{self, LinearConfig, VarStore};
 use tch::{Device, Tensor};
 
@@ -30,26 +30,4 @@ pub fn build(weights: &Weights) -> Result<(VarStore, nn::Sequential)> {
     }
     tensors::copy_into(&variables, weights)?;
     Ok((variables, network))
-}
-
-/// Add every weight to `outputs`, after `prefix` and a dot.
-pub fn weights(mut outputs: Outputs, prefix: &str, variables: &VarStore) -> Result<Outputs> {
-    for (name, weight) in variables.variables() {
-        outputs = outputs.array(format!("{prefix}.{name}"), tensors::array(&weight)?);
-    }
-    Ok(outputs)
-}
-
-/// Add every gradient to `outputs`, after `prefix` and a dot.
-pub fn gradients(mut outputs: Outputs, prefix: &str, variables: &VarStore) -> Result<Outputs> {
-    for (name, weight) in variables.variables() {
-        outputs = outputs.array(format!("{prefix}.{name}"), tensors::array(&weight.grad())?);
-    }
-    Ok(outputs)
-}
-
-/// Turn losses back to the 32-bit floats they were computed as.
-#[expect(clippy::cast_possible_truncation, reason = "they were widened from f32, or are means of such")]
-pub fn narrow(losses: &[f64]) -> Vec<f32> {
-    losses.iter().map(|&loss| loss as f32).collect()
 }

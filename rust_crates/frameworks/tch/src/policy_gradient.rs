@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use duet_rooms::cartpole::{self, End, Laps, Observation, State, World};
 use duet_rooms::episodes::{self, Script};
-use duet_worker::{Implementation, Job, Outputs, Registry, Result, Spans};
+use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result, Spans};
 use tch::nn::{self, Module as _, OptimizerConfig as _};
 use tch::{Kind, Tensor};
 
@@ -121,15 +121,12 @@ impl Implementation for Train {
         let observation = World::new(&self.starts)?.observation();
         let logits = tch::no_grad(|| untrained.network.forward(&Tensor::from_slice(&observation)));
         let first = self.act(untrained, 1)?;
-        let outputs = Outputs::new()
-            .array("actions", run.actions.clone())
-            .array("loss", perceptron::narrow(&run.losses))
-            .array("first_loss", perceptron::narrow(&first.losses))
-            .array("first_logits", tensors::array(&logits)?)
-            .loss(run.losses.clone());
-        let outputs = perceptron::weights(outputs, "weights", &run.learner.variables)?;
-        let outputs = perceptron::weights(outputs, "first_weights", &first.learner.variables)?;
-        perceptron::gradients(outputs, "first_gradient", &first.learner.variables)
+        let first_loss = first.losses.first().copied();
+        let first_loss =
+            first_loss.ok_or_else(|| Error::invalid("no episode ends within the steps; ask for more"))?;
+        let outputs =
+            tensors::trained(&run.learner.variables, &run.losses, &first.learner.variables, first_loss)?;
+        Ok(outputs.array("actions", run.actions.clone()).array("first_logits", tensors::array(&logits)?))
     }
 
     fn spans(&self, run: &Run) -> Spans {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use duet_worker::{Array, Data, Error, Job, Result};
+use duet_worker::{Array, Data, Error, Job, Outputs, Result};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
@@ -75,6 +75,36 @@ pub fn array(tensor: &Tensor) -> Result<Array> {
     let values = Vec::<f32>::try_from(tensor.detach().to_kind(Kind::Float).contiguous().view(-1))?;
     let shape: Result<Vec<usize>, _> = tensor.size().into_iter().map(usize::try_from).collect();
     Array::shaped(values, &shape?)
+}
+
+/// Turn losses back to the 32-bit floats they were computed as.
+#[expect(clippy::cast_possible_truncation, reason = "they were widened from f32, or are means of such")]
+pub fn narrow(losses: &[f64]) -> Vec<f32> {
+    losses.iter().map(|&loss| loss as f32).collect()
+}
+
+/// What is left of training: the weights after all steps with the loss before each; the weights, the gradients and the
+/// loss of the first step alone, which is taken again off the clock.
+pub fn trained(after: &VarStore, losses: &[f64], first: &VarStore, first_loss: f64) -> Result<Outputs> {
+    let outputs = Outputs::new()
+        .array("loss", narrow(losses))
+        .array("first_loss", narrow(&[first_loss]))
+        .loss(losses.to_vec());
+    let mut outputs = weights_of(outputs, "first_weights", first)?;
+    for (name, weight) in first.variables() {
+        if weight.requires_grad() {
+            outputs = outputs.array(format!("first_gradient.{name}"), array(&weight.grad())?);
+        }
+    }
+    weights_of(outputs, "weights", after)
+}
+
+/// Add every weight to `outputs`, after `prefix` and a dot.
+pub fn weights_of(mut outputs: Outputs, prefix: &str, variables: &VarStore) -> Result<Outputs> {
+    for (name, weight) in variables.variables() {
+        outputs = outputs.array(format!("{prefix}.{name}"), array(&weight)?);
+    }
+    Ok(outputs)
 }
 
 fn shaped(tensor: &Tensor, shape: &[usize]) -> Result<Tensor> {
