@@ -77,6 +77,17 @@ def digits(side: int) -> tuple[np.ndarray, np.ndarray]:
     return scaled.astype(np.float32), labels.astype(np.int64)
 
 
+LARGEST_START = 0.05
+"""How far from upright, and from the middle, an episode of Gymnasium's cart and pole starts at most."""
+SHORTEST_EPISODE = 8
+"""A pole that starts so does not fall sooner, whatever is done: so many starts are enough."""
+
+
+def cartpole_starts(steps: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the states (episodes × 4, f32) that the episodes of `steps` steps start from."""
+    return rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, 4)).astype(np.float32)
+
+
 def batches(count: int, size: int, epochs: int, rng: np.random.Generator) -> np.ndarray:
     """Return the rows of each step (steps × size, i64): a new order each epoch, without what does not fill a batch."""
     full = count // size * size

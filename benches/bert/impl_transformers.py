@@ -7,27 +7,23 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel, BertTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
-from pytest_duet.errors import ImplementationError
-from pytest_duet.implementation import Implementation, InputT, JobReader, Outputs, OutputT
+from pytest_duet.implementation import InputT, JobReader, Outputs, OutputT
+
+from ..networks import OnDevice, Tensors, training_outputs
+from ..tokenisers import encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     Learner = tuple["Network", torch.optim.Adam]
     Trained = tuple["Network", list[float]]
-    Tensors = Mapping[str, torch.Tensor]
 
 disable_progress_bar()
 
@@ -98,36 +94,21 @@ class Network(nn.Module):
         return copy.deepcopy(self, shared)
 
 
-class _Reading(Implementation[InputT, OutputT]):
-    """A job whose network and texts lie on the device it names."""
+class _Reading(OnDevice[InputT, OutputT]):
+    """A job with an encoder and texts on its device."""
 
-    def __init__(self, job: JobReader) -> None:
-        """Load the encoder and the head that the job starts from."""
-        if job.variant:
-            raise ImplementationError(f"variant {job.variant!r} is not known here; leave it out")
-        self._job = job
-        self._device = torch.device(job.device)
-        self._network = self._load().to(self._device)
-
-    def _load(self) -> Network:
-        job = self._job
+    def __init__(self, job: JobReader, start: str) -> None:
+        """Load the encoder, and over it data file `start`: the head, and whatever else was learnt before."""
+        super().__init__(job)
         config = BertConfig.from_dict(json.loads(job.document("config")))
-        weights, learnt = _tensors(job, "encoder"), self._start()
+        weights, learnt = _tensors(job, "encoder"), _tensors(job, start)
         head = {name: each for name, each in learnt.items() if name.startswith("head.")}
         weights |= {name: each for name, each in learnt.items() if name not in head}
-        return Network(config, weights, head, pooled=job.algorithm == "sentiment")
+        network = Network(config, weights, head, pooled=job.algorithm == "sentiment")
+        self._network = network.to(self._device)
 
-    def _start(self) -> dict[str, torch.Tensor]:
-        """Return the head, and whatever else was learnt before."""
-        raise NotImplementedError
-
-    def _texts(self, arrays: Tensors) -> Texts:
-        return Texts(*(arrays[name].to(self._device) for name in ("ids", "types", "mask")))
-
-    def sync(self) -> None:
-        """Wait for a GPU; a processor is done when a call returns."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+    def _texts(self, tensors: Tensors) -> Texts:
+        return Texts(*(tensors[name].to(self._device) for name in ("ids", "types", "mask")))
 
 
 class Train(_Reading["Learner", "Trained"]):
@@ -135,16 +116,12 @@ class Train(_Reading["Learner", "Trained"]):
 
     def __init__(self, job: JobReader) -> None:
         """Read texts, labels, batches and the weights to start from."""
-        super().__init__(job)
+        super().__init__(job, f"{job.algorithm}_head")
         self._rate = job.number("learning_rate")
-        arrays = _tensors(job, f"{job.algorithm}_train")
-        self._all, self._labels = self._texts(arrays), arrays["labels"].to(self._device)
-        batches = torch.tensor(job.array(f"{job.algorithm}_batches"), device=self._device)
+        given = _tensors(job, f"{job.algorithm}_train")
+        self._all, self._labels = self._texts(given), given["labels"].to(self._device)
         # Unlike a slice, `narrow` fails where there are fewer batches than steps.
-        self._batches = batches.narrow(0, 0, job.integer("steps")).unbind()
-
-    def _start(self) -> dict[str, torch.Tensor]:
-        return _tensors(self._job, f"{self._job.algorithm}_head")
+        self._batches = self._tensor(f"{job.algorithm}_batches").narrow(0, 0, job.integer("steps")).unbind()
 
     def fresh(self) -> Learner:
         """Return a copy of what is learnt and an optimiser that has seen nothing: a step changes both."""
@@ -174,15 +151,8 @@ class Train(_Reading["Learner", "Trained"]):
         with torch.inference_mode():
             logits = first(self._all.rows(self._batches[0]))
         first_loss = self._step(first, optimizer, self._batches[0])
-        gradients = {name: each.grad for name, each in first.learnt().items() if each.grad is not None}
-        return Outputs(
-            _arrays("weights", network.learnt())
-            | _arrays("first_weights", first.learnt())
-            | _arrays("first_gradient", gradients)
-            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)}
-            | {"first_logits": logits.numpy(force=True)},
-            loss=losses,
-        )
+        learnt = training_outputs(network.learnt(), losses, first.learnt(), first_loss, first.learnt())
+        return Outputs({**learnt.arrays, "first_logits": logits.numpy(force=True)}, loss=losses)
 
     def work(self) -> dict[str, int]:
         """Return the steps, the texts and the tokens of one call; what only fills a row up is no token."""
@@ -196,12 +166,9 @@ class Predict(_Reading[None, torch.Tensor]):
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the first `batch` held-out texts, each cut or padded to `tokens`."""
-        super().__init__(job)
-        arrays = _tensors(job, f"{job.algorithm}_test_{job.integer('tokens')}")
-        self._batch = self._texts(arrays).first(job.integer("batch"))
-
-    def _start(self) -> dict[str, torch.Tensor]:
-        return _tensors(self._job, "checkpoint")
+        super().__init__(job, "checkpoint")
+        texts = self._texts(_tensors(job, f"{job.algorithm}_test_{job.integer('tokens')}"))
+        self._batch = texts.first(job.integer("batch"))
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
         """Return logits (batch × classes, or batch × tokens × 2)."""
@@ -218,49 +185,8 @@ class Predict(_Reading[None, torch.Tensor]):
         return {"samples": len(self._batch.ids), "tokens": int(self._batch.mask.sum())}
 
 
-class Encode(Implementation[None, list[list[int]]]):
-    """Turn texts into tokens.
-
-    The plain way is that of transformers; ``tokenizers`` calls the library below it directly.
-    """
-
-    def __init__(self, job: JobReader) -> None:
-        """Read the tokeniser and the texts."""
-        if job.variant not in {"", "tokenizers"}:
-            raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: tokenizers")
-        # Without it the library starts a thread for each processor, whatever the job says.
-        os.environ["TOKENIZERS_PARALLELISM"] = "true" if job.threads > 1 else "false"
-        tokenizer = Tokenizer.from_str(job.document("tokenizer"))
-        self._texts = json.loads(job.document("reviews"))
-        self._direct = tokenizer if job.variant else None
-        self._wrapped = BertTokenizerFast(tokenizer_object=tokenizer)
-
-    def run(self, given: None) -> list[list[int]]:  # noqa: ARG002 - there is no input to use up
-        """Return the tokens of each text."""
-        if self._direct:
-            return [each.ids for each in self._direct.encode_batch_fast(self._texts)]
-        called = self._wrapped(self._texts, return_attention_mask=False, return_token_type_ids=False)
-        tokens: list[list[int]] = called["input_ids"]
-        return tokens
-
-    def outputs(self, result: list[list[int]]) -> Outputs:
-        """Return all tokens one after the other (i64), and how many each text has."""
-        tokens = np.concatenate([np.array(each, np.int64) for each in result])
-        return Outputs({"tokens": tokens, "lengths": np.array([len(each) for each in result], np.int64)})
-
-    def work(self) -> dict[str, int]:
-        """Return the texts of one call and their bytes."""
-        return {"texts": len(self._texts), "bytes": sum(len(text.encode()) for text in self._texts)}
-
-
 def _tensors(job: JobReader, name: str) -> dict[str, torch.Tensor]:
     return {key: torch.tensor(array) for key, array in job.tensors(name).items()}
-
-
-def _arrays(prefix: str, tensors: Tensors) -> dict[str, np.ndarray]:
-    """Return copies of the tensors, their names after `prefix` and a dot."""
-    # Copies, because the weights a call gave must stay what they are while the next step changes the network.
-    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
 
 
 IMPLEMENTATIONS = {
@@ -268,5 +194,5 @@ IMPLEMENTATIONS = {
     ("sentiment", "predict"): Predict,
     ("question_answering", "train"): Train,
     ("question_answering", "predict"): Predict,
-    ("tokenization", "encode"): Encode,
+    ("tokenization", "encode"): encoding(BertTokenizerFast),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import dense, whole
+from ..recipes import cartpole_starts, dense, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from pytest_duet.protocol import Scalar
 
 OBSERVED, ACTIONS = 4, 2
-LARGEST_START = 0.05
-SHORTEST_EPISODE = 8
-"""A pole that starts within ±0.05 does not fall sooner, whatever is done: so many starts are enough."""
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
@@ -30,7 +27,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
     ``initial`` the weights. ``replay_*`` are transitions of a policy that acts by ``actions``.
     """
     steps, batch, hidden = (whole(params, name) for name in ("steps", "batch", "hidden"))
-    starts = rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(np.float32)
+    starts = cartpole_starts(steps, rng)
     actions = rng.integers(ACTIONS, size=steps)
     drawn = {
         "starts": starts,

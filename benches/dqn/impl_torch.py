@@ -18,6 +18,7 @@ from pytest_duet.errors import ImplementationError
 from pytest_duet.implementation import Implementation, Outputs
 
 from ..control import Laps, World
+from ..networks import arrays, training_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,14 +129,8 @@ class Update(_Learning):
         learner, losses = result
         first = self.fresh()
         first_loss = first.update(self._transitions.batch(self._replay[0]))
-        gradients = {name: each.grad for name, each in first.network.named_parameters() if each.grad is not None}
-        return Outputs(
-            _arrays("weights", learner.network.state_dict())
-            | _arrays("first_weights", first.network.state_dict())
-            | _arrays("first_gradient", gradients)
-            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)},
-            loss=losses,
-        )
+        named = dict(first.network.named_parameters())
+        return training_outputs(learner.network.state_dict(), losses, first.network.state_dict(), first_loss, named)
 
     def work(self) -> dict[str, int]:
         """Return the updates of one call."""
@@ -206,7 +201,7 @@ class Train(_Learning):
     def outputs(self, result: Run) -> Outputs:
         """Return weights, every action, and the mean loss each time it learnt."""
         return Outputs(
-            _arrays("weights", result.learner.network.state_dict())
+            arrays("weights", result.learner.network.state_dict())
             | {"actions": np.array(result.actions, np.int64), "loss": np.array(result.losses, np.float32)},
             loss=result.losses,
         )
@@ -250,11 +245,6 @@ class Environment(Implementation[None, Any]):
     def work(self) -> dict[str, int]:
         """Return the steps of one call."""
         return {"steps": len(self._actions)}
-
-
-def _arrays(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, NDArray[np.generic]]:
-    """Return copies of the tensors, their names after `prefix` and a dot."""
-    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
 
 
 IMPLEMENTATIONS = {("cartpole", "environment"): Environment, ("dqn", "update"): Update, ("dqn", "train"): Train}

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from tokenizers import Tokenizer
 from transformers import (
     DynamicCache,
     GenerationConfig,
@@ -24,26 +21,23 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from pytest_duet.errors import ImplementationError
-from pytest_duet.implementation import Implementation, InputT, JobReader, Outputs, OutputT
+from pytest_duet.implementation import InputT, JobReader, Outputs, OutputT
+
+from ..networks import OnDevice, training_outputs
+from ..tokenisers import encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     Learner = tuple[GPT2LMHeadModel, torch.optim.AdamW]
     Trained = tuple[GPT2LMHeadModel, list[float]]
     Written = tuple[torch.Tensor, list[torch.Tensor], dict[str, int]]
 
-# Texts are encoded one after the other in both languages; the library would start a thread a processor.
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-
-class _Model(Implementation[InputT, OutputT]):
-    """A job whose model and tensors lie on the device it names."""
+class _Model(OnDevice[InputT, OutputT]):
+    """A job with a model on its device."""
 
     def __init__(self, job: JobReader, weights: str) -> None:
         """Load the weights of data file `weights` into the model that the job's configuration describes."""
-        self._job = job
-        self._device = torch.device(job.device)
+        super().__init__(job)
         config = json.loads(job.document("config"))
         # No dropout, and no token at which writing ends: all members do the same amount of work.
         none = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0)
@@ -55,14 +49,6 @@ class _Model(Implementation[InputT, OutputT]):
                 "the head is not the embedding; install the transformers that pyproject.toml names"
             )
         self._model = model.to(self._device).eval()
-
-    def sync(self) -> None:
-        """Wait for a GPU; a processor is done when a call returns."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-    def _tensor(self, name: str) -> torch.Tensor:
-        return torch.from_numpy(self._job.array(name)).to(self._device)
 
 
 class Train(_Model["Learner", "Trained"]):
@@ -108,13 +94,9 @@ class Train(_Model["Learner", "Trained"]):
         model, losses = result
         first, optimizer = self.fresh()
         first_loss = self._step(first, optimizer, self._batches[0], self._rates[0])
-        gradients = {name: each.grad for name, each in first.transformer.named_parameters() if each.grad is not None}
-        return Outputs(
-            _arrays("weights", model.transformer.state_dict())
-            | _arrays("first_weights", first.transformer.state_dict())
-            | _arrays("first_gradient", gradients)
-            | {"loss": np.array(losses, np.float32), "first_loss": np.array([first_loss], np.float32)},
-            loss=losses,
+        named = dict(first.transformer.named_parameters())
+        return training_outputs(
+            model.transformer.state_dict(), losses, first.transformer.state_dict(), first_loss, named
         )
 
     def work(self) -> dict[str, int]:
@@ -228,46 +210,13 @@ class Generate(_Model[None, "Written"]):
         return {"tokens": self._count}
 
 
-class Encode(Implementation[None, list[list[int]]]):
-    """Turn texts into tokens, one after the other."""
-
-    def __init__(self, job: JobReader) -> None:
-        """Read the tokeniser and the texts."""
-        tokenizer = Tokenizer.from_str(job.document("tokenizer"))
-        self._texts = json.loads(job.document("reviews"))
-        self._fast = {"": None, "tokenizers": tokenizer}[job.variant]
-        self._tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-
-    def run(self, given: None) -> list[list[int]]:  # noqa: ARG002 - there is no input to use up
-        """Return the tokens of each text."""
-        if self._fast:
-            return [each.ids for each in self._fast.encode_batch_fast(self._texts)]
-        tokens: list[list[int]] = self._tokenizer(self._texts, return_attention_mask=False)["input_ids"]
-        return tokens
-
-    def outputs(self, result: list[list[int]]) -> Outputs:
-        """Return all tokens one after the other (i64), and how many each text has."""
-        tokens = np.concatenate([np.array(each, np.int64) for each in result])
-        return Outputs({"tokens": tokens, "lengths": np.array([len(each) for each in result], np.int64)})
-
-    def work(self) -> dict[str, int]:
-        """Return the texts of one call and their bytes."""
-        return {"texts": len(self._texts), "bytes": sum(len(text.encode()) for text in self._texts)}
-
-
 def _spans(start: int, first: int, end: int) -> dict[str, int]:
     return {"first_token": first - start, "later_tokens": end - first}
-
-
-def _arrays(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """Return copies of the tensors, their names after `prefix` and a dot."""
-    # Copies, because the weights a call gave must stay what they are while the next step changes the model.
-    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
 
 
 IMPLEMENTATIONS = {
     ("language_modeling", "train"): Train,
     ("language_modeling", "predict"): Predict,
     ("generation", "generate"): Generate,
-    ("tokenization", "encode"): Encode,
+    ("tokenization", "encode"): encoding(PreTrainedTokenizerFast),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import dense, whole
+from ..recipes import cartpole_starts, dense, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from pytest_duet.protocol import Scalar
 
 OBSERVED, ACTIONS = 4, 2
-LARGEST_START = 0.05
-SHORTEST_EPISODE = 8
-"""A pole that starts within ±0.05 does not fall sooner, whatever is done: so many starts are enough."""
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
@@ -30,9 +27,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
     """
     steps, hidden = whole(params, "steps"), whole(params, "hidden")
     return {
-        "starts": rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, OBSERVED)).astype(
-            np.float32
-        ),
+        "starts": cartpole_starts(steps, rng),
         "draws": rng.random(steps, np.float32),
         "actions": rng.integers(ACTIONS, size=steps),
         "initial": dense("0", (hidden, OBSERVED), rng) | dense("2", (ACTIONS, hidden), rng),

@@ -16,6 +16,7 @@ from torch import nn
 from pytest_duet.implementation import Implementation, Outputs
 
 from ..control import Laps, World
+from ..networks import training_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,22 +122,15 @@ class Train(Implementation[Learner, Run]):
     def outputs(self, result: Run) -> Outputs:
         """Return weights, every action, the loss of each episode, and what the first update alone does."""
         first = self._act(self.fresh(), most_updates=1)
-        gradients = {name: each.grad for name, each in first.learner.policy.named_parameters() if each.grad is not None}
         observation = torch.from_numpy(self._starts[0].astype(np.float32))
         with torch.no_grad():
             logits = self._initial(observation)
-        return Outputs(
-            _arrays("weights", result.learner.policy.state_dict())
-            | _arrays("first_weights", first.learner.policy.state_dict())
-            | _arrays("first_gradient", gradients)
-            | {
-                "actions": np.array(result.actions, np.int64),
-                "loss": np.array(result.losses, np.float32),
-                "first_loss": np.array(first.losses, np.float32),
-                "first_logits": np.array(logits.numpy()),
-            },
-            loss=result.losses,
+        policy, named = first.learner.policy, dict(first.learner.policy.named_parameters())
+        learnt = training_outputs(
+            result.learner.policy.state_dict(), result.losses, policy.state_dict(), first.losses[0], named
         )
+        met = {"actions": np.array(result.actions, np.int64), "first_logits": np.array(logits.numpy())}
+        return Outputs({**learnt.arrays, **met}, loss=result.losses)
 
     def spans(self, result: Run) -> dict[str, int]:
         """Return the time of acting, of the world, of remembering and of learning."""
@@ -145,11 +139,6 @@ class Train(Implementation[Learner, Run]):
     def work(self) -> dict[str, int]:
         """Return the steps of one call."""
         return {"steps": self._steps}
-
-
-def _arrays(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, NDArray[np.generic]]:
-    """Return copies of the tensors, their names after `prefix` and a dot."""
-    return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in tensors.items()}
 
 
 IMPLEMENTATIONS = {("reinforce", "train"): Train}

@@ -58,7 +58,13 @@ class NeverLearns(Train):
         return self.fresh()[0], super().run(given)[1]
 
 
+from ..tokenisers import Encode
+
+
 class SaysNothingButTheLast(Encode):
+    def __init__(self, job):
+        super().__init__(job, PreTrainedTokenizerFast)
+
     def run(self, given):
         tokens = super().run(given)
         return [*tokens[:-1], [*tokens[-1], 7]]
@@ -115,7 +121,7 @@ def _room(root: Path, fakes: list[str]) -> Path:
     """Write a copy of the room in which a tiny model of transformers meets `fakes`; return the folder of rooms."""
     benches = root / "benches"
     shutil.copytree(BENCHES / "gpt2", benches / "gpt2", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("checks.py", "recipes.py", "scores.py", "profiles.toml"):
+    for name in ("checks.py", "networks.py", "recipes.py", "scores.py", "tokenisers.py", "profiles.toml"):
         shutil.copy(BENCHES / name, benches)
     spec = benches / "gpt2" / "task.toml"
     text = spec.read_text()

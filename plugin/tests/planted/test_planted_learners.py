@@ -58,7 +58,7 @@ def _room(root: Path, task: str, members: dict[str, str]) -> Path:
     """Write a copy of room `task` in which the honest loop meets `members`, name → role; return the folder of rooms."""
     benches = root / "benches"
     shutil.copytree(BENCHES / task, benches / task, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("recipes.py", "control.py", "profiles.toml"):
+    for name in ("recipes.py", "control.py", "networks.py", "profiles.toml"):
         shutil.copy(BENCHES / name, benches)
     spec = (BENCHES / task / "task.toml").read_text()
     before, _, rules = spec.partition("\n[members.torch]")
