@@ -212,6 +212,12 @@ def test_a_checkpoint_of_no_phase_is_refused(key: str, tmp_path: Path) -> None:
     assert f"[checkpoint] {key} 'tarin' names nothing; did you mean 'train'?" == refusal
 
 
+@pytest.mark.parametrize("goal", ["", "gap = 0.1\nfloor = { accuracy = 0.9 }"])
+def test_a_way_to_a_solution_says_in_one_way_when_it_is_good_enough(goal: str, tmp_path: Path) -> None:
+    refusal = _refusal(_task(tmp_path, f'{TASK}\n[[convergence]]\nparam = "tol"\nvalues = [0.1]\n{goal}\n'))
+    assert "[convergence[0]]: say either how near the best is near enough, by gap" in refusal
+
+
 def test_what_trains_a_checkpoint_cannot_need_it(tmp_path: Path) -> None:
     lines = 'phase = ["predict", "train"]\ntrained_by = "train"\nprefix = "w."'
     refusal = _refusal(_task(tmp_path, f"{TASK}\n[checkpoint]\n{lines}\n"))

@@ -154,7 +154,7 @@ def _parts(member: MemberRecord) -> Iterator[str]:
     rounds = [round_ns for cell in member.cells for cycle in cell for round_ns in cycle]
     calls = len(rounds) * member.calls_per_round
     for name, ns in member.spans.items():
-        yield f"{name} {units.duration(ns / calls)} ({ns / sum(rounds):.0%})"
+        yield f"{name} {units.duration(ns / calls)} ({units.percent(ns / sum(rounds))})"
 
 
 def _means(row: Row) -> str:
