@@ -14,12 +14,19 @@ mod tensors;
 
 fn main() -> ExitCode {
     Worker::new("candle", duet_worker::build_info!())
-        // Its kernels ask rayon's variable, which the harness sets, at every call: there is nothing to apply.
-        .threads(|_| candle_core::utils::get_num_threads())
+        .threads(set_threads)
         .task(bert::register)
         .task(cnn::register)
         .task(dispatch::register)
         .task(gpt2::register)
         .task(rnn::register)
         .serve()
+}
+
+/// Give rayon, on which small operators run, the threads it may use; once in a process. Large products ask the variable
+/// that the harness sets, at every call.
+fn set_threads(asked: usize) -> usize {
+    // With this thread among them, one thread is the one that is timed, and no other spins beside it.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(asked).use_current_thread().build_global();
+    candle_core::utils::get_num_threads().max(rayon::current_num_threads())
 }
