@@ -7,6 +7,7 @@ use duet_worker::Worker;
 mod bert;
 mod cnn;
 mod dispatch;
+mod gelu;
 mod gpt2;
 mod networks;
 mod rnn;
