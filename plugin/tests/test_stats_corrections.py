@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.stats.corrections import Method, adjust
+from pytest_duet.stats.corrections import Method, adjust, fewest_units, simultaneous
 from pytest_duet.stats.shapes import REMEDY
 
 METHODS = get_args(Method)
@@ -47,3 +47,14 @@ def test_without_statsmodels_there_is_a_note_and_no_value(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "statsmodels.stats.multitest", None)
     adjusted = adjust([0.01, 0.02], "holm")
     assert (adjusted.values, adjusted.note) == ((None, None), REMEDY)
+
+
+@pytest.mark.parametrize(("family", "expected"), [(0, 0.95), (1, 0.95), (10, 0.995)])
+def test_intervals_that_hold_at_once_are_each_surer(family: int, expected: float) -> None:
+    assert simultaneous(0.95, family) == pytest.approx(expected)
+
+
+@given(st.integers(1, 200), st.sampled_from([0.05, 0.01, 0.001]))
+def test_with_the_fewest_units_a_signed_rank_test_can_just_reject(family: int, alpha: float) -> None:
+    units = fewest_units(alpha, family)
+    assert 0.5**units <= alpha / family < 0.5 ** (units - 1)

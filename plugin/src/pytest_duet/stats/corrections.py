@@ -51,3 +51,19 @@ def adjust(p_values: Sequence[float | None], method: Method) -> Adjusted:
         adjusted = iter(multipletests(known, method=_STATSMODELS[method])[1])
     values = tuple(float(next(adjusted)) if p is not None and math.isfinite(p) else None for p in p_values)
     return Adjusted(method, len(known), values)
+
+
+def simultaneous(confidence: float, family: int) -> float:
+    """Return the confidence that each of `family` intervals needs so that all hold at once with `confidence`.
+
+    Source: Dunn (1961), Multiple comparisons among means, J. Am. Statist. Assoc. 56 (Bonferroni).
+    """
+    return 1 - (1 - confidence) / max(1, family)
+
+
+def fewest_units(alpha: float, family: int = 1) -> int:
+    """Return how many paired units a one-sided signed-rank test needs to reject at `alpha` over `family` tests at all.
+
+    With n units its smallest p is 2⁻ⁿ.
+    """
+    return math.ceil(math.log2(max(1, family) / alpha))
