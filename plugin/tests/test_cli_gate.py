@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from pytest_duet import store
 from pytest_duet.cli import main
 
-from .samples import cells, group, member, reference, run, without_numbers
+from .samples import MACHINE, cells, group, member, reference, run, without_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,17 +36,26 @@ def a_run(factor: float = 1.0, day: int = 1, **changes: object) -> RunRecord:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(store, "machine", lambda: a_run().machine)
+    monkeypatch.setattr(store, "machine", lambda: MACHINE)
     return tmp_path
 
 
-@pytest.fixture
-def before(root: Path) -> Path:
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of each of twelve days, and the baseline pinned from them."""
+    folder = tmp_path_factory.mktemp("twelve")
     for day in range(1, 13):
-        store.save(a_run(day=day), root / "before")
-    pinned = root / "main.json"
-    assert invoke("baseline", root / "before", "--into", pinned).exit_code == 0
-    return pinned
+        store.save(a_run(day=day), folder / "before")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "machine", lambda: MACHINE)
+        assert invoke("baseline", folder / "before", "--into", folder / "main.json").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def before(root: Path, twelve: Path) -> Path:
+    shutil.copytree(twelve, root, dirs_exist_ok=True)
+    return root / "main.json"
 
 
 def head(root: Path, factor: float = 1.0, day: int = 20, **changes: object) -> Path:
@@ -143,7 +153,7 @@ def test_a_case_that_is_gone_must_be_allowed_to_be(root: Path, before: Path) -> 
 
 
 def test_another_machine_is_never_pooled(root: Path, before: Path) -> None:
-    other = msgspec.structs.replace(a_run().machine, fingerprint="f" * 16, cpu="Other CPU")
+    other = msgspec.structs.replace(MACHINE, fingerprint="f" * 16, cpu="Other CPU")
     done = invoke("gate", head(root, machine=other), "--baseline", before)
     assert done.exit_code == 11
     assert "are of another machine than Other CPU" in " ".join(done.stdout.split())

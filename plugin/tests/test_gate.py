@@ -134,13 +134,6 @@ def test_an_alarm_needs_the_excess_as_well_as_the_p() -> None:
     assert [False, True] == [each.alarm for each in judge_family(sure)]
 
 
-def test_without_the_library_that_adjusts_nothing_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "statsmodels.stats.multitest", None)
-    (found,) = judge_family([change(p=1e-6, ratio=2.0, verdict="slower")])
-    assert decide(found).decision == "cannot decide"
-    assert "pip install 'pytest-duet[stats]'" in decide(found).why
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
 def test_no_more_than_holm_alarms(p_values: list[float]) -> None:
     alarmed, _ = alarms(p_values)

@@ -48,7 +48,7 @@ def test_the_least_effect_is_that_of_statsmodels(n: int, power: float) -> None:
     assert smallest_detectable(list(values), power=power).value == pytest.approx(expected, rel=1e-4)
 
 
-@settings(deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.floats(0.1, 100))
 def test_the_least_effect_scales_with_the_data(scale: float) -> None:
     scaled = smallest_detectable([each * scale for each in DIFFERENCES]).value

@@ -217,7 +217,8 @@ def test_the_header_says_what_the_run_says(tmp_path: Path) -> None:
 
 
 def test_a_header_costs_four_kilobytes_however_long_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [store.save(everything(), tmp_path) for _ in range(20)]
+    saved = everything()
+    paths = [store.save(saved, tmp_path) for _ in range(20)]
     read: list[int] = []
     real = disk.read_regular
 

@@ -44,11 +44,10 @@ def compare_run(groups: Sequence[GroupRecord]) -> list[Comparison]:
     comparisons = [comparison for group in groups for comparison in compare_group(group)]
     p_values = [_family_p(comparison) for comparison in comparisons]
     corrected = [adjust(p_values, method) for method in CORRECTIONS]
-    notes = "; ".join(dict.fromkeys(each.note for each in corrected if each.note))
     result = []
     for index, comparison in enumerate(comparisons):
         values = {each.method: value for each in corrected if (value := each.values[index]) is not None}
-        result.append(_with_adjusted(comparison, values, notes if p_values[index] is not None else ""))
+        result.append(_with_adjusted(comparison, values))
     return result
 
 
@@ -59,13 +58,9 @@ def _family_p(comparison: Comparison) -> float | None:
     return None
 
 
-def _with_adjusted(comparison: Comparison, values: dict[Method, float], note: str) -> Comparison:
+def _with_adjusted(comparison: Comparison, values: dict[Method, float]) -> Comparison:
     tests = [
-        msgspec.structs.replace(
-            test,
-            p_adjusted={method: to_number(value) for method, value in values.items()},
-            note="; ".join(part for part in (test.note, note) if part),
-        )
+        msgspec.structs.replace(test, p_adjusted={method: to_number(value) for method, value in values.items()})
         if test.name == FAMILY_TEST
         else test
         for test in comparison.tests

@@ -178,7 +178,7 @@ def judge_family(changes: Sequence[Change], alpha: float = ALPHA) -> list[Change
             p_adjusted=None if value is None else to_number(value),
             family=adjusted.family,
             alarm=alarm and (change.ratio or 0.0) > 1 + change.alarm_above,
-            reason=change.reason if value is not None else adjusted.note,
+            reason=change.reason if value is not None else f"its p is {p}",
             verdict=change.verdict if value is not None else "not comparable",
         )
         for change, p, value, alarm in zip(changes, p_values, adjusted.values, alarmed, strict=True)

@@ -25,7 +25,6 @@ IMPORTED_ONCE = (
     "pytest_duet.plugin.summary",
     "scipy.stats",
     "statsmodels.stats.diagnostic",
-    "statsmodels.stats.multitest",
     "threadpoolctl",
 )
 """A session in this process forgets what it imported; these cannot be imported twice, or take long."""
