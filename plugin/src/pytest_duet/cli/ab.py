@@ -58,6 +58,7 @@ class Undecidable(click.ClickException):
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
 @click.option(
     "--benches",
+    # Need not exist: two commands have no spec files.
     type=click.Path(path_type=Path, file_okay=False),
     default="benches",
     show_default=True,

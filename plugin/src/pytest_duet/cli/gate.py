@@ -16,6 +16,7 @@ import msgspec
 
 from pytest_duet import margins, store
 from pytest_duet.baseline import changes
+from pytest_duet.cli.asking import json_option
 from pytest_duet.errors import SpecError, StoreError
 from pytest_duet.gate import Exit, decide, exit_status
 from pytest_duet.report import changes as pages
@@ -51,7 +52,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11 where nothing can be decided."),
         click.option("--explain", metavar="PATTERN", help="Say how the decisions on these cases came about."),
-        click.option("--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."),
+        json_option,
     )
     for each in reversed(added):
         command = each(command)

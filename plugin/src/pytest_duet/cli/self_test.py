@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_duet import units
+from pytest_duet.cli.asking import json_option
 
 if TYPE_CHECKING:
     from pytest_duet.measure.selftest import Rate
@@ -29,7 +30,7 @@ WORKER = Path("target/release/lcg")
     "--decisions", default=30, show_default=True, type=click.IntRange(min=1), help="How often to decide over nothing."
 )
 @click.option("--seconds", default=8.0, show_default=True, help="Most seconds the rounds of one decision may take.")
-@click.option("--json", "as_json", is_flag=True, help="Print numbers for a program.")
+@json_option
 @click.option(
     "--worker",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from pytest_duet import analysis, store
+from pytest_duet.cli.asking import json_option
 from pytest_duet.errors import StoreError
 from pytest_duet.report import statistics as pages
 
@@ -33,7 +34,7 @@ _LEAST_WIDTH: Final = 72
     show_default=True,
     help="auto goes by the design; normality tells t and ranks and takes the larger p.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print numbers for a program instead of text.")
+@json_option
 def stats(
     runs: tuple[Path, ...],
     pattern: str,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
 from pytest_duet.protocol import from_number
+from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
 
 if TYPE_CHECKING:
@@ -51,12 +52,7 @@ def measured(change: Change) -> str:
     """Return the change in time with its 95 % interval: ``+5.2 % [+4.9 %, +5.6 %]``."""
     if change.ratio is None:
         return change.reason
-    between = f" [{_signed(change.interval.low)}, {_signed(change.interval.high)}]" if change.interval else ""
-    return f"{_signed(change.ratio)}{between}"
-
-
-def _signed(ratio: float) -> str:
-    return f"{'+' if ratio >= 1 else '-'}{units.percent(abs(ratio - 1))}"
+    return changed(change.ratio, change.interval)
 
 
 def _evidence(change: Change) -> str:
