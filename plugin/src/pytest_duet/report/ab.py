@@ -31,10 +31,9 @@ WORDS: Final[dict[Decision, str]] = {
 
 def lines(decisions: Sequence[Decided]) -> Iterator[str]:
     """Yield a line for each case, regressions first."""
-    wide = max((len(WORDS[each.decision]) for each in decisions), default=0)
     order = list(WORDS)
     for decided in sorted(decisions, key=lambda each: order.index(each.decision)):
-        yield for_line(f"{WORDS[decided.decision].ljust(wide)}  {decided.change.case}: {_what(decided)}")
+        yield for_line(f"{WORDS[decided.decision]} {decided.change.case}: {_what(decided)}")
 
 
 def _what(decided: Decided) -> str:
