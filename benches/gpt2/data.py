@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_duet.errors import DataError
 
-from ..recipes import batches, real, whole
+from ..recipes import batches, read_config, read_weights, real, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ END = "<|endoftext|>"
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 """Two names of one function: transformers computes the first by eight operators, the second by one."""
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
+SIZES = ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")
 UNTIED = "lm_head.weight"
 
 
@@ -147,14 +148,8 @@ def _foreign(folder: Path, context: int) -> dict[str, Content]:
 
 
 def _read_config(path: Path, context: int) -> dict[str, int]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        kind = found["model_type"]
-        config = {name: found[name] for name in ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")}
-    except (ValueError, LookupError, TypeError) as error:
-        raise DataError(
-            f"{path}: is no configuration of a model ({error!r}); write it with save_pretrained()"
-        ) from error
+    found = read_config(path, ("model_type", *SIZES))
+    kind, config = found["model_type"], {name: found[name] for name in SIZES}
     activation = found.get("activation_function", ACTIVATIONS[0])
     usual = found.get("scale_attn_weights", True) and not found.get("scale_attn_by_inverse_layer_idx", False)
     if kind != "gpt2" or activation not in ACTIVATIONS or not usual or not found.get("tie_word_embeddings", True):
@@ -171,22 +166,12 @@ def _read_config(path: Path, context: int) -> dict[str, int]:
 
 def _read_weights(path: Path, config: Mapping[str, int]) -> Weights:
     """Return the weights in f32 under their published names, without the masks that old files hold among them."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        found = {name.removeprefix("transformer."): each for name, each in load_file(path).items()}
-    except (SafetensorError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); save the model in float32 as safetensors") from error
-    head = found.get(UNTIED)
     wanted = shapes(config)
-    for name, shape in wanted.items():
-        seen = found[name].shape if name in found else "nothing"
-        if seen != shape:
-            raise DataError(f"{path}: weight {name!r} is {seen}, config.json says {shape}; save both of one model")
+    found = read_weights(path, "transformer.", wanted)
+    head = found.get(UNTIED)
     if head is not None and not np.array_equal(head, found["wte.weight"]):
         raise DataError(f"{path}: {UNTIED} differs from wte.weight; name a model whose head is its embedding")
-    return {name: found[name].astype(np.float32) for name in wanted}
+    return {name: found[name] for name in wanted}
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------

@@ -167,8 +167,7 @@ def make_group(
     """Return the plan of one group, with those it is checked by where the spec asks for them.
 
     `data` replaces what the recipe is told, `seed` the workload's; what is replaced becomes part of the group's id.
-    `models` are folders by task: where the task takes one, the recipe is told of it, nothing is trained, and no limit of
-    quality holds.
+    `models` are folders by task: where the task takes one, the recipe is told of it, and no limit of quality holds.
 
     Raises:
         SpecError: the room's files cannot be used, or the task takes no model.
@@ -209,13 +208,8 @@ def make_group(
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
     )
-    if task.checkpoint and not model and matches(task.checkpoint.phase, key.phase):
-        training = GroupKey(
-            key.task,
-            task.checkpoint.algorithm or key.algorithm,
-            task.checkpoint.trained_by,
-            task.checkpoint.workload or key.workload,
-        )
+    training = _training(suite, key, models or {})
+    if task.checkpoint and training:
         trained = make_group(
             suite,
             training,
@@ -225,6 +219,7 @@ def make_group(
             device=device,
             data=data,
             seed=seed,
+            models=models,
         )
         plan = dataclasses.replace(plan, checkpoint=trained, checkpoint_prefix=task.checkpoint.prefix)
     growth = applying(task.growth, key, task.reference, profile)
@@ -278,6 +273,21 @@ def _model(suite: Suite, key: GroupKey, models: Mapping[str, Path]) -> _Model | 
     )
     folder = models[key.task]
     return _Model(folder, folder_digest(folder, taken.files)) if stands else None
+
+
+def _training(suite: Suite, key: GroupKey, models: Mapping[str, Path]) -> GroupKey | None:
+    """Return the group that trains the checkpoint of another, None where it needs none."""
+    checkpoint = suite.tasks[key.task].checkpoint
+    if not checkpoint or not matches(checkpoint.phase, key.phase):
+        return None
+    training = GroupKey(
+        key.task,
+        checkpoint.algorithm or key.algorithm,
+        checkpoint.trained_by,
+        checkpoint.workload or key.workload,
+    )
+    # A user's model that training starts from is no checkpoint yet; any other is one.
+    return None if _model(suite, key, models) and not _model(suite, training, models) else training
 
 
 def _effect(path: Path, rule: EffectRule, plan: GroupPlan) -> Effect:

@@ -5,7 +5,10 @@
 pub mod bert;
 pub mod cartpole;
 mod config;
+pub mod dqn;
 pub mod episodes;
 pub mod gpt2;
+pub mod learner;
+pub mod policy_gradient;
 pub mod replay;
 pub mod tokens;

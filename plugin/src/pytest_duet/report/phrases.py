@@ -190,7 +190,7 @@ def _effect(effect: Effect) -> str:
 
 def _readings(row: Row) -> Iterator[str]:
     if row.member.first_call_ns is not None:
-        yield f"first call {units.duration(row.member.first_call_ns)}"
+        yield f"verified call {units.duration(row.member.first_call_ns)}"
     if not row.member.readings:
         yield "none were taken"
     for found in row.member.readings:

@@ -1,5 +1,7 @@
 //! BERT on candle with a head on top: its last layer and the head are learnt, and it is asked.
 //!
+//! The encoder is candle-transformers' own. Layers written here take its place where it has no gradients, and in variant `fused`.
+//!
 //! Not for drawing weights or batches: both arrive as files, so that every member starts from and sees the same.
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use duet_rooms::bert::{self, Config};
 use duet_rooms::tokens;
 use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result};
 
+use crate::gelu;
 use crate::tensors::{self, Variables, Weights};
 
 type Computed = candle_core::Result<Tensor>;
@@ -68,25 +71,24 @@ fn find(arrays: &Weights, part: &str, name: &str) -> Result<Tensor> {
 
 // --- the network -----------------------------------------------------------------------------------------------------
 
-/// The encoder of candle-transformers, the layer that is learnt where it learns, and a linear head.
+/// The encoder of candle-transformers, layers written here that follow its own, and a linear head.
 struct Network {
     encoder: BertModel,
-    learnt: Option<Layer>,
+    layers: Vec<Layer>,
     head: Linear,
     pooled: bool,
 }
 
 impl Network {
-    /// Build a network that reads `weights` themselves, not copies of them; `learns` where gradients are wanted.
-    fn new(given: &Given, weights: &Weights, learns: bool) -> Result<Self> {
-        let mut sizes = given.sizes.clone();
-        let last = learns.then(|| Layer::new(weights, &given.config)).transpose()?;
-        // The layers of candle-transformers have no gradients, so the last one is another's.
-        sizes.num_hidden_layers -= usize::from(learns);
+    /// Build a network that reads `weights` themselves, not copies of them; its last layers, `ours` of them, are those written
+    /// here, of `operators`.
+    fn new(given: &Given, weights: &Weights, ours: usize, operators: Operators) -> Result<Self> {
+        let sizes = Sizes { num_hidden_layers: given.config.layers - ours, ..given.sizes.clone() };
+        let layer = |index| Layer::new(weights, &given.config, index, operators);
         let builder = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
         Ok(Self {
             encoder: BertModel::load(builder, &sizes)?,
-            learnt: last,
+            layers: (sizes.num_hidden_layers..given.config.layers).map(layer).collect::<Result<_>>()?,
             head: linear(weights, "head")?,
             pooled: given.pooled,
         })
@@ -94,11 +96,10 @@ impl Network {
 
     /// Return logits: texts × classes, or texts × tokens × 2.
     fn forward(&self, texts: &Texts) -> Computed {
-        let read = self.encoder.forward(&texts.ids, &texts.types, Some(&texts.mask))?;
-        let states = match &self.learnt {
-            Some(layer) => layer.forward(&read, &texts.mask)?,
-            None => read,
-        };
+        let mut states = self.encoder.forward(&texts.ids, &texts.types, Some(&texts.mask))?;
+        for layer in &self.layers {
+            states = layer.forward(&states, &texts.mask)?;
+        }
         if !self.pooled {
             return self.head.forward(&states);
         }
@@ -118,7 +119,26 @@ impl Network {
     }
 }
 
-/// The layer that is learnt, in operators that have gradients: candle's fused layer norm has none.
+/// What a layer is made of beside products.
+#[derive(Clone, Copy)]
+struct Operators {
+    softmax: fn(&Tensor) -> Computed,
+    gelu: fn(&Tensor) -> Computed,
+    norm: fn(&Tensor, &Tensor, &Tensor, f32) -> Computed,
+}
+
+impl Operators {
+    /// Those that have gradients.
+    const COMPOSED: Self = Self {
+        softmax: |scores| ops::softmax(scores, D::Minus1),
+        gelu: Tensor::gelu_erf,
+        norm: ops::layer_norm_slow,
+    };
+    /// Each in one pass, which has none.
+    const FUSED: Self = Self { softmax: ops::softmax_last_dim, gelu: gelu::gelu_erf, norm: ops::layer_norm };
+}
+
+/// A layer as candle-transformers has it, of operators that one chooses.
 struct Layer {
     query: Linear,
     key: Linear,
@@ -129,13 +149,14 @@ struct Layer {
     out_of_inner: Linear,
     norm: Norm,
     heads: usize,
+    operators: Operators,
 }
 
 impl Layer {
-    fn new(weights: &Weights, config: &Config) -> Result<Self> {
-        let name = Config::layer(config.last());
+    fn new(weights: &Weights, config: &Config, index: usize, operators: Operators) -> Result<Self> {
+        let name = Config::layer(index);
         let part = |part: &str| linear(weights, &format!("{name}.{part}"));
-        let norm = |part: &str| Norm::new(weights, &format!("{name}.{part}"), config);
+        let norm = |part: &str| Norm::new(weights, &format!("{name}.{part}"), config, operators);
         Ok(Self {
             query: part("attention.self.query")?,
             key: part("attention.self.key")?,
@@ -146,13 +167,14 @@ impl Layer {
             out_of_inner: part("output.dense")?,
             norm: norm("output.LayerNorm")?,
             heads: config.heads,
+            operators,
         })
     }
 
     fn forward(&self, states: &Tensor, mask: &Tensor) -> Computed {
         let attended = self.attended.forward(&self.attend(states, mask)?)?;
         let states = self.attended_norm.forward(&(attended + states)?)?;
-        let inner = self.into_inner.forward(&states)?.gelu_erf()?;
+        let inner = (self.operators.gelu)(&self.into_inner.forward(&states)?)?;
         self.norm.forward(&(self.out_of_inner.forward(&inner)? + states)?)
     }
 
@@ -166,7 +188,7 @@ impl Layer {
         let scores = query.matmul(&part(&self.key)?.t()?)?;
         // As candle-transformers has it: the lowest number where there is no token, since 0 times infinity is none.
         let absent = ((mask.ones_like()? - mask)? * f64::from(f32::MIN))?.reshape((count, 1, 1, length))?;
-        let shares = ops::softmax(&scores.broadcast_add(&absent)?, D::Minus1)?;
+        let shares = (self.operators.softmax)(&scores.broadcast_add(&absent)?)?;
         shares.matmul(&part(&self.value)?)?.transpose(1, 2)?.reshape((count, length, width))
     }
 }
@@ -175,18 +197,19 @@ struct Norm {
     weight: Tensor,
     bias: Tensor,
     epsilon: f32,
+    operators: Operators,
 }
 
 impl Norm {
-    fn new(weights: &Weights, name: &str, config: &Config) -> Result<Self> {
+    fn new(weights: &Weights, name: &str, config: &Config, operators: Operators) -> Result<Self> {
         let part = |part: &str| find(weights, &format!("{name}.{part}"), "encoder");
         #[expect(clippy::cast_possible_truncation, reason = "candle takes the constant as f32; it is 1e-12")]
         let epsilon = config.epsilon as f32;
-        Ok(Self { weight: part("weight")?, bias: part("bias")?, epsilon })
+        Ok(Self { weight: part("weight")?, bias: part("bias")?, epsilon, operators })
     }
 
     fn forward(&self, x: &Tensor) -> Computed {
-        ops::layer_norm_slow(x, &self.weight, &self.bias, self.epsilon)
+        (self.operators.norm)(x, &self.weight, &self.bias, self.epsilon)
     }
 }
 
@@ -277,7 +300,11 @@ impl Implementation for Train {
         // Without decay of weights AdamW is Adam.
         let params = ParamsAdamW { lr: self.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
         let optimizer = AdamW::new(variables.values().cloned().collect(), params)?;
-        Ok(Learner { network: Network::new(&self.given, &weights, true)?, variables, optimizer })
+        Ok(Learner {
+            network: Network::new(&self.given, &weights, 1, Operators::COMPOSED)?,
+            variables,
+            optimizer,
+        })
     }
 
     fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f32>)> {
@@ -318,7 +345,9 @@ impl Predict {
         let name = bert::held_out(job)?;
         let texts = Texts::take(&tensors::weights(job, &name)?, &name)?.first(job.usize("batch")?, &name)?;
         let given = Given::read(job, "checkpoint")?;
-        Ok(Self { network: Network::new(&given, &given.weights, false)?, work: texts.work()?, texts })
+        let ours = if job.variant(&["", "fused"])? == "fused" { given.config.layers } else { 0 };
+        let network = Network::new(&given, &given.weights, ours, Operators::FUSED)?;
+        Ok(Self { network, work: texts.work()?, texts })
     }
 }
 

@@ -7,8 +7,12 @@ use duet_worker::Worker;
 mod bert;
 mod cnn;
 mod dispatch;
+mod dqn;
+mod gelu;
 mod gpt2;
 mod networks;
+mod perceptron;
+mod policy_gradient;
 mod rnn;
 mod tensors;
 
@@ -18,7 +22,9 @@ fn main() -> ExitCode {
         .task(bert::register)
         .task(cnn::register)
         .task(dispatch::register)
+        .task(dqn::register)
         .task(gpt2::register)
+        .task(policy_gradient::register)
         .task(rnn::register)
         .serve()
 }

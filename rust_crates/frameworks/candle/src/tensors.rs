@@ -69,11 +69,9 @@ pub fn trained(
         .array("loss", losses.to_vec())
         .array("first_loss", vec![first_loss])
         .loss(losses.iter().copied().map(f64::from).collect());
-    for (name, weight) in after {
-        outputs = outputs.array(format!("weights.{name}"), array(weight)?);
-    }
+    outputs = weights_of(outputs, "weights", after)?;
+    outputs = weights_of(outputs, "first_weights", first)?;
     for (name, weight) in first {
-        outputs = outputs.array(format!("first_weights.{name}"), array(weight)?);
         if is_learnt(name) {
             let gradient = gradients.get(weight).ok_or_else(|| {
                 Error::failed(format!("weight {name:?} has no gradient; the network does not read it"))
@@ -82,6 +80,34 @@ pub fn trained(
         }
     }
     Ok(outputs)
+}
+
+/// Add every weight to `outputs`, after `prefix` and a dot.
+pub fn weights_of(mut outputs: Outputs, prefix: &str, variables: &Variables) -> Result<Outputs> {
+    for (name, weight) in variables {
+        outputs = outputs.array(format!("{prefix}.{name}"), array(weight)?);
+    }
+    Ok(outputs)
+}
+
+/// Scale the gradients of `variables` so that the norm of all together is at most `limit`, as PyTorch's `clip_grad_norm_` does.
+pub fn clip_norm(gradients: &mut GradStore, variables: &Variables, limit: f64) -> Result<()> {
+    let mut squares = 0.0;
+    for each in variables.values() {
+        if let Some(gradient) = gradients.get(each) {
+            squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        }
+    }
+    // What PyTorch adds keeps it from dividing by zero.
+    let scale = limit / (squares.sqrt() + 1e-6);
+    if scale < 1.0 {
+        for each in variables.values() {
+            if let Some(gradient) = gradients.remove(each) {
+                gradients.insert(each, (gradient * scale)?);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Make variables of copies of `weights`, so that training leaves these as they are.
@@ -99,6 +125,26 @@ mod tests {
         let turned = tensor.t().unwrap();
         let expected = Array::shaped(vec![1.0_f32, 4.0, 2.0, 5.0, 3.0, 6.0], &[3, 2]).unwrap();
         assert_eq!(expected, array(&turned).unwrap());
+    }
+
+    #[test]
+    fn gradients_are_scaled_together_where_their_norm_is_above_the_limit() {
+        let weights = Weights::from([
+            ("a".to_owned(), Tensor::from_slice(&[3.0_f32], 1, &Device::Cpu).unwrap()),
+            ("b".to_owned(), Tensor::from_slice(&[4.0_f32], 1, &Device::Cpu).unwrap()),
+        ]);
+        let variables = variables(weights.iter()).unwrap();
+        // The gradient of half the square of a number is the number.
+        let half = |name: &str| (variables[name].sqr().unwrap() * 0.5).unwrap();
+        let loss = (half("a") + half("b")).unwrap().sum_all().unwrap();
+        for (limit, expected) in [(10.0, [3.0, 4.0]), (2.5, [1.5, 2.0])] {
+            let mut gradients = loss.backward().unwrap();
+            clip_norm(&mut gradients, &variables, limit).unwrap();
+            for (name, expected) in ["a", "b"].into_iter().zip(expected) {
+                let found = gradients.get(&variables[name]).unwrap().to_vec1::<f32>().unwrap()[0];
+                assert!((found - expected).abs() < 1e-5, "{found}");
+            }
+        }
     }
 
     #[test]

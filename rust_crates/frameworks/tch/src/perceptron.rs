@@ -2,8 +2,9 @@
 //!
 //! Not for learning: each task has its own loss.
 
-use duet_worker::Result;
-use tch::nn::{self, LinearConfig, VarStore};
+use duet_rooms::learner;
+use duet_worker::{Job, Outputs, Result};
+use tch::nn::{self, LinearConfig, OptimizerConfig as _, VarStore};
 use tch::{Device, Tensor};
 
 use crate::tensors::{self, Weights};
@@ -15,8 +16,37 @@ pub struct Learner {
     pub optimizer: nn::Optimizer,
 }
 
+impl Learner {
+    /// Return a network of its own with the same weights.
+    pub fn copied(&self) -> Result<(VarStore, nn::Sequential)> {
+        build(&self.variables.variables().into_iter().collect())
+    }
+}
+
+impl learner::Learner for Learner {
+    type Weights = Weights;
+
+    fn read(job: &Job, name: &str) -> Result<Weights> {
+        tensors::weights(job, name)
+    }
+
+    fn new(weights: &Weights, learning_rate: f64) -> Result<Self> {
+        let (variables, network) = build(weights)?;
+        let optimizer = nn::Adam::default().build(&variables, learning_rate)?;
+        Ok(Self { variables, network, optimizer })
+    }
+
+    fn weights(&self, outputs: Outputs) -> Result<Outputs> {
+        tensors::weights_of(outputs, "weights", &self.variables)
+    }
+
+    fn trained(&self, losses: &[f64], first: &Self, first_loss: f64) -> Result<Outputs> {
+        tensors::trained(&self.variables, losses, &first.variables, first_loss)
+    }
+}
+
 /// Build the network that `weights` are of, under the names of PyTorch's `Sequential`, and give it copies of them.
-pub fn build(weights: &Weights) -> Result<(VarStore, nn::Sequential)> {
+fn build(weights: &Weights) -> Result<(VarStore, nn::Sequential)> {
     let variables = VarStore::new(Device::Cpu);
     let mut network = nn::seq();
     for (number, weight) in weights.values().filter(|weight| weight.dim() == 2).enumerate() {

