@@ -13,6 +13,7 @@ import pytest
 from pytest_duet.errors import ImplementationError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 from pytest_duet.protocol import (
+    LINE_LIMIT_BYTES,
     Describe,
     DescribeReply,
     ErrorReply,
@@ -180,6 +181,18 @@ def test_verify_is_timed_as_one_call(tmp_path: Path) -> None:
     )
     assert [1.0] == np.load(reply.outputs["x"]).tolist()
     assert str(tmp_path / "x.npy") == reply.outputs["x"]
+
+
+def test_of_a_long_loss_curve_a_thousand_values_are_kept_the_first_and_the_last_among_them(tmp_path: Path) -> None:
+    class Long(Steps):
+        def outputs(self, result: int) -> Outputs:
+            return Outputs({"x": np.array([float(result)])}, loss=[float(step) for step in range(12_500)])
+
+    rig = Rig(lambda _, log: Long(log)).ready()
+    reply = rig.host.handle(Verify(id=3, into=str(tmp_path)))
+    assert isinstance(reply, VerifyReply)
+    assert (1000, 0.0, 12_499.0) == (len(reply.loss), reply.loss[0], reply.loss[-1])
+    assert len(encode(reply)) < LINE_LIMIT_BYTES
 
 
 def test_no_garbage_is_collected_while_the_clock_runs_and_the_collector_goes_on_afterwards() -> None:

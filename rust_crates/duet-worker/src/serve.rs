@@ -139,7 +139,7 @@ impl Session<'_> {
         let paths = outputs.write(into)?;
         let digest = outputs.digest();
         let Outputs { iterations, converged, loss, .. } = outputs;
-        let loss = loss.into_iter().map(Number::from).collect();
+        let loss = spread(&loss).into_iter().map(Number::from).collect();
         Ok(Reply::Verify { id, outputs: paths, digest, iterations, converged, loss, elapsed_ns })
     }
 
@@ -177,8 +177,31 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
+/// Return all of `losses`, or where there are more than fit a reply so many, evenly spread: the first and the last among them.
+fn spread(losses: &[f64]) -> Vec<f64> {
+    const LIMIT: usize = 1000;
+    match losses.len() {
+        0..=LIMIT => losses.to_vec(),
+        count => (0..LIMIT).map(|at| losses[at * (count - 1) / (LIMIT - 1)]).collect(),
+    }
+}
+
 /// Cut a framework's message to a length that fits a line with room to spare.
 fn shortened(message: &str) -> String {
     const LIMIT: usize = 4000;
     message.chars().take(LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_curve_is_spread_from_its_first_to_its_last_value() {
+        let losses: Vec<f64> = (0..12_500).map(f64::from).collect();
+        let kept = spread(&losses);
+        assert_eq!((1000, 0.0, 12_499.0), (kept.len(), kept[0], kept[999]));
+        assert!(kept.windows(2).all(|pair| (12.0..=13.0).contains(&(pair[1] - pair[0]))));
+        assert_eq!(losses[..1000], spread(&losses[..1000]));
+    }
 }

@@ -41,13 +41,15 @@ from pytest_duet.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_duet import implementation
     from pytest_duet.protocol import Capability, Job
     from pytest_duet.workers.threads import Threads
 
 
+_LOSSES = 1000
+"""How many values of a loss curve a reply holds: it is one line of 64 KiB."""
 _MONITORING_TOOLS = 6
 """How many tools `sys.monitoring` has room for."""
 
@@ -151,7 +153,7 @@ class Host:
             digest=digest,
             iterations=outputs.iterations,
             converged=outputs.converged,
-            loss=[to_number(value) for value in outputs.loss],
+            loss=[to_number(value) for value in _spread(outputs.loss)],
             elapsed_ns=elapsed,
         )
 
@@ -211,6 +213,14 @@ def _summed(spans: Iterable[dict[str, int]]) -> dict[str, int]:
         for name, ns in call.items():
             total[name] = total.get(name, 0) + ns
     return total
+
+
+def _spread(losses: Sequence[float]) -> list[float]:
+    """Return all of `losses`, or where there are more than fit a reply so many, evenly spread: the first and the last among them."""
+    count = len(losses)
+    if count <= _LOSSES:
+        return list(losses)
+    return [losses[at * (count - 1) // (_LOSSES - 1)] for at in range(_LOSSES)]
 
 
 def _shortened(message: str) -> str:
