@@ -17,9 +17,25 @@ def test_the_table_of_everything(snapshot: SnapshotAssertion) -> None:
     assert snapshot == render(everything(), "20260102T030405.000000Z-0a1b2c3d")
 
 
-def test_every_row_has_as_many_cells_as_the_title() -> None:
-    rows = [line for line in render(everything(), "run").splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"\|", row)) for row in rows} == {9}
+def test_every_row_has_as_many_cells_as_its_title() -> None:
+    tables = render(everything(), "run").split("<details>")
+    for table, titles in zip(tables, (3, 8), strict=True):
+        rows = [line for line in table.splitlines() if line.startswith("|")]
+        assert {titles + 1} == {len(re.findall(r"\|", row)) for row in rows}
+
+
+def test_all_workloads_of_a_phase_stand_in_one_line_between_the_outermost_bounds() -> None:
+    failed = member("linfa", status="failed", reason="wrong")
+    slower = group(reference(typical_ns=1000.0), member("native", 2000.0), failed)
+    faster = group(reference(typical_ns=1000.0), member("native", 250.0), failed, id="other", workload="other")
+    summary = render(run(slower, faster), "run").partition("<details>")[0].splitlines()[2:]
+    (line,) = [each for each in summary if each]
+    _, what, against, rivals, _ = (cell.strip() for cell in line.split("|"))
+    assert ("regression / ridge / train", "sklearn") == (what, against)
+    low, high = re.findall(r"([\d.]+)x", rivals)
+    assert 0.4 < float(low) <= 0.5
+    assert 4.0 <= float(high) < 5.0
+    assert rivals.endswith("x, 1 slower, 1 faster<br>linfa: 2 failed")
 
 
 def test_the_caption_cites_the_run_its_day_its_machine_and_its_profile() -> None:
@@ -30,5 +46,7 @@ def test_the_caption_cites_the_run_its_day_its_machine_and_its_profile() -> None
 
 def test_a_member_that_failed_has_no_number() -> None:
     failed = member("cheat", 1234.0, status="failed", reason="wrong")
-    line = next(line for line in render(run(group(reference(), failed)), "run").splitlines() if "cheat" in line)
+    lines = [line for line in render(run(group(reference(), failed)), "run").splitlines() if "cheat" in line]
+    summary, line = lines
+    assert summary.endswith("| cheat: failed |")
     assert line == "|  | cheat |  |  | failed: wrong |  |  |  |"
