@@ -6,6 +6,7 @@ Not for the members of a suite: everything here is set against itself.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import statistics
 import sys
 import time
@@ -80,9 +81,9 @@ class Overhead:
 
 
 def function_start(function: Callable[..., object], *, direct: bool) -> Start:
-    """Return how a function of this module is started: in this process, or forked."""
+    """Return how a function that stands at the top of its file is started: in this process, or forked."""
     name = function.__name__
-    served = ("-P", "-m", "pytest_duet", "serve", "--callable", f"{__file__}::{name}", "--task", name)
+    served = ("-P", "-m", "pytest_duet", "serve", "--callable", f"{inspect.getfile(function)}::{name}", "--task", name)
     return Start(
         kind="direct" if direct else "process",
         argv=(sys.executable, *served),
