@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from pytest_duet.comparison import compare_group, compare_run
 from pytest_duet.record import Comparison, TestResult
-from pytest_duet.stats.shapes import REMEDY
 
 from .samples import cells, everything, group, member, reference, without_numbers
 
@@ -155,13 +154,6 @@ def test_the_report_table_is_the_family_of_the_adjusted_p_values() -> None:
     assert p_values[0] == p_values[2] == 2 / 2**10
     assert (bh[0], holm[0]) == pytest.approx((1.5 * p_values[0], 3 * p_values[0]))
     assert all(p <= adjusted for p, adjusted in zip(p_values, bh, strict=True))
-
-
-def test_without_statsmodels_the_test_says_how_to_get_its_adjusted_p(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "statsmodels.stats.multitest", None)
-    monkeypatch.setitem(sys.modules, "statsmodels.stats.diagnostic", None)
-    test = signed_rank(only(compare_run([group(reference(), member("native"))])))
-    assert (test.p_adjusted, test.note) == ({}, REMEDY)
 
 
 def test_the_same_records_give_the_same_bytes() -> None:

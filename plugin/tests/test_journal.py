@@ -12,6 +12,7 @@ import pytest
 from pytest_duet import journal, store
 from pytest_duet.errors import StoreError
 from pytest_duet.journal import Journal
+from pytest_duet.record import SCHEMA
 
 from .samples import MACHINE, group, member, reference
 
@@ -143,8 +144,8 @@ def test_a_journal_without_a_whole_line_holds_nothing(tmp_path: Path) -> None:
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "run.jsonl")
-    path.write_bytes(path.read_bytes().replace(b'"schema":3', b'"schema":7'))
-    with pytest.raises(StoreError, match="has schema 7; this version reads up to 3"):
+    path.write_bytes(path.read_bytes().replace(f'"schema":{SCHEMA}'.encode(), b'"schema":97'))
+    with pytest.raises(StoreError, match=f"has schema 97; this version reads up to {SCHEMA}"):
         journal.read(path)
 
 

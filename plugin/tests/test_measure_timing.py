@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import random
 from collections import Counter
@@ -10,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.errors import Crashed, MemberError
+from pytest_duet.errors import Crashed, MemberError, Refused
+from pytest_duet.measure.crew import Standing
 from pytest_duet.measure.schedule import LEAST_CELLS, Schedule
-from pytest_duet.measure.timing import Timed, time_members
+from pytest_duet.measure.stop import CONFIDENCE, HALF_WIDTH, Stop
+from pytest_duet.measure.timing import Timing, time_members
+from pytest_duet.stats.signed_rank import location
 
 from .fakes.clients import FakeClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 SCHEDULE = Schedule(calls={"a": 5, "b": 2, "c": 1}, burst=3, warmup=2, cycles=4, cells=6)
+
+
+SIX = Stop(least=6)
 
 
 class Session:
@@ -33,25 +40,42 @@ class Session:
         budget: float = 1e9,
         clock: Callable[[], float] = float,
         pinned: bool = False,
+        stop: Stop = SIX,
+        pairs: Sequence[tuple[str, str]] = (),
+        refused: Sequence[str] = (),
     ) -> None:
+        self.refused = refused
         self.log: list[tuple[Any, ...]] = []
         self.progress: list[str] = []
         self.affinities: set[frozenset[int]] = set()
-        members = members or {name: itertools.count(1) for name in "abc"}
+        members = {name: itertools.count(1) for name in "abc"} if members is None else members
+        self._clock = clock
         clients = {name: FakeClient(name, ns, log=self.log) for name, ns in members.items()}
-        self.timed = time_members(
-            clients,  # type: ignore[arg-type]
-            SCHEDULE,
+        self.kept: dict[str, str | None] = {}
+        how = Timing(
+            schedule=SCHEDULE,
+            stop=stop,
+            pairs=pairs,
             budget_seconds=budget,
             pinned=pinned,
-            rng=random.Random(seed),
+            check_kept=self._check_kept,
             progress=self._note,
-            clock=clock,
         )
+        self.timed = time_members(Standing(clients), list(clients), how, random.Random(seed), self._read)  # type: ignore[arg-type]
+
+    def _check_kept(self, name: str, client: Any, digest: str | None) -> None:
+        assert client.name == name
+        assert name not in self.kept
+        self.kept[name] = digest
+        if digest in self.refused:
+            raise Refused("another answer")
 
     def _note(self, what: str) -> None:
         self.progress.append(what)
+
+    def _read(self) -> float:
         self.affinities.add(frozenset(os.sched_getaffinity(0)))
+        return self._clock()
 
     def turns(self) -> list[list[str]]:
         """Return who ran, cycle by cycle."""
@@ -123,15 +147,15 @@ def test_one_measured_round_of_each_member_is_kept_and_it_is_one_that_surely_run
         assert cell < LEAST_CELLS
         assert cycle >= SCHEDULE.warmup
         ns = timed.cells[cell][cycle - SCHEDULE.warmup][kept[0][1]]
-        assert f"{name}:{ns}" == timed.kept
+        assert f"{name}:{ns}" == session.kept[name]
 
 
 def test_which_round_is_kept_is_drawn_for_each_member() -> None:
     kept = {
-        (seed, name): timed.kept.partition(":")[2]
+        (seed, name): digest.partition(":")[2]
         for seed in range(10)
-        for name, timed in Session(seed=seed).timed.items()
-        if timed.kept
+        for name, digest in Session(seed=seed).kept.items()
+        if digest
     }
     assert len(set(kept.values())) > 15
     assert any(kept[seed, "a"] != kept[seed, "b"] for seed in range(10))
@@ -182,7 +206,7 @@ def test_what_is_no_members_fault_goes_through() -> None:
     [(1e9, 6), (60.0, 6), (59.0, 5), (50.0, 5), (45.0, 4), (0.001, 4)],
 )
 def test_the_budget_ends_the_timing_at_a_whole_cell_and_never_before_four(budget: float, cells: int) -> None:
-    readings = itertools.chain([0.0], itertools.count(0.0, 10.0))
+    readings = itertools.chain.from_iterable((10.0 * cell, 10.0 * cell + 10.0) for cell in itertools.count())
     session = Session(budget=budget, clock=readings.__next__)
     assert dict.fromkeys("abc", cells) == {name: len(timed.cells) for name, timed in session.timed.items()}
 
@@ -202,12 +226,52 @@ def test_members_that_need_several_processors_keep_them() -> None:
 
 
 def test_a_timing_of_nobody_is_empty() -> None:
-    found: dict[str, Timed] = time_members(
-        {},
-        SCHEDULE,
-        budget_seconds=1.0,
-        pinned=True,
-        rng=random.Random(0),
-        progress=lambda _: None,
+    assert {} == Session({}).timed
+
+
+# --- the round that is kept is looked at ------------------------------------------------------------------------------
+
+
+def test_a_kept_round_with_another_answer_ends_the_member_and_no_other() -> None:
+    right = Session(seed=5)
+    wrong = Session(seed=5, refused=[right.kept["b"] or ""])
+    assert {"a": None, "b": "another answer", "c": None} == {
+        name: timed.error and str(timed.error) for name, timed in wrong.timed.items()
+    }
+
+
+# --- precision --------------------------------------------------------------------------------------------------------
+
+
+def _disturbed(cells: int) -> Iterable[int]:
+    """Yield rounds whose cells alternate between two lengths for so many cells, and are alike from then on."""
+    of_a_cell = SCHEDULE.burst * (SCHEDULE.warmup + SCHEDULE.cycles)
+    for cell in itertools.count():
+        yield from [1_000_000 * (2 if cell < cells and cell % 2 else 1)] * of_a_cell
+
+
+def test_cells_are_added_four_by_four_until_the_interval_is_narrow() -> None:
+    steady = itertools.repeat(1_000_000)
+    session = Session({"a": steady, "b": _disturbed(6)}, stop=Stop(least=8, share=0.0), pairs=[("b", "a")])
+    ratios = [math.log(2) * (cell < 6 and cell % 2) for cell in range(40)]
+    wanted = next(n for n in range(8, 40, 4) if _half_width(ratios[:n]) <= HALF_WIDTH)
+    assert wanted > 8
+    assert {wanted} == {len(timed.cells) for timed in session.timed.values()}
+
+
+def _half_width(ratios: Sequence[float]) -> float:
+    found = location(ratios, CONFIDENCE)
+    return (found.high - found.low) / 2
+
+
+def test_what_never_gets_precise_has_an_end() -> None:
+    session = Session(
+        {"a": itertools.repeat(1_000_000), "b": _disturbed(1000)}, stop=Stop(least=8, most=20), pairs=[("b", "a")]
     )
-    assert {} == found
+    assert {20} == {len(timed.cells) for timed in session.timed.values()}
+
+
+def test_precise_from_the_start_is_enough_with_the_least() -> None:
+    members = {"a": itertools.repeat(1_000_000), "b": itertools.repeat(3_000_000)}
+    session = Session(members, stop=Stop(least=8), pairs=[("b", "a")])
+    assert {8} == {len(timed.cells) for timed in session.timed.values()}

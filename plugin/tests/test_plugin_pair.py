@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_duet.door import ATTRIBUTE, PairDeclaration, compare, worker
 from pytest_duet.errors import Refused, SpecError
-from pytest_duet.plugin.pair import CLOSE_ENOUGH, Inputs, bind_inputs, equal_or_close, make_pair_group
+from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
+from pytest_duet.plugin.pair import Inputs, bind_inputs, make_pair_group
 from pytest_duet.plugin.slots import Slot
 from pytest_duet.protocol import NonFinite
 from pytest_duet.spec import Profile

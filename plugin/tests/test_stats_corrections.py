@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.stats.corrections import Method, adjust
-from pytest_duet.stats.shapes import REMEDY
+from pytest_duet.stats.corrections import Method, adjust, fewest_units, simultaneous
 
 METHODS = get_args(Method)
 
@@ -43,7 +41,20 @@ def test_a_p_that_is_no_number_does_not_count() -> None:
     assert adjust([0.02, float("nan"), None], "bonferroni").values == (0.02, None, None)
 
 
-def test_without_statsmodels_there_is_a_note_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "statsmodels.stats.multitest", None)
-    adjusted = adjust([0.01, 0.02], "holm")
-    assert (adjusted.values, adjusted.note) == ((None, None), REMEDY)
+@pytest.mark.parametrize(("method", "theirs"), [*zip(METHODS, ("bonferroni", "holm", "fdr_bh", "fdr_by"), strict=True)])
+def test_they_are_those_of_statsmodels(method: Method, theirs: str) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    p_values = [0.2, 1e-9, 0.03, 0.03, 0.0, 1.0, 0.011, 0.6, 0.0099]
+    assert adjust(p_values, method).values == pytest.approx(tuple(multipletests(p_values, method=theirs)[1]))
+
+
+@pytest.mark.parametrize(("family", "expected"), [(0, 0.95), (1, 0.95), (10, 0.995)])
+def test_intervals_that_hold_at_once_are_each_surer(family: int, expected: float) -> None:
+    assert simultaneous(0.95, family) == pytest.approx(expected)
+
+
+@given(st.integers(1, 200), st.sampled_from([0.05, 0.01, 0.001]))
+def test_with_the_fewest_units_a_signed_rank_test_can_just_reject(family: int, alpha: float) -> None:
+    units = fewest_units(alpha, family)
+    assert 0.5**units <= alpha / family < 0.5 ** (units - 1)

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_duet import disk, store
 from pytest_duet.errors import StoreError
+from pytest_duet.seal import seal
 
 from .samples import MACHINE, everything, group, member, reference, run
 
@@ -96,8 +97,8 @@ def damaged(tmp_path: Path, content: bytes) -> Path:
         (b"[1, 2]", "is JSON but no run of pytest-duet"),
         (b'{"benchmarks": []}', "is JSON but no run of pytest-duet"),
         (b'{"schema": 1, "schema": 1, "groups": []}', "key 'schema' appears twice"),
-        (b'{"schema": 99, "groups": []}', "has schema 99; this version reads up to 3: update pytest-duet"),
-        (b'{"schema": 0, "groups": []}', "has schema 0; this version reads up to 3: measure anew"),
+        (b'{"schema": 99, "groups": []}', "has schema 99; this version reads up to 4: update pytest-duet"),
+        (b'{"schema": 0, "groups": []}', "has schema 0; this version reads up to 4: measure anew"),
         (b'{"schema": true, "groups": []}', "has schema True"),
         (b'{"schema": 1, "groups": []}', "is a damaged run"),
         (b"[" * 200_000, "is not whole JSON"),
@@ -118,7 +119,7 @@ def test_a_run_that_was_cut_off_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
-    document = json.loads(msgspec.json.encode(run()))
+    document = json.loads(msgspec.json.encode(msgspec.structs.replace(run(), schema=3)))
     with pytest.raises(StoreError, match="unknown field `surprise`"):
         store.load(damaged(tmp_path, json.dumps({**document, "surprise": 1}).encode()))
 
@@ -166,3 +167,122 @@ def test_a_latest_run_that_is_damaged_is_not_passed_over_silently(tmp_path: Path
     store.save(run(), tmp_path).write_bytes(b"{")
     with pytest.raises(StoreError, match="is not whole JSON"):
         store.latest(tmp_path, MACHINE)
+
+
+# --- seals ----------------------------------------------------------------------------------------------------------------
+
+
+def resealed(tmp_path: Path, change: bytes, by: bytes) -> Path:
+    content = store.save(everything(), tmp_path).read_bytes()
+    assert content.count(change)
+    return damaged(tmp_path, content.replace(change, by, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "by"),
+    [
+        (b'"margin":0.05', b'"margin":0.95'),
+        (b'"digest":"', b'"digest":"0'),
+        (b',"digest"', b', "digest"'),
+        (b"}", b"} "),
+    ],
+)
+def test_a_run_that_was_edited_is_refused(tmp_path: Path, change: bytes, by: bytes) -> None:
+    with pytest.raises(StoreError, match=r"was changed after it was saved.*take the file as it was saved"):
+        store.load(resealed(tmp_path, change, by))
+
+
+def test_a_run_without_its_seal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="was changed after it was saved"):
+        store.load(damaged(tmp_path, msgspec.json.encode(run())))
+
+
+def test_runs_saved_before_there_were_seals_can_still_be_read(project: Path) -> None:
+    for path in (project / "results" / "cited").glob("*.json"):
+        assert store.load(path).groups
+
+
+# --- headers --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_header_says_what_the_run_says(tmp_path: Path) -> None:
+    record = msgspec.structs.replace(everything(), complete=False, profile="full")
+    found = store.header(store.save(record, tmp_path))
+    assert (found.machine, found.profile, found.complete, found.created) == (
+        MACHINE,
+        "full",
+        False,
+        record.created,
+    )
+
+
+def test_a_header_costs_four_kilobytes_however_long_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = everything()
+    paths = [store.save(saved, tmp_path) for _ in range(20)]
+    read: list[int] = []
+    real = disk.read_regular
+
+    def counting(path: Path, at_most: int | None = None) -> bytes:
+        content = real(path, at_most)
+        read.append(len(content))
+        return content
+
+    monkeypatch.setattr(disk, "read_regular", counting)
+    assert [store.header(path).profile for path in paths] == ["smoke"] * 20
+    assert sum(read) <= 20 * 4096 < sum(path.stat().st_size for path in paths) / 5
+
+
+def test_what_does_not_begin_like_a_run_has_no_header(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not begin like a saved run"):
+        store.header(damaged(tmp_path, b"[]"))
+    with pytest.raises(StoreError, match="is a damaged run"):
+        store.header(damaged(tmp_path, b'{"schema":1,"groups":[]}'))
+
+
+# --- baselines ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_baseline_holds_the_figures_and_digests_of_its_runs(tmp_path: Path) -> None:
+    days = [f"2026-01-0{day}" for day in (1, 2, 3)]
+    paths = [store.save(msgspec.structs.replace(everything(), created=day), tmp_path) for day in days]
+    pinned = tmp_path / "kept" / "main.json"
+    store.save_baseline(store.load_baseline(paths), pinned)
+    for path in paths:
+        path.unlink()
+    assert [each.source for each in store.load_baseline([pinned]).runs] == [path.name for path in paths]
+    assert pinned.stat().st_size < 20_000
+
+
+def test_a_baseline_that_was_edited_is_refused(tmp_path: Path) -> None:
+    pinned = tmp_path / "main.json"
+    store.save_baseline(store.load_baseline([store.save(everything(), tmp_path)]), pinned)
+    pinned.write_bytes(pinned.read_bytes().replace(b'"log_ns":1', b'"log_ns":2', 1))
+    with pytest.raises(StoreError, match="was changed after it was saved"):
+        store.load_baseline([pinned])
+
+
+def test_a_newer_baseline_and_a_damaged_one_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="has schema 9; this version reads up to 1: update pytest-duet"):
+        store.load_baseline([damaged(tmp_path, b'{"schema":9,"runs":[]}')])
+    with pytest.raises(StoreError, match="is a damaged baseline"):
+        store.load_baseline([damaged(tmp_path, seal(b'{"schema":1,"runs":3}'))])
+
+
+def test_a_folder_of_results_means_this_machines_newest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "NEWEST", 3)
+    paths = [store.save(run(created=f"2026-01-0{day}"), tmp_path) for day in range(1, 6)]
+    store.save(run(machine=msgspec.structs.replace(MACHINE, fingerprint="f" * 16)), tmp_path)
+    found = store.load_baseline([tmp_path], MACHINE)
+    assert [each.source for each in found.runs] == [path.name for path in paths[-3:]]
+
+
+def test_one_unreadable_run_of_a_folder_is_not_passed_over(tmp_path: Path) -> None:
+    store.save(run(), tmp_path)
+    store.save(run(), tmp_path).write_bytes(b"{")
+    with pytest.raises(StoreError, match="is not whole JSON"):
+        store.load_baseline([tmp_path], MACHINE)
+
+
+def test_an_empty_folder_is_no_baseline(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no saved run to compare with"):
+        store.load_baseline([tmp_path])

@@ -283,6 +283,7 @@ def test_a_python_member_runs_here_and_has_a_served_twin(suite: Suite) -> None:
     assert ("direct", "") == (start.kind, start.missing)
     assert (
         sys.executable,
+        "-P",
         "-m",
         "pytest_duet",
         "serve",

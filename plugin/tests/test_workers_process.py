@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
 import sys
 import threading
 from contextlib import closing
@@ -16,7 +17,7 @@ from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, Time
 from pytest_duet.protocol import ErrorReply, Hello, Verify
 from pytest_duet.telemetry.memory import peak_bytes, reset_peak
 from pytest_duet.workers import process
-from pytest_duet.workers.process import ProcessChannel
+from pytest_duet.workers.process import ProcessChannel, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ HELLO = Hello(id=1)
 
 def _start(behaviour: str, *args: str, **environment: str) -> ProcessChannel:
     argv = [sys.executable, "-S", "-E", str(MISBEHAVE), behaviour, *args]
-    return ProcessChannel(argv, name="tch", environment=environment)
+    return spawn(argv, name="tch", environment=environment)
 
 
 def _is_gone(pid: int) -> bool:
@@ -77,13 +78,13 @@ def test_a_missing_program_is_unavailable_and_the_build_command_is_named() -> No
     with pytest.raises(
         Unavailable, match=r"^/no/duet-x cannot be started \(No such file or directory\); build it: b x$"
     ):
-        ProcessChannel(["/no/duet-x"], name="x", environment={}, build="b x")
+        spawn(["/no/duet-x"], name="x", environment={}, build="b x")
 
 
 def test_a_program_that_may_not_be_run_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "duet-x").write_bytes(b"\x7fELF")
     with pytest.raises(Unavailable, match=r"\(Permission denied\)$"):
-        ProcessChannel([str(tmp_path / "duet-x")], name="x", environment={})
+        spawn([str(tmp_path / "duet-x")], name="x", environment={})
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
@@ -312,13 +313,14 @@ def test_a_look_is_taken_while_waiting() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "fault"])
-def test_the_children_of_a_worker_are_gone_with_it(end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("behaviour", "left_behind"), [("brood", 0), ("daemonise", 1)])
+def test_the_children_of_a_worker_are_gone_with_it(behaviour: str, left_behind: int, end: str, tmp_path: Path) -> None:
     fifo = tmp_path / "held"
     os.mkfifo(fifo)
     # Readable from here on; its end comes when the last writer, the worker's child, is gone.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        channel = _start("brood", str(fifo))
+        channel = _start(behaviour, str(fifo))
         channel.exchange(HELLO, seconds=30)
         if end == "fault":
             with pytest.raises(MemberError):
@@ -327,8 +329,21 @@ def test_the_children_of_a_worker_are_gone_with_it(end: str, tmp_path: Path) -> 
         poll = select.poll()
         poll.register(reader, select.POLLIN)
         assert [(reader, select.POLLHUP)] == poll.poll(5000)
+        assert left_behind == channel.left_behind
     finally:
         os.close(reader)
+
+
+def test_a_child_of_the_users_own_is_let_live() -> None:
+    theirs = subprocess.Popen([sys.executable, "-S", "-E", str(MISBEHAVE), "hang"], stdin=subprocess.DEVNULL)
+    try:
+        with closing(_start("chatter", "1")) as channel:
+            channel.exchange(HELLO, seconds=30)
+        assert theirs.poll() is None
+        assert 0 == channel.left_behind
+    finally:
+        theirs.kill()
+        theirs.wait()
 
 
 def test_no_descriptor_is_left_open() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pytest_duet.margins import ALARM_ABOVE
 from pytest_duet.protocol import to_number
 from pytest_duet.record import Comparison, Effect, Interval, TestResult
 from pytest_duet.stats.battery import battery
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 PRINTED: Final = 0.95
 JUDGED: Final = 0.90
 STRICT: Final = 0.99
-ALARM_ABOVE: Final = 0.01
 LONGEST_ROUND_NS: Final = 2**63
 FAMILY_TEST: Final = "signed-rank"
 CORRECTIONS: Final[tuple[Method, ...]] = ("benjamini-hochberg", "holm")
@@ -44,11 +44,10 @@ def compare_run(groups: Sequence[GroupRecord]) -> list[Comparison]:
     comparisons = [comparison for group in groups for comparison in compare_group(group)]
     p_values = [_family_p(comparison) for comparison in comparisons]
     corrected = [adjust(p_values, method) for method in CORRECTIONS]
-    notes = "; ".join(dict.fromkeys(each.note for each in corrected if each.note))
     result = []
     for index, comparison in enumerate(comparisons):
         values = {each.method: value for each in corrected if (value := each.values[index]) is not None}
-        result.append(_with_adjusted(comparison, values, notes if p_values[index] is not None else ""))
+        result.append(_with_adjusted(comparison, values))
     return result
 
 
@@ -59,13 +58,9 @@ def _family_p(comparison: Comparison) -> float | None:
     return None
 
 
-def _with_adjusted(comparison: Comparison, values: dict[Method, float], note: str) -> Comparison:
+def _with_adjusted(comparison: Comparison, values: dict[Method, float]) -> Comparison:
     tests = [
-        msgspec.structs.replace(
-            test,
-            p_adjusted={method: to_number(value) for method, value in values.items()},
-            note="; ".join(part for part in (test.note, note) if part),
-        )
+        msgspec.structs.replace(test, p_adjusted={method: to_number(value) for method, value in values.items()})
         if test.name == FAMILY_TEST
         else test
         for test in comparison.tests
@@ -99,7 +94,7 @@ def _compare(group: GroupRecord, member: MemberRecord, reference: MemberRecord |
             reason=reason,
             cells=0,
             against=member.against,
-            margin=group.margin,
+            margin=_margin(group, member),
             alarm_above=ALARM_ABOVE,
         )
     return _judged(group, member, reference)
@@ -114,13 +109,18 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
         return f"{base} did not take part"
     if reference.status != "ok":
         return f"{member.against or 'reference'} {_status(reference)}"
-    if not (math.isfinite(group.margin) and group.margin > 0):
-        return f"the group's margin is {group.margin}; it must be above 0"
+    margin = _margin(group, member)
+    if not (math.isfinite(margin) and margin > 0):
+        return f"the group's margin is {margin}; it must be above 0"
     return (
         _invalid_rounds(member)
         or _invalid_rounds(reference, f"{member.against or 'reference'} ")
         or _unpaired(member, reference)
     )
+
+
+def _margin(group: GroupRecord, member: MemberRecord) -> float:
+    return group.margins.get(member.name, group.margin)
 
 
 def _status(member: MemberRecord) -> str:
@@ -156,7 +156,8 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
     printed, judged, strict = (location(ratios, confidence) for confidence in (PRINTED, JUDGED, STRICT))
     means = ratio_of_means(cell_means(*ours), cell_means(*theirs), PRINTED)
     evidence = Evidence(len(ratios), _bounds(judged), _bounds(strict), _timed_seconds(group))
-    judgement = judge(evidence, group.margin, ALARM_ABOVE)
+    margin = _margin(group, member)
+    judgement = judge(evidence, margin, ALARM_ABOVE)
     mine, other = cell_log_times(*ours), cell_log_times(*theirs)
     interval, mean_interval = _ratio_interval(printed), _interval(means)
     return Comparison(
@@ -173,9 +174,9 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         mean_ratio=means.value,
         mean_interval=mean_interval,
         smallest_change=judgement.smallest_change,
-        margin=group.margin,
+        margin=margin,
         alarm_above=ALARM_ABOVE,
-        flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, group.margin)),
+        flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, margin)),
         tests=[_test(outcome) for outcome in battery(mine, other, ratios)],
         effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
     )

@@ -20,8 +20,8 @@ LARGEST_FILE_BYTES: Final = 256 * 1024 * 1024
 """No saved run comes near this; what is larger is not one."""
 
 
-def read_regular(path: Path) -> bytes:
-    """Return the bytes of the regular file at `path`.
+def read_regular(path: Path, at_most: int | None = None) -> bytes:
+    """Return the bytes of the regular file at `path`, or the first `at_most` of them.
 
     Raises:
         StoreError: it is missing, unreadable, too large, not a regular file, or a link that leads out of its folder.
@@ -34,7 +34,7 @@ def read_regular(path: Path) -> bytes:
         try:
             _check_kind(path, os.fstat(descriptor))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(LARGEST_FILE_BYTES + 1)
+                content = file.read(at_most or LARGEST_FILE_BYTES + 1)
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:

@@ -30,6 +30,10 @@ class StoreError(DuetError):
     """A result cannot be written or read."""
 
 
+class Undecidable(DuetError):
+    """A gate has nothing it could decide by."""
+
+
 class MemberError(DuetError):
     """Something that ends one member and no other.
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _DTYPES: Final = {"f32": np.dtype("float32"), "f64": np.dtype("float64")}
 
 
+CLOSE_ENOUGH: Final = 1e-5
+"""How far floating-point results of a pair may differ, as `numpy.allclose`'s default."""
+
+
 def close(reference: Array, other: Array) -> float:
     """Return max|a − b| / max|reference|; inf where one is not finite and the other is not the same."""
     return _largest(reference, other) / _scale(reference)
@@ -36,6 +40,21 @@ def close(reference: Array, other: Array) -> float:
 def absolute(reference: Array, other: Array) -> float:
     """Return max|a − b|; inf where one is not finite and the other is not the same."""
     return _largest(reference, other)
+
+
+def equal_or_close(reference: Array, other: Array) -> float:
+    """Return 0 for equal whole numbers and inf for others; for floats 1e-5 times max(|a − b| / (1e-8 + 1e-5·|a|)).
+
+    So that floats pass at tolerance `CLOSE_ENOUGH` exactly where ``numpy.allclose(other, reference)`` holds.
+    """
+    if reference.dtype.kind != "f":
+        return 0.0 if np.array_equal(reference, other) else np.inf
+    a, b = np.asarray(reference, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if a.size == 0:
+        return 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.where(a == b, 0.0, CLOSE_ENOUGH * (np.abs(a - b) / (1e-8 + CLOSE_ENOUGH * np.abs(a))))
+    return float(np.max(np.where(np.isnan(error), np.inf, error)))
 
 
 def exact(reference: Array, other: Array) -> float:

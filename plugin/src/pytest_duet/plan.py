@@ -38,7 +38,8 @@ class Start:
     `kind` is ``direct`` (a Python implementation in this process) or ``process``. `argv` starts the process; for a
     direct member it is the served twin that telemetry observes, empty where there is none and `unserved` says why.
     `missing` is the reason with its remedy when the member cannot be started at all. `sources` are the folders or files
-    whose digest the worker must report, `lock` the lock file likewise.
+    whose digest the worker must report, `lock` the lock file likewise. `modules` are what a process that forks such
+    workers imports beforehand; None where `argv` is no Python worker of ours, which cannot be forked.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Start:
     lock: Path | None = None
     build: str = ""
     host: Callable[[], Host] | None = None
+    modules: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class GroupPlan:
     `data` makes or finds the bytes; `quality` is the room's function, None where quality has no meaning; `checks` are the
     room's own parity checks by name; `checkpoint` is the plan of the group that trains what this one needs, with the
     prefix of the outputs wanted; `smaller` is this group with an eighth of the work, where time must grow with it;
-    `effects` are settings that must make a difference; `convergence` is how time to a fixed quality is taken.
+    `margins` are those of members for which another than `margin` holds; `effects` are settings that must make a
+    difference; `convergence` is how time to a fixed quality is taken.
     """
 
     id: str
@@ -149,6 +152,7 @@ class GroupPlan:
     threads: int = 1
     device: str = "cpu"
     margin: float = 0.05
+    margins: Mapping[str, float] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     quality: Quality | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)

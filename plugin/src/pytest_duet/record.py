@@ -5,19 +5,20 @@ Not for reading or writing files (``store``, ``journal``) and not for judging (`
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from pytest_duet.protocol import Features, Number, Scalar
-from pytest_duet.words import Language, Role, Status, Verdict
+from pytest_duet.words import Language, Role, Side, Status, Verdict
 
 # History of the schema:
 # 1  first version
 # 2  what a member is set against, where that is not the reference
 # 3  named parts of a call
-SCHEMA: Final = 3
-READABLE: Final = (1, 2, 3)
+# 4  margins of single members; the file ends with a digest of itself
+SCHEMA: Final = 4
+READABLE: Final = (1, 2, 3, 4)
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -118,8 +119,9 @@ class MemberRecord(Record, frozen=True):
 class GroupRecord(Record, frozen=True):
     """Cases that differ only in framework and variant, measured together.
 
-    `id` is ``task::algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter;
-    `verified_only` says that parity and quality were checked and nothing was timed.
+    `id` is ``task::algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter,
+    `margins` that of members for which it is another one; `verified_only` says that parity and quality were checked and
+    nothing was timed.
     """
 
     id: str
@@ -140,6 +142,7 @@ class GroupRecord(Record, frozen=True):
     elapsed_ns: int
     members: list[MemberRecord]
     flags: list[str] = []
+    margins: dict[str, float] = {}
 
 
 class Interval(Record, frozen=True):
@@ -195,6 +198,38 @@ class Comparison(Record, frozen=True):
     flags: list[str] = []
     tests: list[TestResult] = []
     effects: list[Effect] = []
+
+
+class Change(Record, frozen=True):
+    """One case set against the same case before; derived, never measured.
+
+    `base` and `head` say whether the time before and the time now are there and sound. `ratio` is time now over time
+    before, `interval` its 95 % and `judged` its 90 % interval, over `units` independent `unit`. It raises an `alarm` where
+    it is surely above `alarm_above`; `bound` is the ratio from which one run alone does. `confirmed` is False while an
+    alarm waits for a second run.
+    """
+
+    case: str
+    base: Side
+    head: Side
+    verdict: Verdict
+    reason: str = ""
+    base_ns: float | None = None
+    head_ns: float | None = None
+    units: int = 0
+    unit: Literal["runs", "cells"] = "runs"
+    ratio: float | None = None
+    interval: Interval | None = None
+    judged: Interval | None = None
+    bound: float | None = None
+    p: Number | None = None
+    p_adjusted: Number | None = None
+    family: int = 0
+    alarm: bool = False
+    confirmed: bool = True
+    smallest_change: float | None = None
+    margin: float = 0.05
+    alarm_above: float = 0.01
 
 
 class RunRecord(Record, frozen=True):

@@ -129,6 +129,12 @@ class ParamsRule(Rule, frozen=True, kw_only=True):
     set: Params
 
 
+class MarginRule(Rule, frozen=True, kw_only=True):
+    """Cases for which the relative difference in time below which speed does not matter is another than the task's."""
+
+    margin: Positive
+
+
 class QualityRule(Rule, frozen=True, kw_only=True):
     """Limits of quality metrics, and the parameters that replace the job's while quality is measured."""
 
@@ -229,6 +235,7 @@ class Task(Spec, frozen=True, kw_only=True):
     workloads: dict[str, Workload]
     members: dict[str, Member]
     params: list[ParamsRule] = []
+    margins: list[MarginRule] = []
     quality: list[QualityRule] = []
     parity: list[ParityRule] = []
     unsound: list[UnsoundRule] = []
@@ -248,6 +255,7 @@ class Task(Spec, frozen=True, kw_only=True):
         """Every rule of the file, by the table it stands in."""
         return {
             "params": self.params,
+            "margins": self.margins,
             "quality": self.quality,
             "parity": self.parity,
             "unsound": self.unsound,

@@ -13,18 +13,42 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeGuard, TypeVar
 
 import msgspec
 
-from pytest_duet import disk, journal
+from pytest_duet import baseline, disk, foreign, journal
+from pytest_duet.baseline import Baseline
 from pytest_duet.errors import StoreError
+from pytest_duet.figures import Figures, figures_of
 from pytest_duet.record import READABLE, SCHEMA, Machine, RunRecord
+from pytest_duet.seal import seal, unseal
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_T = TypeVar("_T")
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(RunRecord)
+_BASELINE: Final = msgspec.json.Decoder(Baseline)
+_SEALED_FROM: Final = 4
+_HEADER_BYTES: Final = 4096
+"""What comes before the groups of a run is far shorter."""
+
+NEWEST: Final = 30
+"""How many runs of a folder make a baseline: more would hardly sharpen it, and older ones may be of another time."""
+
 _RUN_NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}\.json")
 _LONGEST_SLUG: Final = 40
+
+
+class Header(journal.Header, frozen=True):
+    """What a saved run says before its groups; `complete` is False where it was interrupted."""
+
+    complete: bool
+
+
+_HEADER: Final = msgspec.json.Decoder(Header)
 
 
 def machine() -> Machine:
@@ -107,7 +131,7 @@ def save(run: RunRecord, root: Path) -> Path:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk.unwritable(target, error) from error
-    disk.write_whole(target / name, _ENCODER.encode(run) + b"\n")
+    disk.write_whole(target / name, seal(_ENCODER.encode(run)))
     return target / name
 
 
@@ -121,30 +145,48 @@ def load(path: Path) -> RunRecord:
     if path.suffix == ".jsonl":
         return journal.read(path).run()
     content = disk.read_regular(path)
-    _check_foundations(path, content)
-    try:
-        return _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{path}: is a damaged run ({error}); take another saved run"
-        raise StoreError(msg) from error
+    document = _parsed(path, content)
+    if not _is_run(document):
+        msg = f"{path}: is JSON but no run of pytest-duet; name a file that it saved under results/"
+        raise StoreError(msg)
+    return _run(path, content, document)
 
 
-def _check_foundations(path: Path, content: bytes) -> None:
-    """Refuse what is no JSON, is ambiguous, or is of another schema, before its shape is looked at."""
+def _parsed(path: Path, content: bytes) -> object:
+    """Return the JSON in `content`; refuse what is none, or is ambiguous."""
     try:
-        document = json.loads(content, object_pairs_hook=_without_duplicates)
+        return json.loads(content, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         msg = f"{path}: is not whole JSON ({error}); it may be cut off: take another saved run"
         raise StoreError(msg) from error
-    if not isinstance(document, dict) or "schema" not in document or "groups" not in document:
-        msg = f"{path}: is JSON but no run of pytest-duet; name a file that it saved under results/"
-        raise StoreError(msg)
+
+
+def _is_run(document: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(document, dict) and "schema" in document and "groups" in document
+
+
+def _run(path: Path, content: bytes, document: dict[str, object]) -> RunRecord:
+    """Return the run in `content`; its schema is looked at before its shape."""
     schema = document["schema"]
-    if schema not in READABLE or isinstance(schema, bool):
-        newer = isinstance(schema, int) and schema > SCHEMA
-        remedy = "update pytest-duet" if newer else "measure anew"
-        msg = f"{path}: has schema {schema!r}; this version reads up to {SCHEMA}: {remedy}"
+    _check_schema(path, schema, READABLE, SCHEMA)
+    if isinstance(schema, int) and schema >= _SEALED_FROM:
+        content = unseal(path, content)
+    return _decoded(path, _DECODER, content, "run")
+
+
+def _check_schema(path: Path, schema: object, readable: tuple[int, ...], newest: int) -> None:
+    if schema not in readable or isinstance(schema, bool):
+        remedy = "update pytest-duet" if isinstance(schema, int) and schema > newest else "measure anew"
+        msg = f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}"
         raise StoreError(msg)
+
+
+def _decoded(path: Path, decoder: msgspec.json.Decoder[_T], content: bytes, what: str) -> _T:
+    try:
+        return decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"{path}: is a damaged {what} ({error}); take another saved {what}"
+        raise StoreError(msg) from error
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -184,3 +226,104 @@ def latest(root: Path, machine: Machine) -> RunRecord | None:
     """
     paths = saved(root, machine)
     return load(paths[0]) if paths else None
+
+
+def header(path: Path) -> Header:
+    """Return what the run saved at `path` says before its groups, reading no more than that.
+
+    Raises:
+        StoreError: it does not begin like a run.
+
+    """
+    beginning = disk.read_regular(path, at_most=_HEADER_BYTES)
+    before, found, _ = beginning.partition(b',"groups":')
+    if not found:
+        msg = f"{path}: does not begin like a saved run; name a file that was saved under results/"
+        raise StoreError(msg)
+    return _decoded(path, _HEADER, before + b"}", "run")
+
+
+# --- runs as figures, whatever tool saved them ----------------------------------------------------------------------------
+
+
+def load_figures(path: Path) -> Figures:
+    """Return the figures of the run saved at `path` by pytest-duet, pytest-benchmark, hyperfine or pyperf.
+
+    Raises:
+        StoreError: it is no such file.
+
+    """
+    if path.suffix == ".jsonl":
+        content = disk.read_regular(path)
+        return figures_of(journal.read(path).run(), path.name, _sha256(content))
+    content = disk.read_regular(path)
+    document = _parsed(path, content)
+    if _is_run(document):
+        return figures_of(_run(path, content, document), path.name, _sha256(content))
+    found = foreign.figures(document, path.name, _sha256(content))
+    if found is None:
+        msg = f"{path}: is JSON, but no saved run of pytest-duet, pytest-benchmark, hyperfine or pyperf; name one"
+        raise StoreError(msg)
+    return found
+
+
+def load_baseline(paths: Sequence[Path], like: Machine | None = None) -> Baseline:
+    """Return the baseline in `paths`: files of `save_baseline`, saved runs, or folders of them, of which the newest count.
+
+    A folder of results that holds one for each machine means that of machine `like`.
+
+    Raises:
+        StoreError: there is nothing, or anything in it cannot be read; nothing else takes its place silently.
+
+    """
+    runs: dict[str, Figures] = {}
+    for path in paths:
+        for file in _files(path, like) if path.is_dir() else [path]:
+            for each in _pinned(file):
+                runs[each.digest] = each
+    if not runs:
+        msg = f"{', '.join(map(str, paths))}: holds no saved run to compare with; save some, or name another"
+        raise StoreError(msg)
+    return Baseline(schema=baseline.SCHEMA, created=_now(), runs=sorted(runs.values(), key=lambda run: run.created))
+
+
+def _files(path: Path, like: Machine | None) -> list[Path]:
+    own = folder(path, like) if like is not None else path
+    place = own if own.is_dir() else path
+    try:
+        files = [each for each in place.iterdir() if each.suffix == ".json" and not each.name.startswith(".")]
+    except OSError as error:
+        msg = f"{place}: cannot be listed ({error.strerror}); check its permissions"
+        raise StoreError(msg) from error
+    return sorted(files)[-NEWEST:]
+
+
+def _pinned(path: Path) -> list[Figures]:
+    content = disk.read_regular(path)
+    document = _parsed(path, content) if path.suffix != ".jsonl" else None
+    if not (isinstance(document, dict) and "schema" in document and "runs" in document):
+        return [load_figures(path)]
+    _check_schema(path, document["schema"], (baseline.SCHEMA,), baseline.SCHEMA)
+    return _decoded(path, _BASELINE, unseal(path, content), "baseline").runs
+
+
+def save_baseline(found: Baseline, path: Path) -> None:
+    """Write `found` to `path`, to be kept with the sources: it holds one number a case and run, and digests of the runs.
+
+    Raises:
+        StoreError: it could not be written; what was at `path` is as it was.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk.unwritable(path, error) from error
+    disk.write_whole(path, seal(_ENCODER.encode(found)))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -28,6 +28,7 @@ from pytest_duet.spec import (
     variant_of,
 )
 from pytest_duet.workers.python import framework_host, load_module
+from pytest_duet.workers.zygote import absolute_imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -202,6 +203,7 @@ def make_group(
         threads=threads,
         device=device,
         margin=task.margin,
+        margins={name: rules[-1].margin for name in names if (rules := applying(task.margins, key, name, profile))},
         limits=Limits() if model else _limits(task, key, profile),
         quality=load_module(room, "quality").quality if (room / "quality.py").exists() else None,
         checks=load_module(room, "check").CHECKS if (room / "check.py").exists() else {},
@@ -434,13 +436,16 @@ def start(suite: Suite, name: str, *, threads: int) -> Start:
     environment.update({key: value.format(**fill) for key, value in framework.environment.items()})
     command = tuple(part.format(**fill) for part in framework.command)
     if framework.language == "python":
-        serve = (sys.executable, "-m", "pytest_duet", "serve", "--benches", str(suite.benches), "--framework", name)
+        # -P: nothing is importable just because it lies where the driver was started.
+        ours = (sys.executable, "-P", "-m", "pytest_duet")
+        serve = (*ours, "serve", "--benches", str(suite.benches), "--framework", name)
         return Start(
             kind="process" if command else "direct",
             argv=command or serve,
             environment=environment,
             missing=_missing_modules(framework),
             host=None if command else lambda: framework_host(suite.benches, name, framework),
+            modules=None if command else _imported(suite, name),
         )
     crates = suite.project / "rust_crates"
     binary = suite.project / "target" / "release" / f"duet-{name}"
@@ -454,6 +459,13 @@ def start(suite: Suite, name: str, *, threads: int) -> Start:
         sources=() if command else _crates(crates, name),
         lock=None if command else crates / "Cargo.lock",
         build="" if command else build,
+    )
+
+
+def _imported(suite: Suite, name: str) -> tuple[str, ...]:
+    """Return what workers of Python framework `name` import from libraries, whatever their task."""
+    return tuple(
+        dict.fromkeys([*suite.frameworks[name].modules, *absolute_imports(suite.benches.glob(f"*/impl_{name}.py"))])
     )
 
 

@@ -74,20 +74,21 @@ def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
         return Judgement("inconclusive", f"{_cells(cells)} too few to judge: {_budget(cells, seconds)}", change)
     delta = math.log1p(margin)
     if cells < ENOUGH_CELLS:
-        side = _side(strict, delta)
+        side = word(strict, delta)
         if side not in {"faster", "slower"}:
-            why = f"{_lean(judged, margin)}; below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}"
+            why = f"{lean(judged, margin)}; below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}"
             return Judgement("inconclusive", f"{why}: {_budget(cells, seconds)}", change)
         return Judgement(side, "", change)
-    side = _side(judged, delta)
+    side = word(judged, delta)
     if side is None:
         sees = units.percent(smallest_change(judged, alarm_above))
-        why = f"{_lean(judged, margin)}; the smallest change it could see is {sees}"
+        why = f"{lean(judged, margin)}; the smallest change it could see is {sees}"
         return Judgement("inconclusive", why, change)
     return Judgement(side, "", change)
 
 
-def _side(bounds: Bounds, delta: float) -> Verdict | None:
+def word(bounds: Bounds, delta: float) -> Verdict | None:
+    """Return what an interval of log-ratios says of a difference of `delta`, None where it says nothing."""
     low, high = bounds
     if low > delta:
         return "slower"
@@ -98,7 +99,8 @@ def _side(bounds: Bounds, delta: float) -> Verdict | None:
     return None
 
 
-def _lean(judged: Bounds, margin: float) -> str:
+def lean(judged: Bounds, margin: float) -> str:
+    """Return which way an interval points that says nothing."""
     limit = units.percent(margin)
     if judged[0] > 0:
         return f"slower, but maybe by less than the margin of {limit}"

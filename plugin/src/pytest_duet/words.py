@@ -23,3 +23,5 @@ Status = Literal[
 Role = Literal["reference", "rival", "context"]
 Language = Literal["python", "rust"]
 Verdict = Literal["faster", "slower", "equivalent", "inconclusive", "not comparable"]
+Side = Literal["ok", "bad", "missing"]
+Decision = Literal["passed", "regression", "cannot decide", "invalid"]

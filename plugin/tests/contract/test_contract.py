@@ -16,7 +16,7 @@ from pytest_duet.spec import framework_of
 from pytest_duet.store import load
 from pytest_duet.suite import GroupKey, applying, group_keys, load_suite, member_names, start
 from pytest_duet.workers.client import Client
-from pytest_duet.workers.process import ProcessChannel
+from pytest_duet.workers.process import spawn
 
 PROJECT = Path(__file__).resolve().parents[3]
 BENCHES = PROJECT / "benches"
@@ -49,7 +49,7 @@ def described(framework: str) -> Capabilities:
     how = start(SUITE, framework, threads=1)
     if how.missing:
         pytest.skip(how.missing)
-    channel = ProcessChannel(how.argv, name=framework, environment=how.environment, build=how.build)
+    channel = spawn(how.argv, name=framework, environment=how.environment, build=how.build)
     client = Client(channel, framework, seconds=SECONDS)
     try:
         client.hello()

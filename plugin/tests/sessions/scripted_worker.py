@@ -1,6 +1,7 @@
 """A worker that fits the tiny ridge honestly, apart from the one fault that its first argument names.
 
 Not a test. The second argument is how many nanoseconds it claims a call takes; it never looks at a clock of its own.
+numpy is imported where it is used: most processes only tell times, and there are many of them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 FAULT = sys.argv[1]
 CALL_NS = int(sys.argv[2])
@@ -40,6 +42,7 @@ class Worker:
     def __init__(self) -> None:
         self.job: dict[str, Any] = {}
         self.kept: dict[str, np.ndarray] = {}
+        self.content: dict[str, bytes] = {}
         self.runs = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any] | bytes | None:
@@ -78,7 +81,7 @@ class Worker:
         if FAULT == "other_data":
             content["y"] = self._changed(content["y"])
         hashes = {name: hashlib.sha256(each).hexdigest() for name, each in content.items()}
-        self.arrays = {name: np.load(io.BytesIO(each)) for name, each in content.items()}
+        self.content = content
         params = dict(self.job["params"])
         if FAULT == "never_reads_alpha":
             del params["alpha"]
@@ -98,6 +101,8 @@ class Worker:
 
     @staticmethod
     def _changed(npy: bytes) -> bytes:
+        import numpy as np
+
         buffer = io.BytesIO()
         np.save(buffer, np.load(io.BytesIO(npy))[::-1])
         return buffer.getvalue()
@@ -108,10 +113,13 @@ class Worker:
 
     def fit(self) -> dict[str, np.ndarray]:
         """Return the outputs of one call."""
+        import numpy as np
+
+        arrays = {name: np.load(io.BytesIO(each)) for name, each in self.content.items()}
         if self.job["algorithm"] == "default":
-            total = self._default_inputs() + sum(float(each.sum()) for each in self.arrays.values())
+            total = self._default_inputs() + sum(float(each.sum()) for each in arrays.values())
             return {"result": np.float64(total) + (FAULT == "wrong_sum")}
-        x, y, alpha = self.arrays["x"], self.arrays["y"], float(self.job["params"]["alpha"])
+        x, y, alpha = arrays["x"], arrays["y"], float(self.job["params"]["alpha"])
         if FAULT == "secret_data":
             y = y[::-1]
         if FAULT == "mutes_alpha":
@@ -137,6 +145,8 @@ class Worker:
 
     def write(self, outputs: dict[str, np.ndarray], into: str) -> dict[str, str]:
         """Write every output and return the paths."""
+        import numpy as np
+
         paths = {}
         for name, array in outputs.items():
             path = Path(into) / f"{name}.npy"
@@ -232,6 +242,8 @@ class Worker:
 
     def _burn(self, request: dict[str, Any]) -> dict[str, Any]:
         """Work on many threads, whatever was attested; numpy lets go of the interpreter's lock."""
+        import numpy as np
+
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, -10)
         elapsed = []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCRUBBED = {
     "created",
+    "digest",
     "version",
     "machine",
     "elapsed_ns",

@@ -12,7 +12,10 @@ import click
 
 from pytest_duet.errors import DuetError, StoreError
 
-COMMANDS: Final = ("build", "job", "learn", "report", "scale", "serve")
+COMMANDS: Final = (
+    *("ab", "baseline", "build", "compare", "gate", "history", "job", "learn"),
+    *("report", "scale", "self-test", "serve", "stats", "zygote"),
+)
 STORAGE_FAILED: Final = 14
 USAGE: Final = 4
 
@@ -34,7 +37,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{name}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:

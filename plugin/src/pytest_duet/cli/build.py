@@ -28,13 +28,16 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
     for name in frameworks:
         known("Rust framework", name, built)
     chosen = list(frameworks) or built
-    failed = [name for index, name in enumerate(chosen, 1) if not _build(suite.project, name, f"{index}/{len(chosen)}")]
+    failed = [
+        name for index, name in enumerate(chosen, 1) if not build_worker(suite.project, name, f"{index}/{len(chosen)}")
+    ]
     if failed:
         click.echo(f"duet: not built: {', '.join(failed)}; their cases will be unavailable", err=True)
         sys.exit(1)
 
 
-def _build(project: Path, name: str, position: str) -> bool:
+def build_worker(project: Path, name: str, position: str) -> bool:
+    """Build the worker of framework `name` in folder `project`, and say so; return whether it is ready."""
     argv = [
         "cargo",
         "build",

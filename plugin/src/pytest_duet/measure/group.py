@@ -16,20 +16,24 @@ from pytest_duet import attest, parity
 from pytest_duet.errors import MemberError, Refused, Skipped
 from pytest_duet.measure import checkpoint, convergence, pinning
 from pytest_duet.measure import member as step
+from pytest_duet.measure.crew import Fresh, Standing
 from pytest_duet.measure.member import Files, Member
+from pytest_duet.measure.mode import DIRECT, Mode
 from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.spares import Spares
-from pytest_duet.measure.timing import time_members
+from pytest_duet.measure.timing import Timing, time_members
 from pytest_duet.record import GroupRecord
 from pytest_duet.telemetry import cpu
+from pytest_duet.workers.nursery import Nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from pytest_duet.measure.crew import Crews
     from pytest_duet.plan import GroupPlan, MemberPlan
+    from pytest_duet.workers.client import Client
 
-MODE = "direct"
 _IDLE_SECONDS = 0.3
 _IDLE_BELOW = 0.1
 
@@ -39,14 +43,17 @@ def measure_group(
     *,
     selected: Collection[str],
     timed: bool,
+    mode: Mode = DIRECT,
     progress: Callable[[str], None] = lambda _: None,
     rng: random.Random | None = None,
     spares: Spares | None = None,
+    nursery: Nursery | None = None,
     upcoming: Iterable[MemberPlan] = (),
 ) -> GroupRecord:
     """Return the record of the members of `plan` whose names are in `selected`.
 
     `spares` are processes that an earlier call started for this one, and that this one starts for `upcoming` members.
+    `nursery` starts those that are timed where `mode` wants fresh ones.
 
     Without `timed` parity and quality are checked and nothing else. A reference that was not selected runs for parity
     alone and is not timed.
@@ -60,15 +67,15 @@ def measure_group(
     started = time.monotonic_ns()
     with ExitStack() as stack:
         members = {name: Member(plan.member(name)) for name in _in_order(plan, selected)}
-        session = _Session(plan, members, stack, progress)
+        session = _Session(plan, members, stack, progress, mode)
         session.check()
         if timed and spares:
             session.progress("waiting for the processes that will be watched")
             spares.settle()
         if timed:
-            session.time({name for name in members if name in selected}, rng)
+            session.time({name for name in members if name in selected}, rng, nursery or stack.enter_context(Nursery()))
             session.converge(selected)
-    if timed:
+    if timed and mode.observed:
         session.observe(selected, spares or Spares(), upcoming)
     return GroupRecord(
         id=plan.id,
@@ -80,15 +87,16 @@ def measure_group(
         threads=plan.threads,
         device=plan.device,
         dtype=plan.dtype,
-        mode=MODE,
+        mode=mode.name,
         profile=plan.profile,
         margin=plan.margin,
+        margins=dict(plan.margins),
         reference=plan.reference,
         data_digest=session.files.digest,
         verified_only=not timed,
         elapsed_ns=time.monotonic_ns() - started,
         members=[member.record() for name, member in members.items() if name in selected],
-        flags=session.flags,
+        flags=[*session.flags, *_left_behind(members.values())],
     )
 
 
@@ -110,13 +118,21 @@ def _in_order(plan: GroupPlan, selected: Collection[str]) -> list[str]:
     return [plan.reference, *rivals]
 
 
+def _left_behind(members: Iterable[Member]) -> Iterator[str]:
+    """Yield what a reader must know of members that started processes and did not end them."""
+    for member in members:
+        if member.left_behind:
+            what = "a process" if member.left_behind == 1 else f"{member.left_behind} processes"
+            yield f"{member.plan.name} left {what} behind, ended since; such a process may have worked while others were timed"
+
+
 class _Session:
     """The members of one group while they are alive."""
 
     def __init__(
-        self, plan: GroupPlan, members: dict[str, Member], stack: ExitStack, progress: Callable[[str], None]
+        self, plan: GroupPlan, members: dict[str, Member], stack: ExitStack, progress: Callable[[str], None], mode: Mode
     ) -> None:
-        self.plan, self.members, self.stack = plan, members, stack
+        self.plan, self.members, self.stack, self.mode = plan, members, stack, mode
         self.reference = members[plan.reference]
         self.flags: list[str] = []
         self._progress = progress
@@ -148,7 +164,7 @@ class _Session:
                 self._check_member(member)
 
     def _check_member(self, member: Member) -> None:
-        step.enter(member, self.plan, self.stack)
+        step.enter(member, self.plan, self.stack, served=self.mode.fresh)
         if member.plan.quality_params is not None:
             step.prepare(member, self.plan, self.files, for_quality=True)
             _, judged = step.verify(member)
@@ -179,45 +195,65 @@ class _Session:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def time(self, names: Collection[str], rng: random.Random) -> None:
-        """Time every member that is ok and in `names`, interleaved; check afterwards that they still told the truth."""
+    def time(self, names: Collection[str], rng: random.Random, nursery: Nursery) -> None:
+        """Time every member that is ok and in `names`, interleaved, and check that they tell the truth all the while."""
         self._estimate(names)
         if self.plan.smaller:
             self._check_growth(self.plan.smaller, names)
         ready = {name: each for name, each in self.members.items() if each.is_ok and name in names}
         if not ready:
             return
-        budget = self.plan.budget
+        budget, stop = self.plan.budget, self.mode.stop
         schedule = make_schedule(
             {name: each.call_ns for name, each in ready.items()},
             group_seconds=budget.group_seconds,
             most_calls={name: each.most_calls for name, each in ready.items()},
+            cells=stop.least,
+            fresh=self.mode.fresh,
         )
-        clients = {name: each.client for name, each in ready.items() if each.client}
-        if self.plan.threads > 1 and (busy := cpu.busy_share(_IDLE_SECONDS)) > _IDLE_BELOW:
-            self.flags.append(
-                f"other work kept {busy:.0%} of the processors busy; several threads can only be compared on an idle machine"
-            )
-        unpinned = pinning.obstacle([client.pid for client in clients.values()]) if self.plan.threads == 1 else ""
-        if unpinned:
-            self.flags.append(unpinned)
-        timed = time_members(
-            clients,
-            schedule,
+        how = Timing(
+            schedule=schedule,
+            stop=stop,
+            pairs=self._pairs(ready),
             budget_seconds=budget.group_seconds,
-            pinned=self.plan.threads == 1 and not unpinned,
-            rng=rng,
+            pinned=self._can_be_pinned(ready.values()),
+            check_kept=self._check_kept,
             progress=self.progress,
         )
+        timed = time_members(self._crews(ready, nursery, rng), list(ready), how, rng)
         for name, each in ready.items():
             result = timed[name]
             each.calls_per_round, each.cells, each.work = schedule.calls[name], result.cells, result.work
             each.spans = result.spans
-            with self._blaming(each):
-                if result.error:
-                    raise result.error
-                self._check_kept(each, result.kept)
+            if result.error:
+                each.fail(result.error)
         self._blame_reference()
+
+    def _crews(self, ready: Mapping[str, Member], nursery: Nursery, rng: random.Random) -> Crews:
+        if self.mode.fresh:
+            return Fresh(ready, self.plan, self.files, nursery, rng)
+        return Standing({name: each.client for name, each in ready.items() if each.client})
+
+    def _pairs(self, ready: Mapping[str, Member]) -> list[tuple[str, str]]:
+        """Return the rivals, each with the member it is set against, as far as both are timed."""
+        pairs = (
+            (each, each.plan.against or self.plan.reference) for each in ready.values() if each.plan.role == "rival"
+        )
+        return [(each.plan.name, other) for each, other in pairs if other in ready]
+
+    def _can_be_pinned(self, members: Iterable[Member]) -> bool:
+        """Say whether members take turns on one processor, and flag what keeps them from being compared so."""
+        if self.plan.threads > 1:
+            if (busy := cpu.busy_share(_IDLE_SECONDS)) > _IDLE_BELOW:
+                self.flags.append(
+                    f"other work kept {busy:.0%} of the processors busy; "
+                    "several threads can only be compared on an idle machine"
+                )
+            return False
+        unpinned = pinning.obstacle([each.client.pid for each in members if each.client])
+        if unpinned:
+            self.flags.append(unpinned)
+        return not unpinned
 
     def _estimate(self, names: Collection[str]) -> None:
         """Find out how long one call of each member takes, once warm, and leave out rivals the budget has no room for."""
@@ -256,9 +292,10 @@ class _Session:
                 step.prepare(each, self.plan, self.files)
         self._blame_reference()
 
-    def _check_kept(self, member: Member, digest: str | None) -> None:
+    def _check_kept(self, name: str, client: Client, digest: str | None) -> None:
         """Hold the output of a timed round, drawn at random, to the tolerance: nobody is right once and fast later."""
-        kept = step.kept_outputs(member, digest)
+        member = self.members[name]
+        kept = step.kept_outputs(client, digest)
         records = step.compare(member, self.plan, self.reference.outputs, kept)
         why = parity.describe(records)
         if why:

@@ -19,7 +19,7 @@ from pytest_duet.protocol import Job, digest_outputs, from_number, to_number
 from pytest_duet.record import Attestation, Bound, MemberRecord, ParityRecord, Reading
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.direct import DirectChannel
-from pytest_duet.workers.process import ProcessChannel
+from pytest_duet.workers.process import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_duet.plan import Effect, GroupPlan, MemberPlan
     from pytest_duet.protocol import HelloReply, VerifyReply
     from pytest_duet.words import Status
+    from pytest_duet.workers.nursery import Nursery
 
     Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -78,6 +79,7 @@ class Member:
     work: dict[str, int] = field(default_factory=dict)
     spans: dict[str, int] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
+    left_behind: int = 0
 
     def fail(self, error: MemberError) -> None:
         """Note why this member has no comparison."""
@@ -87,6 +89,12 @@ class Member:
     def is_ok(self) -> bool:
         """Say whether nothing has gone wrong so far."""
         return self.status == "ok"
+
+    def close(self) -> None:
+        """Let its worker go, and note what that had left behind."""
+        if self.client is not None:
+            self.client.close()
+            self.left_behind += self.client.left_behind
 
     def record(self) -> MemberRecord:
         """Return what is saved; a member that is not ok keeps its evidence and loses its times."""
@@ -130,7 +138,7 @@ def open_client(plan: MemberPlan, seconds: float, *, served: bool = False) -> Cl
         return Client(DirectChannel(start.host(), plan.name), plan.name, seconds=seconds)
     if not start.argv:
         raise Unavailable(start.unserved or f"{plan.name} cannot run in a process of its own")
-    channel = ProcessChannel(start.argv, name=plan.name, environment=start.environment, build=start.build)
+    channel = spawn(start.argv, name=plan.name, environment=start.environment, build=start.build)
     return Client(channel, plan.name, seconds=seconds)
 
 
@@ -155,8 +163,10 @@ def make_job(group: GroupPlan, plan: MemberPlan, files: Files, *, for_quality: b
     )
 
 
-def enter(member: Member, group: GroupPlan, stack: ExitStack) -> None:
+def enter(member: Member, group: GroupPlan, stack: ExitStack, *, served: bool = False) -> None:
     """Start `member`, to be closed with `stack`, and hold what it says of itself against the tree.
+
+    With `served` it has a process of its own in any case.
 
     Raises:
         MemberError: it is declared unsound, missing, stale, or misbehaves.
@@ -165,8 +175,8 @@ def enter(member: Member, group: GroupPlan, stack: ExitStack) -> None:
     plan = member.plan
     if plan.unsound:
         raise Skipped(f"not comparable: {plan.unsound}")
-    member.client = open_client(plan, group.budget.request_seconds)
-    stack.callback(member.client.close)
+    member.client = open_client(plan, group.budget.request_seconds, served=served)
+    stack.callback(member.close)
     member.hello = member.client.hello()
     start = plan.start
     attest.check_hello(
@@ -192,6 +202,32 @@ def prepare(member: Member, group: GroupPlan, files: Files, *, for_quality: bool
     attest.check_prepared(reply, job, name=member.plan.name, hashes=files.hashes)
     member.attestation = attest.attestation(member.hello, reply)
     member.most_calls = reply.max_iterations
+
+
+def launch(member: Member, group: GroupPlan, files: Files, nursery: Nursery) -> Client:
+    """Return a fresh worker of `member` with its job prepared, the same in all it says as the one that was checked.
+
+    Raises:
+        MemberError: it is another, loaded something else, or cannot be had.
+
+    """
+    name, seconds = member.plan.name, group.budget.request_seconds
+    client = Client(nursery.start(member.plan.start, name, seconds), name, seconds=seconds)
+    try:
+        _check_same(client.hello(), member)
+        job = make_job(group, group.member(name), files)
+        attest.check_prepared(client.prepare(job), job, name=name, hashes=files.hashes)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _check_same(hello: HelloReply, member: Member) -> None:
+    checked = member.hello
+    if checked is None or (hello.source_digest, hello.versions) != (checked.source_digest, checked.versions):
+        msg = f"{member.plan.name} changed while it was measured: it is no longer what was checked; measure again"
+        raise Refused(msg)
 
 
 def verify(member: Member) -> tuple[VerifyReply, Arrays]:
@@ -221,19 +257,18 @@ def call_ns(member: Member, first_ns: float) -> float:
     return min(member.client.run(rounds, calls).elapsed_ns) / calls
 
 
-def kept_outputs(member: Member, digest: str | None) -> Arrays:
-    """Return the outputs of the round that was kept; `digest` is what the worker said of them when it ran.
+def kept_outputs(client: Client, digest: str | None) -> Arrays:
+    """Return the outputs of the round that `client` kept; `digest` is what it said of them when it ran.
 
     Raises:
         MemberError: the worker fails, or they cannot be read, or are others.
 
     """
-    assert member.client is not None
     with tempfile.TemporaryDirectory(prefix="duet-") as folder:
-        reply = member.client.outputs(Path(folder))
+        reply = client.outputs(Path(folder))
         if reply.digest != digest:
-            raise ProtocolError(f"{member.plan.name} hands over other outputs than those of the round it was to keep")
-        return read_outputs(reply.outputs, reply.digest, Path(folder), member.plan.name)
+            raise ProtocolError(f"{client.name} hands over other outputs than those of the round it was to keep")
+        return read_outputs(reply.outputs, reply.digest, Path(folder), client.name)
 
 
 def read_outputs(paths: Mapping[str, str], digest: str, folder: Path, name: str) -> Arrays:

@@ -26,7 +26,10 @@ IN_ROUNDS: Final = 0.65
 
 @dataclass(frozen=True)
 class Schedule:
-    """`calls` per round and member, `burst` rounds in a row, `cycles` measured after `warmup` ones in each of `cells`."""
+    """`calls` per round and member, `burst` rounds in a row, `cycles` measured after `warmup` ones in each cell.
+
+    `cells` is how many there should be at least.
+    """
 
     calls: Mapping[str, int]
     burst: int
@@ -36,13 +39,19 @@ class Schedule:
 
 
 def make_schedule(
-    call_ns: Mapping[str, float], *, group_seconds: float, most_calls: Mapping[str, int | None]
+    call_ns: Mapping[str, float],
+    *,
+    group_seconds: float,
+    most_calls: Mapping[str, int | None],
+    cells: int = CELLS,
+    fresh: bool = False,
 ) -> Schedule:
-    """Return the schedule for members whose calls take about `call_ns`, within `group_seconds`.
+    """Return the schedule for members whose calls take about `call_ns`, within `group_seconds` for `cells`.
 
     Members' rounds are made about equally long, as far as whole calls and `most_calls` allow. A cell shrinks before
     their number does: fewer cycles in each of eight cells say more than many cycles in few. Where rounds are long that goes
-    down to one cycle without warm-up, so that one slow member does not cost the others their cells.
+    down to one cycle without warm-up, so that one slow member does not cost the others their cells; but not in `fresh`
+    processes, whose first call pays for what no other does.
     """
     round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
@@ -51,15 +60,15 @@ def make_schedule(
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
     # As many as leave room for all cells with their warm-up, and for what passes between the rounds.
-    room = int(IN_ROUNDS * group_seconds * 1e9 / CELLS / cycle_ns)
+    room = int(IN_ROUNDS * group_seconds * 1e9 / cells / cycle_ns)
     warmup, least = (1 if long_rounds else WARMUP_CYCLES), LEAST_CYCLES
     if long_rounds and room < warmup + least:
         # A long call was warmed by those that checked and estimated it, and is its own average.
-        warmup, least = 0, 1
+        warmup, least = int(fresh), 1
     return Schedule(
         calls=calls,
         burst=burst,
         warmup=warmup,
         cycles=min(max(room - warmup, least), MOST_CYCLES),
-        cells=CELLS,
+        cells=cells,
     )

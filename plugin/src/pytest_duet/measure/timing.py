@@ -1,6 +1,6 @@
 """Run the rounds of a group's members in turns, so that whatever slows the machine slows all of them alike.
 
-Not for deciding how many rounds (``schedule``), and not for telemetry: nobody looks while the clock runs.
+Not for deciding how many rounds (``schedule``, ``stop``), and not for telemetry: nobody looks while the clock runs.
 """
 
 from __future__ import annotations
@@ -12,88 +12,147 @@ from typing import TYPE_CHECKING
 from pytest_duet.errors import MemberError
 from pytest_duet.measure.pinning import pin_to_one, restored
 from pytest_duet.measure.schedule import LEAST_CELLS
+from pytest_duet.stats.ratio import cell_log_ratios
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_duet.measure.crew import Crew, Crews
     from pytest_duet.measure.schedule import Schedule
+    from pytest_duet.measure.stop import Stop
     from pytest_duet.workers.client import Client
+
+Keep = tuple[int, int, int]
+"""Cell, cycle and round."""
 
 
 @dataclass
 class Timed:
-    """What timing one member gave: `cells` → cycles → rounds in ns, the digest of the round that was kept, `work`.
+    """What timing one member gave: `cells` → cycles → rounds in ns, and the `work` of a call.
 
     `spans` sums the named parts over all measured rounds, in ns.
     """
 
     cells: list[list[list[int]]] = field(default_factory=list)
-    kept: str | None = None
     work: dict[str, int] = field(default_factory=dict)
     spans: dict[str, int] = field(default_factory=dict)
     error: MemberError | None = None
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How members are timed: `pairs` are those whose ratio is wanted, each with the one it is set against.
+
+    `check_kept` sees, off the clock, the worker that kept a round and the digest it gave of it; it raises `MemberError`
+    where the output is wrong.
+    """
+
+    schedule: Schedule
+    stop: Stop
+    pairs: Sequence[tuple[str, str]]
+    budget_seconds: float
+    pinned: bool
+    check_kept: Callable[[str, Client, str | None], None]
+    progress: Callable[[str], None]
+
+
 def time_members(
-    clients: Mapping[str, Client],
-    schedule: Schedule,
-    *,
-    budget_seconds: float,
-    pinned: bool,
+    crews: Crews,
+    names: Sequence[str],
+    how: Timing,
     rng: random.Random,
-    progress: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Timed]:
     """Return the rounds of every member; one that fails keeps its error and leaves the others to go on.
 
-    Which round's output is kept is drawn here, so that no implementation can know it.
+    Which round's output is kept is drawn here, so that no implementation can know it. The budget is for rounds: what it
+    takes to start processes does not count.
     """
-    timed = {name: Timed() for name in clients}
-    keep_at = {
-        name: (rng.randrange(LEAST_CELLS), rng.randrange(schedule.cycles), rng.randrange(schedule.burst))
-        for name in clients
-    }
-    started = clock()
-    with restored([client.pid for client in clients.values()]):
-        for cell in range(schedule.cells):
-            spent = clock() - started
-            if cell >= LEAST_CELLS and spent * (cell + 1) / cell > budget_seconds:
-                break
-            running = [name for name in clients if timed[name].error is None]
-            if pinned:
-                pin_to_one([clients[name].pid for name in running], rng)
-            progress(f"timing, cell {cell + 1} of {schedule.cells}")
-            _cell(cell, clients, running, schedule, timed, keep_at, rng)
+    timed = {name: Timed() for name in names}
+    keep_at = {name: _draw(how.schedule, rng) for name in names}
+    spent, cell = 0.0, 0
+    while not _is_enough(cell, spent, timed, how):
+        running = [name for name in names if timed[name].error is None]
+        if not running:
+            break
+        how.progress(f"timing, cell {cell + 1} of {max(how.stop.least, cell + 1)}")
+        with crews.cell(running) as crew:
+            spent += _cell(cell, crew, timed, keep_at, how, rng, clock)
+        cell += 1
     return timed
+
+
+def _draw(schedule: Schedule, rng: random.Random) -> Keep:
+    """Draw the round to keep, from cells that surely run."""
+    return rng.randrange(LEAST_CELLS), rng.randrange(schedule.cycles), rng.randrange(schedule.burst)
+
+
+def _is_enough(cells: int, spent: float, timed: Mapping[str, Timed], how: Timing) -> bool:
+    if cells >= LEAST_CELLS and spent * (cells + 1) / cells > how.budget_seconds:
+        return True
+    return cells >= how.stop.least and how.stop.is_reached(cells, _log_ratios(timed, how))
+
+
+def _log_ratios(timed: Mapping[str, Timed], how: Timing) -> list[list[float]]:
+    calls = how.schedule.calls
+    return [
+        cell_log_ratios(timed[name].cells, calls[name], timed[other].cells, calls[other])
+        for name, other in how.pairs
+        if timed[name].error is None and timed[other].error is None
+    ]
 
 
 def _cell(
     cell: int,
-    clients: Mapping[str, Client],
-    running: list[str],
-    schedule: Schedule,
+    crew: Crew,
     timed: Mapping[str, Timed],
-    keep_at: Mapping[str, tuple[int, int, int]],
+    keep_at: Mapping[str, Keep],
+    how: Timing,
     rng: random.Random,
-) -> None:
-    for name in running:
+    clock: Callable[[], float],
+) -> float:
+    """Run one cell and return the seconds it took."""
+    clients: dict[str, Client] = {}
+    for name, client in crew.items():
         timed[name].cells.append([])
-    for cycle in range(-schedule.warmup, schedule.cycles):
-        order = [name for name in running if timed[name].error is None]
-        rng.shuffle(order)
-        for name in order:
-            member = timed[name]
-            keep = keep_at[name][2] if keep_at[name][:2] == (cell, cycle) else None
+        if isinstance(client, MemberError):
+            timed[name].error = client
+        else:
+            clients[name] = client
+    kept: dict[str, str | None] = {}
+    with restored([client.pid for client in clients.values()]):
+        if how.pinned:
+            pin_to_one([client.pid for client in clients.values()], rng)
+        started = clock()
+        for cycle in range(-how.schedule.warmup, how.schedule.cycles):
+            order = [name for name in clients if timed[name].error is None]
+            rng.shuffle(order)
+            for name in order:
+                keep = keep_at[name][2] if keep_at[name][:2] == (cell, cycle) else None
+                digest = _burst(clients[name], timed[name], how.schedule, cycle, keep)
+                if keep is not None:
+                    kept[name] = digest
+        took = clock() - started
+    for name, digest in kept.items():
+        if timed[name].error is None:
             try:
-                reply = clients[name].run(schedule.burst, schedule.calls[name], keep)
+                how.check_kept(name, clients[name], digest)
             except MemberError as error:
-                member.error = error
-                continue
-            if cycle >= 0:
-                member.cells[-1].append(reply.elapsed_ns)
-                for span, parts in reply.spans.items():
-                    member.spans[span] = member.spans.get(span, 0) + sum(parts)
-            if keep is not None:
-                member.kept = reply.digest
-            member.work = reply.work
+                timed[name].error = error
+    return took
+
+
+def _burst(client: Client, member: Timed, schedule: Schedule, cycle: int, keep: int | None) -> str | None:
+    """Run one burst and file its rounds unless it is warm-up; return the digest of the round that was kept."""
+    try:
+        reply = client.run(schedule.burst, schedule.calls[client.name], keep)
+    except MemberError as error:
+        member.error = error
+        return None
+    if cycle >= 0:
+        member.cells[-1].append(reply.elapsed_ns)
+        for span, parts in reply.spans.items():
+            member.spans[span] = member.spans.get(span, 0) + sum(parts)
+    member.work = reply.work
+    return reply.digest

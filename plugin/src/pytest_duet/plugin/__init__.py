@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from pytest_duet.plugin.conductor import Conductor
+    from pytest_duet.plugin.slots import Slot
 
 _CONDUCTOR = pytest.StashKey["Conductor"]()
 _CALLED = pytest.StashKey[bool]()
 _SETTINGS = pytest.StashKey[options.Settings]()
 
+_DESELECTED = pytest.StashKey[list["Slot"]]()
+
 STORAGE_FAILED = 14
-UNAVAILABLE = 13
+CANNOT_DECIDE = 11
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +51,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     slots.assign(item)
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember which cases the user left out: the gate does not miss them."""
+    for item in items:
+        if slot := slot_of(item):
+            item.config.stash.setdefault(_DESELECTED, []).append(slot)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what the exact selectors name, and plan the session from what every selection has left."""
@@ -58,7 +68,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if not ours:
         selection.check_unused(settings, config.rootpath)
         return
-    selection.refuse_conflicts(config)
+    selection.refuse_conflicts(settings, config)
     dropped = selection.deselect(settings, config.rootpath, [item for item, _ in ours])
     if dropped:
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
@@ -70,7 +80,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _conductor(session: pytest.Session, items: list[pytest.Item]) -> Conductor:
-    from pytest_duet.errors import DuetError, StoreError
+    from pytest_duet.errors import DuetError, StoreError, Undecidable
     from pytest_duet.plugin.conductor import Conductor
     from pytest_duet.plugin.progress import Progress
 
@@ -83,6 +93,8 @@ def _conductor(session: pytest.Session, items: list[pytest.Item]) -> Conductor:
         conductor.plan([slot for item in items if (slot := slot_of(item))])
     except StoreError as error:
         pytest.exit(str(error), returncode=STORAGE_FAILED)
+    except Undecidable as error:
+        pytest.exit(str(error), returncode=CANNOT_DECIDE)
     except DuetError as error:
         raise pytest.UsageError(str(error)) from error
     return conductor
@@ -188,13 +200,18 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if conductor is None or conductor.settings.plan or session.config.getoption("benchmark_skip", default=False):
         return
     conductor.finish()
+    narrowed = any("::" in str(given) for given in session.config.args)
+    deselected: list[Slot] = session.config.stash.get(_DESELECTED, [])
+    conductor.judge(deselected, narrowed=narrowed)
+    if conductor.gate is not None:
+        from pytest_duet.plugin import gating
+
+        gating.report(session.config, session, conductor.gate)
     if exitstatus == pytest.ExitCode.INTERRUPTED and STOPPED in session.config.stash:
         session.exitstatus = 128 + session.config.stash[STOPPED]
     if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        if conductor.storage_errors:
-            session.exitstatus = STORAGE_FAILED
-        elif conductor.settings.strict and conductor.has_unavailable():
-            session.exitstatus = UNAVAILABLE
+        status = conductor.status()
+        session.exitstatus = status or exitstatus
 
 
 @pytest.hookimpl(trylast=True)

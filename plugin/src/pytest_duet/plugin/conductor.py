@@ -5,6 +5,7 @@ Not for hooks (``plugin``) and not for measuring (``measure``).
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import re
@@ -18,19 +19,23 @@ import pytest
 import pytest_duet
 from pytest_duet.comparison import compare_run
 from pytest_duet.door import PairDeclaration, SuiteDeclaration
-from pytest_duet.errors import DuetError, SpecError, StoreError, nearest
+from pytest_duet.errors import DuetError, SpecError, StoreError, Undecidable, nearest
+from pytest_duet.figures import case_name
+from pytest_duet.gate import exit_status
 from pytest_duet.journal import Journal
-from pytest_duet.measure.group import MODE, measure_group
+from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.spares import Spares
 from pytest_duet.plugin import pair
+from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.replay import replay, verify_only
 from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
 from pytest_duet.spec import Profile
 from pytest_duet.store import check_writable, folder, machine, save
 from pytest_duet.suite import GroupKey, check_model, load_suite, make_group
+from pytest_duet.workers.nursery import Nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pytest_duet.plan import GroupPlan, MemberPlan
     from pytest_duet.plugin.options import Settings
@@ -63,8 +68,10 @@ class Conductor:
         self._root = root
         self._progress = progress
         self._spares = Spares()
+        self._nursery = Nursery()
         self._groups: dict[GroupId, _Group] = {}
         self._journal: Journal | None = None
+        self.gate: Gate | None = None
         self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
 
     # --- before -------------------------------------------------------------------------------------------------------
@@ -76,6 +83,7 @@ class Conductor:
             SpecError: the profile is unknown, or a task takes no model that the user has one for.
             DataError: the folder of such a model cannot be used.
             StoreError: results could not be saved in the end.
+            Undecidable: the baseline cannot be read.
 
         """
         for slot in slots:
@@ -93,9 +101,21 @@ class Conductor:
                 raise SpecError(f"two benchmarks are called {name}, in {seen[name][0]} and {key[0]}; rename one")
             # Made before anything runs, so that a fault in a spec file is said at once.
             if isinstance(group.slots[0].declaration, SuiteDeclaration):
-                group.plan = self._suite_plan(group.slots[0])
+                group.plan = self._with_margins(self._suite_plan(group.slots[0]))
         if self.timed and not self.settings.plan:
             check_writable(self.settings.results, machine())
+            self.gate = self._load_gate()
+
+    def _load_gate(self) -> Gate | None:
+        """Read the baseline before anything is measured: one that cannot be read is found out now."""
+        if not self.settings.gate:
+            return None
+        try:
+            return Gate.load(self.settings)
+        except StoreError as error:
+            if self.settings.gate_advisory:
+                return Gate(self.settings, None, str(error))
+            raise Undecidable(f"--duet-gate: {error}") from error
 
     def plans(self) -> list[tuple[GroupPlan | None, list[Slot]]]:
         """Return every group with its plan, None where inputs are only known when the benchmark's body has run."""
@@ -122,7 +142,8 @@ class Conductor:
             pytest.fail(str(error), pytrace=False)
         if group.record is None and group.error is None:
             group.inputs = inputs
-            self._measure(group, group.plan or self._pair_plan(slot, inputs))
+            group.plan = group.plan or self._with_margins(self._pair_plan(slot, inputs))
+            self._measure(group, group.plan)
         if group.error is not None:
             pytest.fail(str(group.error), pytrace=False)
         if inputs.digest != group.inputs.digest:
@@ -181,6 +202,12 @@ class Conductor:
             models=settings.models,
         )
 
+    def _with_margins(self, plan: GroupPlan) -> GroupPlan:
+        """Return `plan` with the margins that the user gave in place of the spec's."""
+        cases = {each.name: case_name(plan.id, each.name, plan.threads, plan.device) for each in plan.members}
+        given = {name: margin for name, case in cases.items() if (margin := self.settings.margins.given_for(case))}
+        return dataclasses.replace(plan, margins={**plan.margins, **given})
+
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
         selected = [slot.member for slot in group.slots]
         try:
@@ -188,8 +215,10 @@ class Conductor:
                 plan,
                 selected=selected,
                 timed=self.timed,
+                mode=self.settings.mode,
                 progress=self._progress,
                 spares=self._spares,
+                nursery=self._nursery,
                 upcoming=self._upcoming(group),
             )
         except DuetError as error:
@@ -212,8 +241,9 @@ class Conductor:
         return [each.plan.member(slot.member) for each in following if each.plan for slot in each.slots]
 
     def close(self) -> None:
-        """Let go of processes that wait for a group that will not come."""
+        """Let go of processes that wait for a group that will not come, and of what workers are forked from."""
         self._spares.close()
+        self._nursery.close()
 
     def _without_places(self, record: GroupRecord) -> GroupRecord:
         """Take the places of this machine out of reasons and logs: a saved run may be shown to anybody."""
@@ -237,7 +267,9 @@ class Conductor:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process number tells apart two sessions of the same second.
         path = folder(self.settings.results, machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
-        return Journal.open(path, machine=machine(), profile=self.settings.profile, mode=MODE, created=self._created)
+        return Journal.open(
+            path, machine=machine(), profile=self.settings.profile, mode=self.settings.mode.name, created=self._created
+        )
 
     # --- after --------------------------------------------------------------------------------------------------------
 
@@ -252,23 +284,54 @@ class Conductor:
             version=pytest_duet.__version__,
             machine=machine(),
             profile=self.settings.profile,
-            mode=MODE,
+            mode=self.settings.mode.name,
             complete=all(group.record or group.error for group in self._groups.values()),
             groups=groups,
             comparisons=compare_run(groups),
         )
         if self.timed and any(group.record for group in self._groups.values()):
-            self._save(self.run)
+            self.saved = self._save(self.run)
 
-    def _save(self, run: RunRecord) -> None:
+    def judge(self, deselected: Sequence[Slot], *, narrowed: bool) -> None:
+        """Let the gate decide, where there is one and the session came to its end."""
+        if self.gate is not None and self.run is not None and self.run.complete:
+            slots = [slot for group in self._groups.values() for slot in group.slots]
+            self.gate.judge(self.run, self.gate.expected(slots, deselected, narrowed=narrowed), self._again)
+
+    def _again(self, cases: Collection[str]) -> RunRecord | None:
+        """Measure the groups of `cases` once more, as a run of its own; None where it did not come to its end."""
+        assert self.run is not None
+        records = []
+        for group in self._groups.values():
+            names = {
+                case_name(slot.group_id, slot.member, self.settings.threads, self.settings.device)
+                for slot in group.slots
+            }
+            if group.plan is None or not names & set(cases):
+                continue
+            self._progress(f"{group.plan.id}: measured once more, since it alarmed")
+            selected = [slot.member for slot in group.slots]
+            try:
+                record = measure_group(group.plan, selected=selected, timed=True, progress=self._progress)
+            except (DuetError, KeyboardInterrupt):
+                return None
+            finally:
+                self._progress("")
+            records.append(self._without_places(record))
+        again = msgspec.structs.replace(self.run, groups=records, comparisons=compare_run(records))
+        self._save(again)
+        return again
+
+    def _save(self, run: RunRecord) -> Path | None:
         """Write the result file, then drop the journal that it makes superfluous."""
         try:
-            self.saved = save(run, self.settings.results)
+            path = save(run, self.settings.results)
         except StoreError as error:
             self.storage_errors.append(str(error))
-            return
+            return None
         if self._journal is not None:
             self._journal.discard()
+        return path
 
     def seconds_of(self, slot: Slot) -> float | None:
         """Return the time that the rounds of one item took, None where it was not timed."""
@@ -277,6 +340,14 @@ class Conductor:
             return None
         member = next(each for each in record.members if each.name == slot.member)
         return sum(ns for cell in member.cells for cycle in cell for ns in cycle) / 1e9 or None
+
+    def status(self) -> int:
+        """Return our own exit status for a session whose tests passed, 0 where nothing is wrong."""
+        unavailable = self.settings.strict and self.has_unavailable()
+        storage_failed = bool(self.storage_errors)
+        if self.gate is not None:
+            return int(self.gate.status(unavailable=unavailable, storage_failed=storage_failed))
+        return int(exit_status([], unavailable=unavailable, storage_failed=storage_failed))
 
     def has_unavailable(self) -> bool:
         """Say whether a selected framework could not be tried."""
@@ -322,7 +393,7 @@ def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
         threads=settings.threads,
         device=settings.device,
         dtype="",
-        mode=MODE,
+        mode=settings.mode.name,
         profile=settings.profile,
         margin=0.05,
         reference="",

@@ -8,11 +8,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_duet import margins
+from pytest_duet.errors import SpecError, nearest
+from pytest_duet.measure.mode import MODES, Mode
 from pytest_duet.measure.pinning import ALLOWED
 from pytest_duet.telemetry import gpu
+
+if TYPE_CHECKING:
+    from pytest_duet.margins import Margins
 
 SELECTORS = ("task", "algorithm", "framework", "phase")
 
@@ -23,6 +30,7 @@ class Settings:
 
     selected: dict[str, list[str]]
     profile: str
+    mode: Mode
     threads: int
     device: str
     results: Path
@@ -30,6 +38,11 @@ class Settings:
     models: dict[str, Path]
     plan: bool
     strict: bool
+    gate: list[Path]
+    gate_advisory: bool
+    margins: Margins
+    allow_missing: list[str]
+    explain: str
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -42,6 +55,11 @@ def add_options(parser: pytest.Parser) -> None:
     text = "How much to run, as profiles.toml says: smoke (default), standard, full."
     group.addoption("--duet-profile", metavar="NAME", default=None, help=text)
     parser.addini("duet_profile", text, default="smoke")
+    text = (
+        "Where members run while they are timed: direct (default: Python in this process) or paired (fresh processes)."
+    )
+    group.addoption("--duet-mode", metavar="MODE", default=None, help=text)
+    parser.addini("duet_mode", text, default="direct")
     text = "Threads every member may use: a number, or all that this process may use (default: 1)."
     group.addoption("--duet-threads", metavar="N", default=None, help=text)
     parser.addini("duet_threads", text, default="1")
@@ -63,6 +81,27 @@ def add_options(parser: pytest.Parser) -> None:
     text = "Exit with status 13 when a framework that was selected is unavailable."
     group.addoption("--duet-strict", action="store_true", default=None, help=text)
     parser.addini("duet_strict", text, type="bool", default=False)
+    _add_gate_options(parser, group)
+
+
+def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    text = (
+        "Hold this run against earlier ones: a file of duet baseline, a saved run or a folder of them; may be repeated."
+    )
+    group.addoption("--duet-gate", action="append", metavar="BASELINE", default=None, help=text)
+    parser.addini("duet_gate", text, type="args", default=[])
+    text = "Where the gate cannot decide, say so and exit with 0 instead of 11."
+    group.addoption("--duet-gate-advisory", action="store_true", default=None, help=text)
+    parser.addini("duet_gate_advisory", text, type="bool", default=False)
+    text = "The margin of the cases that PATTERN matches; or mean:5%%, from where on the gate alarms. May be repeated."
+    group.addoption("--duet-margin", action="append", metavar="PATTERN=5%", default=None, help=text)
+    parser.addini("duet_margin", text, type="args", default=[])
+    text = "Cases of the baseline that may be gone; may be repeated."
+    group.addoption("--duet-allow-missing", action="append", metavar="PATTERN", default=None, help=text)
+    parser.addini("duet_allow_missing", text, type="args", default=[])
+    text = "Say below the table how the verdicts and decisions on these cases came about."
+    group.addoption("--duet-explain", metavar="PATTERN", default=None, help=text)
+    parser.addini("duet_explain", text, default="")
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -76,6 +115,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         selected={name: names for name, names in selected.items() if names},
         profile=str(value("profile")),
+        mode=_mode(str(value("mode"))),
         threads=_threads(str(value("threads"))),
         device=_device(str(value("device"))),
         results=_from_root(config, str(value("results"))),
@@ -83,7 +123,30 @@ def read_settings(config: pytest.Config) -> Settings:
         models=_models(config),
         plan=bool(value("plan")),
         strict=bool(value("strict")),
+        # Not resolved: a link that leads elsewhere is refused when it is read.
+        gate=[config.rootpath / Path(name).expanduser() for name in _list(value("gate"))],
+        gate_advisory=bool(value("gate_advisory")),
+        margins=_margins(_list(value("margin"))),
+        allow_missing=_list(value("allow_missing")),
+        explain=str(value("explain")),
     )
+
+
+def _mode(given: str) -> Mode:
+    if given not in MODES:
+        raise pytest.UsageError(f"--duet-mode: unknown mode {given!r}{nearest(given, MODES)}")
+    return MODES[given]
+
+
+def _list(given: object) -> list[str]:
+    return [str(each) for each in given] if isinstance(given, list) else []
+
+
+def _margins(given: list[str]) -> Margins:
+    try:
+        return margins.parse(given)
+    except SpecError as error:
+        raise pytest.UsageError(f"--duet-margin: {error}") from error
 
 
 def _threads(given: str) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from pytest_duet.data import content_digest, obtain
 from pytest_duet.door import Worker, member_name
 from pytest_duet.errors import Refused, SpecError
+from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
 from pytest_duet.protocol import to_number
 from pytest_duet.spec import ParityRule, framework_of, variant_of
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.generic]
 
 _CHECK = "pair"
-
-CLOSE_ENOUGH: Final = 1e-5
-"""How far floating-point results of a pair may differ, relative to the largest: `numpy.allclose`'s default."""
 
 
 @dataclass(frozen=True)
@@ -137,21 +135,6 @@ def make_pair_group(
     )
 
 
-def equal_or_close(reference: Array, other: Array) -> float:
-    """Return 0 for equal whole numbers and inf for others; for floats 1e-5 times max(|a − b| / (1e-8 + 1e-5·|a|)).
-
-    So that floats pass at tolerance `CLOSE_ENOUGH` exactly where ``numpy.allclose(other, reference)`` holds.
-    """
-    if reference.dtype.kind != "f":
-        return 0.0 if np.array_equal(reference, other) else np.inf
-    a, b = np.asarray(reference, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    if a.size == 0:
-        return 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.where(a == b, 0.0, CLOSE_ENOUGH * (np.abs(a - b) / (1e-8 + CLOSE_ENOUGH * np.abs(a))))
-    return float(np.max(np.where(np.isnan(error), np.inf, error)))
-
-
 def _user_check(check: Callable[[Any, Any], object]) -> Check:
     def call(reference: Array, other: Array) -> float:
         a, b = (side.item() if side.ndim == 0 else side for side in (reference, other))
@@ -219,4 +202,5 @@ def _function_start(function: Callable[..., Any], task: str, threads: int) -> St
         },
         unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
         host=lambda: function_host(function, task),
+        modules=() if reachable else None,
     )

@@ -22,7 +22,7 @@ _REFUSED = {
     "benchmark_cprofile": ("--benchmark-cprofile", "it would profile the replay of durations measured before"),
     "benchmark_compare_fail": (
         "--benchmark-compare-fail",
-        "it alarms on unchanged code and hides our exit status; compare the saved runs instead",
+        "it alarms on unchanged code and hides our exit status; hold the run against earlier ones with --duet-gate",
     ),
 }
 
@@ -73,7 +73,7 @@ def check_unused(settings: Settings, root: Path) -> None:
         check_names(settings, root, [])
 
 
-def refuse_conflicts(config: pytest.Config) -> None:
+def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
     """Refuse options of pytest-benchmark that would mean something else here.
 
     Raises:
@@ -83,6 +83,8 @@ def refuse_conflicts(config: pytest.Config) -> None:
     for name, (option, why) in _REFUSED.items():
         if config.getoption(name, default=None):
             raise pytest.UsageError(f"{option} cannot be used with pytest-duet's benchmarks: {why}")
+    if settings.gate and config.getoption("benchmark_disable", default=False):
+        raise pytest.UsageError("--duet-gate needs times: drop --benchmark-disable")
 
 
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:

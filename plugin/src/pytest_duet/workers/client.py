@@ -45,6 +45,9 @@ class Channel(Protocol):
     name: str
     """What messages call it."""
 
+    left_behind: int
+    """How many processes it had left to themselves when it ended; they were ended too."""
+
     def exchange(self, request: Request, *, seconds: float, tick: Callable[[], None] | None = None) -> Reply:
         """Return the reply to `request`, within `seconds` where that can be enforced; call `tick` while waiting."""
 
@@ -66,6 +69,11 @@ class Client:
     def pid(self) -> int:
         """The process that does the work."""
         return self._channel.pid
+
+    @property
+    def left_behind(self) -> int:
+        """How many processes it had left to themselves when it ended."""
+        return self._channel.left_behind
 
     def hello(self) -> HelloReply:
         """Ask who is there."""

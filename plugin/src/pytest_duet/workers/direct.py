@@ -22,6 +22,7 @@ class DirectChannel:
         """Talk to `host`."""
         self.name = name
         self.pid = os.getpid()
+        self.left_behind = 0
         self._host = host
 
     def exchange(

@@ -12,13 +12,15 @@ import signal
 import subprocess
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
 from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit, clean, decode_reply, encode, excerpt
+from pytest_duet.workers import strays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import IO
 
     from pytest_duet.protocol import Reply, Request
 
@@ -28,44 +30,64 @@ STDERR_KEPT_BYTES: Final = 4096
 GRACE_SECONDS: Final = 2.0
 """How long a worker may take to leave when told to, before it is killed."""
 
-PARENT_VARIABLE: Final = "DUET_PARENT_PID"
-"""Tells a worker whose child it should be: one that starts slowly may find another parent."""
-
 _TICK_SECONDS: Final = 0.01
 _LIFE_SIGN_SECONDS: Final = 0.25
 _CHUNK_BYTES: Final = 65536
 _LOADER_FAILURES: Final = frozenset({126, 127})
 
 
+class Child(Protocol):
+    """A process of ours, as far as a channel needs it; its group has its own number."""
+
+    pid: int
+    returncode: int | None
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+
+    def wait(self) -> int:
+        """Wait for its end, reap it and return its status."""
+
+
+def spawn(
+    argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "", cwd: str | None = None
+) -> ProcessChannel:
+    """Start `argv` with `environment` added to this process's own; `build` is the remedy quoted when it is missing.
+
+    Raises:
+        Unavailable: there is no such program.
+
+    """
+    strays.adopt()
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            cwd=cwd,
+            env={**os.environ, **environment, strays.PARENT_VARIABLE: str(os.getpid())},
+            # A group of its own: Ctrl-C stays with pytest, and the whole group can be ended at once.
+            start_new_session=True,
+        )
+    except OSError as error:
+        remedy = f"; build it: {build}" if build else ""
+        raise Unavailable(f"{argv[0]} cannot be started ({error.strerror}){remedy}") from error
+    return ProcessChannel(process, name)
+
+
 class ProcessChannel:
-    """One spawned worker. Any misbehaviour ends it and raises the error that says what happened."""
+    """One worker in a process of its own. Any misbehaviour ends it and raises the error that says what happened."""
 
-    def __init__(
-        self, argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "", cwd: str | None = None
-    ) -> None:
-        """Start `argv` with `environment` added to this process's own; `build` is the remedy quoted when it is missing.
-
-        Raises:
-            Unavailable: there is no such program.
-
-        """
+    def __init__(self, process: Child, name: str) -> None:
+        """Talk to `process`, whose three streams are pipes."""
         self.name = name
-        try:
-            self._process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                cwd=cwd,
-                env={**os.environ, **environment, PARENT_VARIABLE: str(os.getpid())},
-                # A group of its own: Ctrl-C stays with pytest, and the whole group can be ended at once.
-                start_new_session=True,
-            )
-        except OSError as error:
-            remedy = f"; build it: {build}" if build else ""
-            raise Unavailable(f"{argv[0]} cannot be started ({error.strerror}){remedy}") from error
-        self.pid = self._process.pid
+        self._process = process
+        self.pid = process.pid
+        self.left_behind = 0
+        """How many processes it had left to themselves when it ended; they were ended too."""
+        strays.ours.add(self.pid)
         self._buffer = bytearray()
         self._received = 0
         self._log: deque[bytes] = deque()
@@ -209,7 +231,7 @@ class ProcessChannel:
         while self._stderr in self._selector.get_map() and self._selector.select(0) and time.monotonic() < deadline:
             self._drain(0)
         self._end()
-        status = self._process.returncode
+        status = self._process.wait()
         if not ended:
             return self._quoting(
                 ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive")
@@ -250,6 +272,9 @@ class ProcessChannel:
             self._gone = True
             self._signal(signal.SIGKILL)
             self._process.wait()
+            strays.ours.discard(self.pid)
+            strays.reap_group(self.pid)
+            self.left_behind += strays.end_all()
             self._selector.close()
             for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if stream is not None:

@@ -1,0 +1,157 @@
+"""``duet gate``: hold a saved run against earlier ones, and end with a status that a CI job can go by.
+
+Not for measuring: ``pytest benches --duet-gate`` measures and does this, ``duet ab`` measures two trees in pairs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from pytest_duet import margins, store
+from pytest_duet.baseline import changes
+from pytest_duet.cli.asking import json_option
+from pytest_duet.errors import SpecError, StoreError
+from pytest_duet.gate import Exit, decide, exit_status
+from pytest_duet.report import changes as pages
+from pytest_duet.report import explain as reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_duet.figures import Figures
+    from pytest_duet.gate import Decided
+
+_LEAST_WIDTH: Final = 72
+
+
+class Undecidable(click.ClickException):
+    """A run or a baseline cannot be read, so nothing can be decided."""
+
+    exit_code = int(Exit.CANNOT_DECIDE)
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what ``gate`` and ``compare`` have in common."""
+    added = (
+        click.option(
+            "--margin",
+            "margin",
+            multiple=True,
+            metavar="PATTERN=5%",
+            help="The margin of the cases that PATTERN matches; or mean:5%, from where on to alarm. May be repeated.",
+        ),
+        click.option(
+            "--allow-missing", multiple=True, metavar="PATTERN", help="Cases that may be gone. May be repeated."
+        ),
+        click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11 where nothing can be decided."),
+        click.option("--explain", metavar="PATTERN", help="Say how the decisions on these cases came about."),
+        json_option,
+    )
+    for each in reversed(added):
+        command = each(command)
+    return command
+
+
+@click.command("gate")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--baseline",
+    "baselines",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="A file of `duet baseline`, a saved run, or a folder of them. May be repeated.",
+)
+@options
+def gate(
+    run: Path,
+    second: Path | None,
+    baselines: tuple[Path, ...],
+    margin: tuple[str, ...],
+    allow_missing: tuple[str, ...],
+    advisory: bool,  # noqa: FBT001 - click's flag
+    explain: str | None,
+    as_json: bool,  # noqa: FBT001 - click's flag
+) -> None:
+    """Hold RUN against a baseline of earlier runs on this machine; SECOND, of the same code, confirms its alarms.
+
+    RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. Shown is what did not
+    pass. The exit status is 10 for a regression, 11 where it cannot be decided, 12 where results are invalid, else 0.
+    """
+    decisions = held(run, second, baselines, margin, allow_missing)
+    finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=False)
+
+
+def held(
+    run: Path, second: Path | None, baselines: Sequence[Path], margin: Sequence[str], allow_missing: Sequence[str]
+) -> list[Decided]:
+    """Return what is decided of every case of the run saved at `run`, held against the `baselines`."""
+    try:
+        given = margins.parse(margin)
+    except SpecError as error:
+        raise click.UsageError(f"--margin: {error}") from error
+    try:
+        head = store.load_figures(run)
+        again = store.load_figures(second) if second else None
+        found = store.load_baseline(baselines, store.machine())
+    except StoreError as error:
+        raise Undecidable(str(error)) from error
+    _check_second(head, again)
+    # Neither may be part of what they are held against.
+    digests = {each.digest for each in (head, again) if each}
+    kept = [each for each in found.runs if each.digest not in digests]
+    if not kept:
+        raise Undecidable(f"{', '.join(map(str, baselines))}: holds no run but the one in question; name earlier ones")
+    found = msgspec.structs.replace(found, runs=kept)
+    return [decide(each, allow_missing) for each in changes(head, found, given, second=again)]
+
+
+def _check_second(head: Figures, again: Figures | None) -> None:
+    if again is not None and again.digest == head.digest:
+        raise Undecidable(f"{again.source}: is the same run twice, which confirms nothing; measure a second time")
+
+
+def finish(
+    decisions: Sequence[Decided], *, advisory: bool, explain: str | None, as_json: bool, all_cases: bool
+) -> None:
+    """Show `decisions` and end with the status that follows from them."""
+    status = exit_status(decisions, advisory=advisory)
+    if as_json:
+        click.echo(_json(decisions, status))
+        sys.exit(int(status))
+    if explain is not None:
+        _explain(decisions, explain)
+    plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
+    width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
+    text = pages.render(decisions, width, status, all_cases=all_cases, advisory=advisory, plain=plain)
+    click.echo(text, nl=False)
+    sys.exit(int(status))
+
+
+def _explain(decisions: Sequence[Decided], pattern: str) -> None:
+    chosen = [each for each in decisions if fnmatchcase(each.change.case, pattern)]
+    if not chosen:
+        from pytest_duet.errors import nearest
+
+        names = [each.change.case for each in decisions]
+        raise click.UsageError(f"--explain: no case is called {pattern!r}{nearest(pattern, names)}")
+    for each in chosen:
+        click.echo("\n".join([*reasons.of_decision(each), ""]))
+
+
+def _json(decisions: Sequence[Decided], status: Exit) -> str:
+    document = {
+        "exit_status": int(status),
+        "cases": [
+            {"decision": each.decision, "why": each.why, **msgspec.to_builtins(each.change)} for each in decisions
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode()

@@ -1,0 +1,33 @@
+"""``duet history``: the runs that were saved on this machine, one line each.
+
+Not for what they hold: ``duet report`` shows one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pytest_duet import store
+from pytest_duet.errors import StoreError
+
+
+@click.command("history")
+@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first.")
+def history(results: Path, limit: int) -> None:
+    """List the saved runs of this machine, newest first; what cannot be read is said in its line."""
+    paths = store.saved(results, store.machine())
+    for path in paths[:limit]:
+        click.echo(f"{path}  {_line(path)}")
+    rest = f", {len(paths) - limit} more" if len(paths) > limit else ""
+    click.echo(f"{len(paths)} {'run' if len(paths) == 1 else 'runs'} of this machine{rest}", err=True)
+
+
+def _line(path: Path) -> str:
+    try:
+        found = store.header(path)
+    except StoreError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return f"{found.created}  {found.profile}  {found.mode}{'' if found.complete else '  interrupted'}"

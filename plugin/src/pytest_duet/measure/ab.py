@@ -1,0 +1,155 @@
+"""Set two builds of one implementation against each other: which cases there are, their plans, what came of them.
+
+Not for getting the builds (``trees``) and not for deciding over them (``gate``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pytest_duet import gate
+from pytest_duet.comparison import compare_group
+from pytest_duet.errors import SpecError
+from pytest_duet.measure import member as step
+from pytest_duet.measure.member import Files
+from pytest_duet.record import Change
+from pytest_duet.stats.ratio import cell_log_ratios
+from pytest_duet.stats.signed_rank import signed_rank
+from pytest_duet.suite import GroupKey, applying, group_keys, make_group, member_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_duet.plan import GroupPlan, MemberPlan, Start
+    from pytest_duet.record import GroupRecord
+    from pytest_duet.suite import Suite
+
+BASE: Final = "base"
+HEAD: Final = "head"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One implementation at one workload: a group of the suite, and a member in it."""
+
+    key: GroupKey
+    member: str
+
+    @property
+    def id(self) -> str:
+        """What it is called: ``regression/lasso-train-diabetes-native``."""
+        return f"{self.key.task}/{self.key.id}-{self.member}"
+
+
+def cases(suite: Suite, profile: str) -> list[Case]:
+    """Return every case of `suite` in `profile` that is not declared unsound, in its order."""
+    return [
+        Case(key, name)
+        for task_name, task in suite.tasks.items()
+        for key in group_keys(task_name, task)
+        for name in member_names(task, key.algorithm, key.phase, key.workload, profile)
+        if not applying(task.unsound, key, name, profile)
+    ]
+
+
+def pair_of(
+    case: Case, suites: tuple[Suite, Suite], starts: Mapping[str, tuple[Start, Start]], profile: str, cache: Path
+) -> tuple[GroupPlan | None, str]:
+    """Return the plan in which base and head of `case` are compared, or None and why they cannot be.
+
+    `suites` are base's and head's, `starts` say by framework how their workers are started. They must be given the same
+    job on the same bytes; a model that a phase starts from is trained once, by head.
+
+    Raises:
+        DataError: the data cannot be had.
+        SpecError: head's spec cannot be used.
+
+    """
+    plan = make_group(suites[1], case.key, profile, cache)
+    try:
+        before = make_group(suites[0], case.key, profile, cache)
+    except SpecError as error:
+        return None, f"base: {error}"
+    old, new = before.member(case.member), plan.member(case.member)
+    files = Files.of(plan.data())
+    if before.data().digest != files.digest:
+        return None, "its data recipe is another than base's; set a new base once that is merged"
+    if step.make_job(before, old, files) != step.make_job(plan, new, files):
+        return None, "its parameters are others than base's; set a new base once that is merged"
+    sides = [_side(new, name, start) for name, start in zip((BASE, HEAD), starts[new.framework], strict=True)]
+    return as_pair(plan, case.id, sides), ""
+
+
+def _side(member: MemberPlan, name: str, start: Start) -> MemberPlan:
+    role = "reference" if name == BASE else "rival"
+    # Held to base's own outputs; how good they are is the business of the suite's own run.
+    return dataclasses.replace(
+        member,
+        name=name,
+        role=role,  # type: ignore[arg-type]  # one of the two
+        start=start,
+        quality_params=None,
+        against="",
+    )
+
+
+def as_pair(plan: GroupPlan, case: str, sides: list[MemberPlan]) -> GroupPlan:
+    """Return `plan` with `sides` as its only members, checked against each other and by nothing else."""
+    return dataclasses.replace(
+        plan,
+        id=case,
+        reference=BASE,
+        members=tuple(sides),
+        # Nothing is too slow to be called a regression.
+        budget=msgspec.structs.replace(plan.budget, call_cap_seconds=math.inf),
+        quality=None,
+        smaller=None,
+        effects=(),
+        convergence=None,
+    )
+
+
+def change_of(case: str, record: GroupRecord) -> Change:
+    """Return how head stands to base in `record`; whether it alarms depends on its family."""
+    members = {member.name: member for member in record.members}
+    statuses = (members[BASE].status, members[HEAD].status)
+    compared = compare_group(record)
+    if not compared:
+        return Change(
+            case=case,
+            base=gate.side(statuses[0]),
+            head=gate.side(statuses[1]),
+            verdict="not comparable",
+            reason=members[HEAD].reason or members[BASE].reason,
+        )
+    (comparison,) = compared
+    p = None
+    if comparison.ratio is not None:
+        (base, base_calls), (head, head_calls) = (
+            (members[name].cells, members[name].calls_per_round) for name in (BASE, HEAD)
+        )
+        ratios = cell_log_ratios(head, head_calls, base, base_calls)
+        p = signed_rank(ratios, shift=math.log1p(comparison.alarm_above), alternative="greater").p
+    return gate.of_pair(case, comparison, statuses, p)
+
+
+def undecided(case: str, reason: str) -> Change:
+    """Return the change of a case that is there on both sides and cannot be compared."""
+    return Change(case=case, base="bad", head="ok", verdict="not comparable", reason=reason)
+
+
+def without(case: str, *, base: bool, head: bool, reason: str) -> Change:
+    """Return the change of a case that was not measured, and on which sides it is there."""
+    return Change(
+        case=case,
+        base="ok" if base else "missing",
+        head="ok" if head else "missing",
+        verdict="not comparable",
+        reason=reason,
+    )

@@ -1,0 +1,210 @@
+"""Measure the harness itself: how often it alarms on nothing, what a round costs by itself, what a process of one's own does.
+
+Not for the members of a suite: everything here is set against itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet import gate
+from pytest_duet.comparison import compare_group
+from pytest_duet.data import content_digest, obtain
+from pytest_duet.errors import Invalid
+from pytest_duet.measure.ab import BASE, HEAD, as_pair, change_of
+from pytest_duet.measure.group import measure_group
+from pytest_duet.measure.member import open_client
+from pytest_duet.measure.mode import DIRECT, base_and_head
+from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
+from pytest_duet.plan import GroupPlan, MemberPlan, Start
+from pytest_duet.protocol import Job
+from pytest_duet.spec import ParityRule, Profile
+from pytest_duet.suite import THREAD_VARIABLES
+from pytest_duet.workers.nursery import Nursery
+from pytest_duet.workers.python import function_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from pytest_duet.record import Comparison
+
+_CHECK: Final = "pair"
+_ROUNDS: Final = 200
+_REQUESTS: Final = 10
+CONFIDENCE: Final = 0.95
+
+
+_UNOBSERVED: Final = dataclasses.replace(DIRECT, observed=False)
+
+
+def spin(n: int) -> int:
+    """Return the state of a small generator after `n` steps: work that takes as long as `n` says."""
+    state = 1
+    for _ in range(n):
+        state = (state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+    return state
+
+
+def noop() -> int:
+    """Return at once: what a round takes then, the harness takes."""
+    return 0
+
+
+WORKLOADS: Final = {"short": 300, "middle": 10_000, "long": 120_000}
+"""Steps of `spin` whose calls take some ten microseconds, about a millisecond, and some ten."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`alarms` in `decisions` on what had not changed, and the exact interval of the rate."""
+
+    alarms: int
+    decisions: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What one path costs: ns on the clock in a call that does nothing, alone in a round; ns a round beside the clock."""
+
+    path: str
+    clock_ns: float
+    beside_ns: float
+
+
+def function_start(function: Callable[..., object], *, direct: bool) -> Start:
+    """Return how a function that stands at the top of its file is started: in this process, or forked."""
+    name = function.__name__
+    served = ("-P", "-m", "pytest_duet", "serve", "--callable", f"{inspect.getfile(function)}::{name}", "--task", name)
+    return Start(
+        kind="direct" if direct else "process",
+        argv=(sys.executable, *served),
+        environment=dict.fromkeys(THREAD_VARIABLES, "1"),
+        host=(lambda: function_host(function, name)) if direct else None,
+        modules=(),
+    )
+
+
+def against_itself(case: str, starts: tuple[Start, Start], cache: Path, seconds: float, **params: int) -> GroupPlan:
+    """Return the plan in which one thing is compared with itself, started in these two ways."""
+    sides = [
+        MemberPlan(
+            name=name,
+            framework="self",
+            variant="",
+            role="reference" if name == BASE else "rival",
+            language="python",
+            start=start,
+            params=params,
+            parity=(ParityRule(output="*", check=_CHECK, tolerance=CLOSE_ENOUGH),),
+        )
+        for name, start in zip((BASE, HEAD), starts, strict=True)
+    ]
+    plan = GroupPlan(
+        id=case,
+        task=spin.__name__,
+        algorithm="default",
+        phase="call",
+        workload="",
+        workload_size="",
+        reference=BASE,
+        members=(),
+        dtype="f64",
+        profile="smoke",
+        budget=Profile(group_seconds=seconds),
+        data=lambda: obtain(cache, content_digest(), dict),
+        cache=cache,
+        checks={_CHECK: equal_or_close},
+    )
+    return as_pair(plan, case, sides)
+
+
+def false_alarms(
+    plans: Sequence[GroupPlan], decisions: int, progress: Callable[[str], None]
+) -> tuple[Rate, dict[str, int]]:
+    """Decide `decisions` times over `plans` in turn, in which nothing differs; return how often there was an alarm.
+
+    Each is a gate of its own, so the rate is to be at most that gate's level. Also returns the verdicts that were given.
+    """
+    alarms = 0
+    verdicts: dict[str, int] = {}
+    with Nursery() as nursery:
+        for number in range(decisions):
+            plan = plans[number % len(plans)]
+            progress(f"against itself, {number + 1} of {decisions}")
+            record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=base_and_head(1), nursery=nursery)
+            (change,) = gate.judge_family([change_of(plan.id, record)])
+            if change.ratio is None:
+                raise Invalid(f"{plan.id} could not be measured: {change.reason}")
+            alarms += change.alarm
+            verdicts[change.verdict] = verdicts.get(change.verdict, 0) + 1
+    return rate(alarms, decisions), verdicts
+
+
+def rate(alarms: int, decisions: int) -> Rate:
+    """Return a share with its exact 95 % interval.
+
+    Source: Clopper & Pearson (1934), Biometrika 26, computed by scipy.
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(alarms, decisions).proportion_ci(CONFIDENCE)
+    return Rate(alarms, decisions, float(found.low), float(found.high))
+
+
+def overheads(paths: Sequence[tuple[str, Start]]) -> Iterator[Overhead]:
+    """Yield what each path costs in rounds of one call that does nothing: medians over many."""
+    job = Job(
+        task=noop.__name__,
+        algorithm="default",
+        phase="call",
+        workload="",
+        variant="",
+        params={},
+        seed=0,
+        threads=1,
+        device="cpu",
+        dtype="f64",
+        data={},
+    )
+    for name, start in paths:
+        member = MemberPlan(name, "self", "", "rival", "python", start)
+        client = open_client(member, 60.0)
+        try:
+            client.hello()
+            client.prepare(job)
+            client.run(_ROUNDS, 1)
+            clock: list[int] = []
+            beside: list[float] = []
+            for _ in range(_REQUESTS):
+                started = time.perf_counter_ns()
+                elapsed = client.run(_ROUNDS, 1).elapsed_ns
+                beside.append((time.perf_counter_ns() - started - sum(elapsed)) / _ROUNDS)
+                clock += elapsed
+        finally:
+            client.close()
+        yield Overhead(name, statistics.median(clock), statistics.median(beside))
+
+
+def bias(case: str, cache: Path, seconds: float, progress: Callable[[str], None], **params: int) -> Comparison:
+    """Compare a function in this process with itself in a worker: what is not 1 is the path's, not the work's.
+
+    Raises:
+        Invalid: one of the two could not be measured.
+
+    """
+    starts = (function_start(spin, direct=True), function_start(spin, direct=False))
+    plan = against_itself(case, starts, cache, seconds, **params)
+    record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=_UNOBSERVED, progress=progress)
+    (comparison,) = compare_group(record)
+    if comparison.ratio is None:
+        raise Invalid(f"{case} could not be measured: {comparison.reason}")
+    return comparison

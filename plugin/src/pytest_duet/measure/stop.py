@@ -1,0 +1,55 @@
+"""Decide when there are enough cells: once intervals are narrow, never because of what they say.
+
+Not for running cells (``timing``) and not for judging (``comparison``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet.measure.schedule import CELLS
+from pytest_duet.stats.signed_rank import location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MOST_CELLS: Final = 40
+STEP: Final = 4
+HALF_WIDTH: Final = 0.0194
+"""Half of the 90 % interval of a log-ratio that a margin of 5 % can be judged with."""
+SHARE: Final = 0.1
+"""Across languages ratios are large, and a tenth of one is narrow enough."""
+CONFIDENCE: Final = 0.90
+
+
+@dataclass(frozen=True)
+class Stop:
+    """At least `least` cells, then `STEP` more until every half-width is at most max(`HALF_WIDTH`, `share` · |log-ratio|)."""
+
+    least: int = CELLS
+    most: int = MOST_CELLS
+    share: float = SHARE
+
+    @classmethod
+    def of_gate(cls, decisions: int, alpha: float) -> Stop:
+        """Return the rule for a family of `decisions` at level `alpha`.
+
+        With fewer cells than log2(decisions / alpha) no outcome whatever could be significant after Holm's correction.
+        """
+        return cls(least=max(CELLS, math.ceil(math.log2(max(1, decisions) / alpha))), share=0.0)
+
+    def is_reached(self, cells: int, log_ratios: Iterable[Sequence[float]]) -> bool:
+        """Say whether `cells` are enough, given the log-ratios of every comparison."""
+        if cells < self.least:
+            return False
+        if cells >= self.most:
+            return True
+        return (cells - self.least) % STEP == 0 and all(self._is_narrow(each) for each in log_ratios)
+
+    def _is_narrow(self, log_ratios: Sequence[float]) -> bool:
+        found = location(log_ratios, CONFIDENCE)
+        if found.value is None or found.low is None or found.high is None:
+            return False
+        return (found.high - found.low) / 2 <= max(HALF_WIDTH, self.share * abs(found.value))

@@ -1,0 +1,69 @@
+"""What ``duet ab`` says: one line a case, the worst first, and one for all of them.
+
+Not for deciding (``gate``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet import units
+from pytest_duet.protocol import from_number
+from pytest_duet.report.changes import changed
+from pytest_duet.report.escape import for_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_duet.gate import Decided
+    from pytest_duet.record import Change
+    from pytest_duet.words import Decision
+
+WORDS: Final[dict[Decision, str]] = {
+    "regression": "FAIL",
+    "invalid": "INVALID",
+    "cannot decide": "UNSEEN",
+    "passed": "ok",
+}
+"""From the worst on; also the order of lines."""
+
+
+def lines(decisions: Sequence[Decided]) -> Iterator[str]:
+    """Yield a line for each case, regressions first."""
+    order = list(WORDS)
+    for decided in sorted(decisions, key=lambda each: order.index(each.decision)):
+        yield for_line(f"{WORDS[decided.decision]} {decided.change.case}: {_what(decided)}")
+
+
+def _what(decided: Decided) -> str:
+    change = decided.change
+    if change.ratio is None:
+        return decided.why
+    parts = [f"{measured(change)}, {change.verdict}"]
+    # A pass needs no reason; whatever else does.
+    if decided.decision != "passed":
+        parts.append(decided.why)
+    return "; ".join([*parts, _evidence(change)])
+
+
+def measured(change: Change) -> str:
+    """Return the change in time with its 95 % interval: ``+5.2 % [+4.9 %, +5.6 %]``."""
+    if change.ratio is None:
+        return change.reason
+    return changed(change.ratio, change.interval)
+
+
+def _evidence(change: Change) -> str:
+    adjusted = change.p_adjusted
+    p = f"Holm p {units.p_value(from_number(adjusted))}, " if adjusted is not None else ""
+    smallest = f", could see {units.percent(change.smallest_change)}" if change.smallest_change is not None else ""
+    return f"{p}{change.units} {change.unit}{smallest}"
+
+
+def summary(decisions: Sequence[Decided], names: tuple[str, str], *, complete: bool) -> str:
+    """Return how many cases came to what, of which two builds."""
+    counts = Counter(each.decision for each in decisions)
+    found = ", ".join(f"{counts[word]} {WORDS[word]}" for word in WORDS if counts[word]) or "no cases"
+    cut = "" if complete else "; interrupted: the rest was not measured"
+    return f"base {names[0]}, head {names[1]}: {found}{cut}"

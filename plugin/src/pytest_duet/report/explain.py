@@ -1,0 +1,104 @@
+"""How a verdict or a decision of the gate came about, in sentences: everything it rests on, in the order it was used.
+
+Not for making them: ``comparison``, ``baseline`` and ``gate`` do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_duet import units
+from pytest_duet.figures import case_name
+from pytest_duet.protocol import from_number
+from pytest_duet.report.changes import changed
+from pytest_duet.report.escape import for_line
+from pytest_duet.verdict import ENOUGH_CELLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_duet.gate import Decided
+    from pytest_duet.record import Change, Comparison, GroupRecord, Interval, RunRecord
+
+
+def of_run(run: RunRecord, pattern: str) -> list[str]:
+    """Return how the verdict on each case of `run` that `pattern` matches came about; empty where none does."""
+    from fnmatch import fnmatchcase
+
+    waiting = list(run.comparisons)
+    lines: list[str] = []
+    for group in run.groups:
+        for member in group.members:
+            # Groups of one id that differ in threads or device come in the same order as their comparisons.
+            own = next((c for c in waiting if (c.group, c.member) == (group.id, member.name)), None)
+            if own is not None:
+                waiting.remove(own)
+            case = case_name(group.id, member.name, group.threads, group.device)
+            if fnmatchcase(case, pattern):
+                lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(group, member.name, own)), ""]
+    return lines
+
+
+def _member(group: GroupRecord, name: str, comparison: Comparison | None) -> Iterator[str]:
+    if comparison is None:
+        role = next(member.role for member in group.members if member.name == name)
+        yield f"no verdict: it is the {role}" if role != "rival" else "no verdict: it was not compared"
+        return
+    yield f"verdict: {comparison.verdict}{f' ({comparison.reason})' if comparison.reason else ''}"
+    yield f"against: {comparison.against or group.reference}"
+    if comparison.ratio is None:
+        return
+    yield f"units: {comparison.cells} cells, mode {group.mode}; one log-ratio each, the median over its cycles"
+    yield f"estimate: {comparison.estimator}: time of this over time of that {units.factor(comparison.ratio)}"
+    yield from _intervals(comparison.interval, comparison.judged)
+    yield f"margin: {units.percent(comparison.margin)}; {_rule(comparison.cells)}"
+    if comparison.smallest_change is not None:
+        yield f"smallest change it could have seen: {units.percent(comparison.smallest_change)}"
+    for test in comparison.tests[:1]:
+        adjusted = ", ".join(f"{method} {units.p_value(from_number(p))}" for method, p in test.p_adjusted.items())
+        p = "unknown" if test.p is None else units.p_value(from_number(test.p))
+        yield f"beside it, deciding nothing: {test.name} p {p}{f'; over the whole table {adjusted}' if adjusted else ''}"
+    for flag in [*group.flags, *comparison.flags]:
+        yield f"flag: {flag}"
+
+
+def _intervals(printed: Interval | None, judged: Interval | None) -> Iterator[str]:
+    for what, interval in (("printed", printed), ("judges", judged)):
+        if interval:
+            yield f"{interval.confidence:.0%} interval ({what}): {units.interval(interval.low, interval.high)}"
+
+
+def _rule(cells: int) -> str:
+    if cells < ENOUGH_CELLS:
+        return f"below {ENOUGH_CELLS} cells the 99 % interval must clear it"
+    return "the 90 % interval must lie wholly beyond it, or wholly within"
+
+
+def of_decision(decided: Decided) -> list[str]:
+    """Return how the gate came to decide of one case."""
+    change = decided.change
+    lines = [change.case, *(f"  {line}" for line in _decision(decided, change))]
+    return [for_line(lines[0]), *(f"  {for_line(line)}" for line in lines[1:])]
+
+
+def _decision(decided: Decided, change: Change) -> Iterator[str]:
+    yield f"gate: {decided.decision}{f' ({decided.why})' if decided.why else ''}"
+    yield f"before: {change.base}, now: {change.head}"
+    if change.ratio is None:
+        return
+    yield f"change: {changed(change.ratio, change.interval)}; the 95 % interval is printed"
+    if change.judged is None:
+        return
+    yield f"units: {change.units} {change.unit}"
+    yield f"verdict: {change.verdict}; the 90 % interval {units.interval(change.judged.low, change.judged.high)} judges, by the margin of {units.percent(change.margin)}"
+    if change.p is not None:
+        adjusted = (
+            ""
+            if change.p_adjusted is None
+            else f", by Holm over {change.family} {units.p_value(from_number(change.p_adjusted))}"
+        )
+        yield f"alarm: {'yes' if change.alarm else 'no'}; p {units.p_value(from_number(change.p))}{adjusted}; only above {units.percent(change.alarm_above)}"
+    if change.bound is not None:
+        yield f"one run alone alarms from {changed(change.bound, None)} on"
+    if change.smallest_change is not None:
+        yield f"smallest change it could have seen: {units.percent(change.smallest_change)}"

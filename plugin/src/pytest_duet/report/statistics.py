@@ -1,0 +1,127 @@
+"""The classical battery as plain text: every p with its n, every correction by its name.
+
+Not for computing it: ``analysis`` does.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet import units
+from pytest_duet.protocol import from_number
+from pytest_duet.report.escape import for_ascii, for_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_duet.analysis import AcrossRuns, Analysis, Rounds
+    from pytest_duet.record import Effect, Interval, TestResult
+
+_NAMES: Final = {
+    "bonferroni": "Bonferroni",
+    "holm": "Holm",
+    "benjamini-hochberg": "Benjamini-Hochberg",
+    "benjamini-yekutieli": "Benjamini-Yekutieli",
+}
+
+
+def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", plain: bool = False) -> str:
+    """Return the battery of each comparison; `policy` ``normality`` adds the test that its larger p decides.
+
+    `plain` writes nothing but ASCII. The text ends with a newline.
+    """
+    lines = [line for each in analyses for line in _wrapped(_one(each, policy), width)]
+    if not analyses:
+        lines = ["no comparison has cells to test"]
+    text = "\n".join(lines).rstrip("\n") + "\n"
+    return for_ascii(text) if plain else text
+
+
+def _wrapped(lines: Iterator[str], width: int) -> Iterator[str]:
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()))
+        yield from textwrap.wrap(
+            for_line(line), width, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False
+        ) or [""]
+
+
+def _one(each: Analysis, policy: str) -> Iterator[str]:
+    comparison = each.comparison
+    yield f"{each.case} against {each.against}: {comparison.verdict}, n = {comparison.cells} cells"
+    ratio = "unknown" if comparison.ratio is None else units.factor(comparison.ratio)
+    yield f"  {comparison.estimator}: {ratio}{_interval(comparison.interval)}{_interval(comparison.judged)}"
+    if each.simultaneous:
+        yield f"  simultaneous over {each.family} comparisons (Bonferroni):{_interval(each.simultaneous)}"
+    else:
+        yield f"  simultaneous over {each.family} comparisons (Bonferroni): {each.simultaneous_note or 'no interval'}"
+    if comparison.mean_ratio is not None:
+        yield f"  ratio of means (Fieller): {units.factor(comparison.mean_ratio)}{_interval(comparison.mean_interval)}"
+    yield f"  tests of no difference over cells, adjusted over {each.family} comparisons:"
+    for test in comparison.tests:
+        yield f"    {_test(test)}"
+    yield f"  tests that the difference is at least the margin of {units.percent(comparison.margin)} (small: equivalent):"
+    for test in each.equivalence:
+        yield f"    {_test(test)}"
+    if policy == "normality" and each.policy is not None:
+        yield f"  {_test(each.policy)}"
+    if each.detectable is not None:
+        yield f"  minimum detectable effect (t, 5 %, power 80 %): {units.percent(each.detectable)}"
+    if comparison.smallest_change is not None:
+        yield f"  smallest change the interval could have shown: {units.percent(comparison.smallest_change)}"
+    yield f"  effects: {'; '.join(map(_effect, comparison.effects))}"
+    if each.rounds is not None:
+        yield from _rounds(each.rounds)
+    yield ""
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f" {units.interval(interval.low, interval.high)} ({100 * interval.confidence:.4g} %)"
+
+
+def _test(test: TestResult) -> str:
+    if test.p is None:
+        return f"{test.name}: undefined ({test.note}), n = {test.n}"
+    adjusted = "".join(
+        f", {_NAMES[method]} {units.p_value(from_number(test.p_adjusted[method]))}"
+        for method in _NAMES
+        if method in test.p_adjusted
+    )
+    note = f" ({test.note})" if test.note else ""
+    statistic = "" if test.statistic is None else f" statistic {units.factor(from_number(test.statistic))},"
+    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted}, n = {test.n}{note}"
+
+
+def _effect(effect: Effect) -> str:
+    if effect.value is None:
+        return f"{effect.name} undefined ({effect.note})"
+    return f"{effect.name} {units.factor(from_number(effect.value))}{_interval(effect.interval)}"
+
+
+def _rounds(rounds: Rounds) -> Iterator[str]:
+    yield "  by single rounds, descriptive: they are not independent, so these p-values are too small"
+    for what, at in (("this", 0), ("the other", 1)):
+        r, count = rounds.autocorrelation[at], rounds.effective[at]
+        told = "undefined" if r is None or count is None else f"{r:.2f}, so they count as about {count:.0f}"
+        yield f"    {what}: {rounds.counts[at]} rounds, lag-1 autocorrelation {told}"
+    for test in rounds.tests:
+        yield f"    {_test(test)}, descriptive"
+
+
+def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, plain: bool = False) -> str:
+    """Return what several runs of one `machine` say together, a comparison a paragraph."""
+    lines = [line for each in found for line in _wrapped(_across(each), width)] or ["the runs share no comparison"]
+    head = f"over runs on {for_line(machine)}; ratio is time of this over time of the other"
+    text = "\n".join([head, "", *lines]).rstrip("\n") + "\n"
+    return for_ascii(text) if plain else text
+
+
+def _across(each: AcrossRuns) -> Iterator[str]:
+    yield f"{each.case} against {each.against}: {each.runs} {'run' if each.runs == 1 else 'runs'}"
+    if each.ratio is None or each.spread is None:
+        yield f"  this machine, this run: {each.note}"
+        return
+    yield f"  random-effects mean (Hartung-Knapp): {units.factor(each.ratio)}{_interval(each.interval)}"
+    yield f"  one more run should give:{_interval(each.following)}; runs differ by {units.percent(each.spread)} (τ)"

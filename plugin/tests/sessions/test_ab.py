@@ -1,0 +1,323 @@
+"""``duet ab`` over a small git repository: two commits of one suite, what it says of them and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_duet import journal
+from pytest_duet.cli import main
+from pytest_duet.measure import group
+from pytest_duet.trees import check_out
+
+from .suites import SCRIPTED_WORKER, Program, Python, Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+BEFORE_NS = 2_000_000
+PASSED, INTERRUPTED, USAGE, REGRESSION, CANNOT_DECIDE, INVALID, UNAVAILABLE = 0, 2, 2, 10, 11, 12, 13
+
+
+def _git(root: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", "-C", str(root), *who, *arguments], check=True, capture_output=True)  # noqa: S607 - git is found as every shell finds it
+
+
+def _commit(root: Path) -> None:
+    _git(root, "add", "-A")
+    _git(root, "commit", "--quiet", "--allow-empty", "-m", "x")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository whose branch `main` holds a suite of two programs that say how long they take."""
+    (tmp_path / ".gitignore").write_text(".duet/\nresults/\n__pycache__/\n")
+    _git(tmp_path, "init", "--quiet")
+    _write(tmp_path)
+    _commit(tmp_path)
+    return tmp_path
+
+
+def _write(root: Path, *, ns: int = BEFORE_NS, fault: str = "honest", **changes: object) -> Suite:
+    members = {"honest": Program(ns=BEFORE_NS, role="reference"), "twin": Program(fault, ns=ns)}
+    return Suite(root, **{"members": members, **changes}).write()  # type: ignore[arg-type]
+
+
+def _ab(root: Path, *arguments: str) -> Result:
+    options = ["--benches", str(root / "benches"), "--results", str(root / "results")]
+    return CliRunner().invoke(main, ["ab", *options, *arguments])
+
+
+def _lines(result: Result) -> dict[str, str]:
+    """Return the word that every case got, by case."""
+    found = (line.split() for line in result.stdout.splitlines() if line.partition(" ")[0] in WORDS)
+    return {words[1].rstrip(":"): words[0] for words in found}
+
+
+WORDS = ("FAIL", "INVALID", "UNSEEN", "ok")
+HONEST, TWIN = "tiny/fit-train-small-honest", "tiny/fit-train-small-twin"
+
+
+# --- what it finds ----------------------------------------------------------------------------------------------------
+
+
+def test_where_nothing_changed_it_passes_and_says_so_of_every_case(repository: Path) -> None:
+    result = _ab(repository, "main")
+
+    assert PASSED == result.exit_code, result.output
+    assert {HONEST: "ok", TWIN: "ok"} == _lines(result)
+    assert "head working tree: 2 ok" in result.stdout
+
+
+def test_five_per_cent_more_is_a_regression_with_one_clear_line(repository: Path) -> None:
+    _write(repository, ns=BEFORE_NS * 105 // 100)
+
+    result = _ab(repository, "main")
+
+    assert REGRESSION == result.exit_code, result.output
+    assert {HONEST: "ok", TWIN: "FAIL"} == _lines(result)
+    (line,) = [each for each in result.stdout.splitlines() if each.startswith("FAIL")]
+    assert line.startswith(f"FAIL {TWIN}: +5 % [+5 %, +5 %]")
+    assert "surely slower than by 1 %" in line
+    assert "Holm p = 0.0078, 8 cells" in line
+
+
+@pytest.mark.parametrize(("ns", "word"), [(BEFORE_NS * 1005 // 1000, "ok"), (BEFORE_NS // 2, "ok")])
+def test_what_a_gate_is_not_sure_of_and_what_got_faster_passes(repository: Path, ns: int, word: str) -> None:
+    _write(repository, ns=ns)
+
+    result = _ab(repository, "main", "-k", "twin")
+
+    assert (PASSED, {TWIN: word}) == (result.exit_code, _lines(result))
+
+
+def test_two_commits_are_compared_whatever_the_working_tree_holds(repository: Path) -> None:
+    _git(repository, "checkout", "--quiet", "-b", "slow")
+    _write(repository, ns=BEFORE_NS * 2)
+    _commit(repository)
+    _write(repository, ns=BEFORE_NS // 2)
+
+    assert REGRESSION == _ab(repository, "main", "slow", "-k", "twin").exit_code
+    assert PASSED == _ab(repository, "slow", "main", "-k", "twin").exit_code
+
+
+def test_nothing_is_too_slow_to_be_a_regression(repository: Path) -> None:
+    _write(repository, ns=BEFORE_NS * 1000)
+
+    result = _ab(repository, "main", "-k", "twin")
+
+    assert (REGRESSION, {TWIN: "FAIL"}) == (result.exit_code, _lines(result))
+
+
+def test_another_answer_than_bases_is_invalid_however_fast(repository: Path) -> None:
+    _write(repository, ns=BEFORE_NS // 2, fault="predicts_mean")
+
+    result = _ab(repository, "main", "-k", "twin")
+
+    assert (INVALID, {TWIN: "INVALID"}) == (result.exit_code, _lines(result))
+    assert "parity with base failed" in result.stdout
+
+
+def test_a_program_that_crashes_on_this_side_is_invalid(repository: Path) -> None:
+    _write(repository, fault="exits")
+
+    assert (INVALID, {TWIN: "INVALID"}) == ((result := _ab(repository, "main", "-k", "twin")).exit_code, _lines(result))
+
+
+# --- what it cannot compare -------------------------------------------------------------------------------------------
+
+
+def test_another_data_recipe_cannot_be_decided(repository: Path) -> None:
+    recipe = repository / "benches" / "tiny" / "data.py"
+    recipe.write_text(recipe.read_text().replace("0.1", "0.2"))
+
+    result = _ab(repository, "main", "-k", "twin")
+
+    assert (CANNOT_DECIDE, {TWIN: "UNSEEN"}) == (result.exit_code, _lines(result))
+    assert "its data recipe is another than base's" in result.stdout
+
+
+def test_other_parameters_cannot_be_decided(repository: Path) -> None:
+    spec = repository / "benches" / "tiny" / "task.toml"
+    spec.write_text(spec.read_text().replace("alpha = 2.0", "alpha = 3.0"))
+
+    result = _ab(repository, "main", "-k", "twin")
+
+    assert CANNOT_DECIDE == result.exit_code
+    assert "its parameters are others than base's" in result.stdout
+
+
+def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repository: Path) -> None:
+    members = {"honest": Program(ns=BEFORE_NS, role="reference"), "newcomer": Program(ns=1)}
+    _write(repository, members=members)
+
+    result = _ab(repository, "main")
+
+    assert CANNOT_DECIDE == result.exit_code
+    assert {HONEST: "ok", TWIN: "UNSEEN", "tiny/fit-train-small-newcomer": "ok"} == _lines(result)
+    assert "head does not have it" in result.stdout
+    assert "new: base does not have it" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["nowhere"], CANNOT_DECIDE, "nowhere: git knows no nowhere; name a branch, a tag or a commit"),
+        (["main", "-k", "nobody"], 4, "-k: no case of benches is like 'nobody'"),
+        (["main", "-k", "twin and"], USAGE, "is no expression; write for example"),
+        (["main", "-k", "__import__"], 4, "no case of benches is like"),
+        (["main", "--profile", "somke"], 4, "unknown profile 'somke'"),
+        ([], USAGE, "name either BASE or --cmd"),
+        (["--cmd", "a", "b"], USAGE, "--cmd needs --task"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_with_its_remedy(
+    repository: Path, arguments: list[str], status: int, message: str
+) -> None:
+    result = _ab(repository, *arguments)
+
+    assert (status, True) == (result.exit_code, message in result.stderr), result.output
+
+
+def test_a_folder_without_history_cannot_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path)
+    # Some folder above may be a repository.
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+
+    result = _ab(tmp_path, "main")
+
+    assert CANNOT_DECIDE == result.exit_code
+    assert "git" in result.stderr
+
+
+def test_what_was_missing_on_both_sides_is_no_pass(repository: Path) -> None:
+    lines = (repository / "benches" / "frameworks.toml").read_text()
+    (repository / "benches" / "frameworks.toml").write_text(lines.replace('"{python}"', '"/nowhere/python"'))
+    _commit(repository)
+
+    assert CANNOT_DECIDE == _ab(repository, "HEAD", "-k", "twin").exit_code
+    assert PASSED == _ab(repository, "HEAD", "-k", "twin", "--advisory").exit_code
+    assert UNAVAILABLE == _ab(repository, "HEAD", "-k", "twin", "--advisory", "--strict").exit_code
+
+
+# --- each side from its own tree --------------------------------------------------------------------------------------
+
+
+def test_each_side_imports_from_its_own_tree(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "--quiet")
+    _write(tmp_path, members={"honest": Python(1, role="reference", output="result * shared.FACTOR")})
+    implementation = tmp_path / "benches" / "tiny" / "impl_honest.py"
+    implementation.write_text("from .. import shared\n" + implementation.read_text())
+    (tmp_path / "benches" / "shared.py").write_text("FACTOR = 1.0\n")
+    _commit(tmp_path)
+    (tmp_path / "benches" / "shared.py").write_text("FACTOR = 2.0\n")
+
+    result = _ab(tmp_path, "main")
+
+    assert INVALID == result.exit_code, result.output
+    # Off by as much as the factor says, relative to the base's.
+    assert "parity with base failed: output 'coef': close error 1 is over 1e-09" in result.stdout
+
+
+def test_a_checkout_is_kept_by_its_commit_and_cleaned_of_what_was_edited(repository: Path) -> None:
+    tree = check_out(repository, "main", repository / ".duet" / "ab")
+    (tree.root / "benches" / "frameworks.toml").write_text("broken")
+
+    again = check_out(repository, "main", repository / ".duet" / "ab")
+
+    assert tree == again
+    assert "scripted_worker.py" in (again.root / "benches" / "frameworks.toml").read_text()
+
+
+# --- progress, an end before its time, and what is kept ---------------------------------------------------------------
+
+
+def test_what_was_measured_is_saved_and_the_journal_is_gone(repository: Path) -> None:
+    result = _ab(repository, "main")
+
+    suite = Suite(repository, {})
+    run = suite.saved()
+    assert ("ab", True, [HONEST, TWIN]) == (run.mode, run.complete, [each.id for each in run.groups])
+    assert [["base", "head"]] * 2 == [[member.name for member in each.members] for each in run.groups]
+    assert [] == suite.journals()
+    assert f"[2/2] {TWIN}: +0 % [+0 %, +0 %]" in result.stderr
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make the n-th group be interrupted."""
+
+    def at(number: int) -> None:
+        count = 0
+        measure = group.measure_group
+
+        def once_more(*args: object, **options: object) -> object:
+            nonlocal count
+            count += 1
+            if count == number:
+                raise KeyboardInterrupt
+            return measure(*args, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(group, "measure_group", once_more)
+
+    return at
+
+
+def test_ctrl_c_shows_and_saves_what_was_finished(repository: Path, interrupted: Callable[[int], None]) -> None:
+    _write(repository, ns=BEFORE_NS * 2)
+    interrupted(2)
+
+    result = _ab(repository, "main", "-k", "twin or honest")
+
+    assert INTERRUPTED == result.exit_code
+    assert {HONEST: "ok"} == _lines(result)
+    assert "interrupted: the rest was not measured" in result.stdout
+    assert not Suite(repository, {}).saved().complete
+
+
+def test_each_finished_case_is_on_disk_at_once(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    measure = group.measure_group
+
+    def look(*args: object, **options: object) -> object:
+        seen.append(sum(len(journal.read(path).groups) for path in Suite(repository, {}).journals()))
+        return measure(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(group, "measure_group", look)
+    _ab(repository, "main")
+
+    assert [0, 1] == seen
+
+
+# --- two commands -----------------------------------------------------------------------------------------------------
+
+
+def _command(ns: int, fault: str = "honest") -> str:
+    return f"{sys.executable} {SCRIPTED_WORKER} {fault} {ns}"
+
+
+@pytest.mark.parametrize(
+    ("ns", "fault", "status"),
+    [
+        (BEFORE_NS, "honest", PASSED),
+        (BEFORE_NS * 21 // 20, "honest", REGRESSION),
+        (BEFORE_NS, "wrong_sum", INVALID),
+    ],
+)
+def test_two_commands_of_ones_own_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ns: int, fault: str, status: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = ["--cmd", _command(BEFORE_NS), _command(ns, fault)]
+
+    result = CliRunner().invoke(main, ["ab", *commands, "--task", "sum", "--param", "n=3", "--param", "x=0.5"])
+
+    assert status == result.exit_code, result.output
