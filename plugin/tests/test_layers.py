@@ -25,6 +25,7 @@ ROWS = (
     ("trees",),
     ("measure",),
     ("suite",),
+    ("starts",),
     ("workers",),
     ("telemetry",),
     ("store",),

@@ -20,7 +20,7 @@ from pytest_duet.plugin.pair import Inputs, bind_inputs, make_pair_group
 from pytest_duet.plugin.slots import Slot
 from pytest_duet.protocol import NonFinite
 from pytest_duet.spec import Profile
-from pytest_duet.suite import THREAD_VARIABLES
+from pytest_duet.starts import THREAD_VARIABLES
 
 from .fakes.functions import add
 

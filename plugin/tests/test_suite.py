@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 
 from pytest_duet.errors import SpecError
 from pytest_duet.spec import ParamsRule
+from pytest_duet.starts import start
 from pytest_duet.suite import (
-    THREAD_VARIABLES,
     GroupKey,
     Suite,
     applying,
@@ -34,8 +33,6 @@ modules = ["json"]
 [absent]
 title = "Absent"
 language = "python"
-modules = ["json", "no_such_module_anywhere"]
-extra = "absent"
 
 [native]
 title = "native"
@@ -44,8 +41,6 @@ language = "rust"
 [odd]
 title = "odd"
 language = "rust"
-command = ["{python}", "{root}/odd.py", "{threads}"]
-environment = { ODD = "{threads}/{root}" }
 """
 PROFILES = "[smoke]\n[standard]\n"
 TASK = """
@@ -250,62 +245,9 @@ def test_of_two_rules_for_one_parameter_the_later_wins(settings: list[dict[str, 
         assert values[-1:] == [folded[name] for _ in range(name in folded)]
 
 
-# --- starts -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_rust_member_that_is_not_built_says_how_to_build_it(suite: Suite) -> None:
-    start = _group(suite).member("native").start
-    assert "target/release/duet-native is not built; build it: duet build native" == start.missing
-    assert "duet build native" == start.build
-
-
-def test_a_rust_member_that_is_built_is_started_and_held_to_its_sources(tmp_path: Path) -> None:
-    suite = load_suite(_write(tmp_path))
-    binary = tmp_path / "target" / "release" / "duet-native"
-    binary.parent.mkdir(parents=True)
-    binary.touch()
-    start = _group(suite).member("native").start
-    crates = tmp_path / "rust_crates"
-    assert ("process", (str(binary),), "") == (start.kind, start.argv, start.missing)
-    assert ((crates / "frameworks" / "native", crates / "duet-worker"), crates / "Cargo.lock") == (
-        start.sources,
-        start.lock,
-    )
-
-
-def test_a_python_framework_that_is_not_installed_says_how_to_install_it(suite: Suite) -> None:
-    expected = "Absent is not installed (no module 'no_such_module_anywhere'); pip install 'pytest-duet[absent]'"
-    assert expected == _group(suite).member("absent").start.missing
-
-
-def test_a_python_member_runs_here_and_has_a_served_twin(suite: Suite) -> None:
-    start = _group(suite).member("sklearn").start
-    assert ("direct", "") == (start.kind, start.missing)
-    assert (
-        sys.executable,
-        "-P",
-        "-m",
-        "pytest_duet",
-        "serve",
-        "--benches",
-        str(suite.benches),
-        "--framework",
-        "sklearn",
-    ) == (start.argv)
-    assert callable(start.host)
-
-
-def test_a_command_is_filled_in_and_held_to_nothing(suite: Suite) -> None:
-    start = _group(suite).member("odd").start
-    root = str(suite.project)
-    assert ("process", (sys.executable, f"{root}/odd.py", "1"), "") == (start.kind, start.argv, start.missing)
-    assert f"1/{root}" == start.environment["ODD"]
-    assert ((), None, "") == (start.sources, start.lock, start.build)
-
-
-def test_every_worker_is_told_to_use_one_thread(suite: Suite) -> None:
-    for member in _group(suite).members:
-        assert dict.fromkeys(THREAD_VARIABLES, "1").items() <= member.start.environment.items()
+def test_a_member_is_started_as_its_framework_is_with_the_threads_of_the_group(suite: Suite) -> None:
+    plan = make_group(suite, GroupKey("linear", "ridge", "train", "small"), "smoke", suite.project / "data", threads=3)
+    assert start(suite, "native", threads=3) == plan.member("native").start
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

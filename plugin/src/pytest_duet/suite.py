@@ -6,16 +6,13 @@ Not for measuring them, and not for groups a user declares in code (``door``).
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.data import DataSet, folder_digest, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
-from pytest_duet.plan import Convergence, Effect, Gap, GroupPlan, Limits, MemberPlan, Start
+from pytest_duet.plan import Convergence, Effect, Gap, GroupPlan, Limits, MemberPlan
 from pytest_duet.spec import (
     Framework,
     Profile,
@@ -27,8 +24,8 @@ from pytest_duet.spec import (
     matches,
     variant_of,
 )
-from pytest_duet.workers.python import framework_host, load_module
-from pytest_duet.workers.zygote import absolute_imports
+from pytest_duet.starts import start
+from pytest_duet.workers.python import load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +35,6 @@ if TYPE_CHECKING:
     from pytest_duet.spec import ConvergenceRule, EffectRule, Rule
 
 _RuleT = TypeVar("_RuleT", bound="Rule")
-
-THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-"""What numeric libraries of both languages read at their start."""
-
 
 RECIPES: Final = "recipes.py"
 """What recipes share, beside the rooms: as much a part of each as its own file."""
@@ -426,65 +419,3 @@ def _member(suite: Suite, key: GroupKey, name: str, profile: str, threads: int) 
         # Where the other does not stand, the reference does.
         against=against if against in member_names(task, key.algorithm, key.phase, key.workload, profile) else "",
     )
-
-
-def start(suite: Suite, name: str, *, threads: int) -> Start:
-    """Return how framework `name` is started here, or why it cannot be."""
-    framework = suite.frameworks[name]
-    fill = {"python": sys.executable, "root": str(suite.project), "threads": str(threads)}
-    environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
-    environment.update({key: value.format(**fill) for key, value in framework.environment.items()})
-    command = tuple(part.format(**fill) for part in framework.command)
-    if framework.language == "python":
-        # -P: nothing is importable just because it lies where the driver was started.
-        ours = (sys.executable, "-P", "-m", "pytest_duet")
-        serve = (*ours, "serve", "--benches", str(suite.benches), "--framework", name)
-        return Start(
-            kind="process" if command else "direct",
-            argv=command or serve,
-            environment=environment,
-            missing=_missing_modules(framework),
-            host=None if command else lambda: framework_host(suite.benches, name, framework),
-            modules=None if command else _imported(suite, name),
-        )
-    crates = suite.project / "rust_crates"
-    binary = suite.project / "target" / "release" / f"duet-{name}"
-    build = f"duet build {name}"
-    missing = "" if command or binary.is_file() else f"target/release/duet-{name} is not built; build it: {build}"
-    return Start(
-        kind="process",
-        argv=command or (str(binary),),
-        environment=environment,
-        missing=missing,
-        sources=() if command else _crates(crates, name),
-        lock=None if command else crates / "Cargo.lock",
-        build="" if command else build,
-    )
-
-
-def _imported(suite: Suite, name: str) -> tuple[str, ...]:
-    """Return what workers of Python framework `name` import from libraries, whatever their task."""
-    return tuple(
-        dict.fromkeys([*suite.frameworks[name].modules, *absolute_imports(suite.benches.glob(f"*/impl_{name}.py"))])
-    )
-
-
-def _crates(crates: Path, framework: str) -> tuple[Path, ...]:
-    """Return the folders a worker is built from: its own, and those of the workspace that its manifest names."""
-    own = crates / "frameworks" / framework
-    try:
-        members = tomllib.loads((crates / "Cargo.toml").read_text())["workspace"]["dependencies"]
-        named = tomllib.loads((own / "Cargo.toml").read_text())["dependencies"]
-    except (OSError, tomllib.TOMLDecodeError, KeyError):
-        # Without manifests there is nothing that could have been built from them.
-        return (own, crates / "duet-worker")
-    beside = [entry["path"] for name, entry in members.items() if name in named and "path" in entry]
-    return (own, *(crates / path for path in beside))
-
-
-def _missing_modules(framework: Framework) -> str:
-    missing = [module for module in framework.modules if importlib.util.find_spec(module) is None]
-    if not missing:
-        return ""
-    remedy = f"; pip install 'pytest-duet[{framework.extra}]'" if framework.extra else ""
-    return f"{framework.title} is not installed (no module {missing[0]!r}){remedy}"

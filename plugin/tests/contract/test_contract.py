@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from pytest_duet.spec import framework_of
+from pytest_duet.starts import start
 from pytest_duet.store import load
-from pytest_duet.suite import GroupKey, applying, group_keys, load_suite, member_names, start
+from pytest_duet.suite import GroupKey, applying, group_keys, load_suite, member_names
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.process import spawn
 

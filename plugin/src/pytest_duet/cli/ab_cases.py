@@ -25,7 +25,8 @@ from pytest_duet.measure.ab import BASE, HEAD, Case, as_pair, cases, pair_of, un
 from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
 from pytest_duet.spec import ParityRule, Profile, framework_of
-from pytest_duet.suite import THREAD_VARIABLES, load_suite, start
+from pytest_duet.starts import THREAD_VARIABLES, start
+from pytest_duet.suite import load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -20,7 +20,7 @@ from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
 from pytest_duet.protocol import to_number
 from pytest_duet.spec import ParityRule, framework_of, variant_of
-from pytest_duet.suite import THREAD_VARIABLES
+from pytest_duet.starts import THREAD_VARIABLES
 from pytest_duet.workers.python import function_host
 
 if TYPE_CHECKING:
