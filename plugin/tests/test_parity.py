@@ -187,6 +187,12 @@ def test_an_f32_job_is_held_to_f32() -> None:
     assert [True] == [record.passed for record in _compare(single, single, dtype="f32")]
 
 
+def test_a_rule_may_name_several_patterns_of_outputs() -> None:
+    rule = ParityRule(output=["bias.*", "scale"], tolerance=0.5)
+    outputs = ("bias.1", "scale", "weight")
+    assert [[rule], [rule], []] == [rules_for(output, [rule]) for output in outputs]
+
+
 def test_an_output_without_a_rule_fails() -> None:
     (record,) = _compare({"x": np.zeros(1)}, {"x": np.zeros(1)}, _rule("y"))
     assert (False, "no parity rule names output 'x'; add one to task.toml") == (record.passed, record.note)

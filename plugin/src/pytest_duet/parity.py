@@ -6,7 +6,6 @@ Not for running anything: it sees named arrays and rules.
 from __future__ import annotations
 
 import math
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.protocol import from_number, to_number
 from pytest_duet.record import ParityRecord
+from pytest_duet.spec import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -145,7 +145,7 @@ def rules_for(output: str, rules: Sequence[ParityRule]) -> list[ParityRule]:
     """Return the rules for `output`: of each check the last whose pattern matches."""
     chosen: dict[str, ParityRule] = {}
     for rule in rules:
-        if fnmatchcase(output, rule.output):
+        if matches(rule.output, output):
             chosen[rule.check] = rule
     return list(chosen.values())
 

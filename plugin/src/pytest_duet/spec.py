@@ -150,7 +150,7 @@ class ParityRule(Rule, frozen=True, kw_only=True):
     that passes. Of two rules for the same output and check the later wins.
     """
 
-    output: str
+    output: Names
     check: str = "close"
     tolerance: NonNegative = 0.0
 
