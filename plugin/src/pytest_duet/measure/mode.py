@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from pytest_duet.gate import ALPHA
 from pytest_duet.measure.stop import Stop
-
-ALPHA: Final = 0.01
-"""How often a gate may at most alarm on a family in which nothing got slower."""
 
 
 @dataclass(frozen=True)

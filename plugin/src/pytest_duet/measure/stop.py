@@ -5,11 +5,11 @@ Not for running cells (``timing``) and not for judging (``comparison``).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.measure.schedule import CELLS
+from pytest_duet.stats.corrections import fewest_units
 from pytest_duet.stats.signed_rank import location
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Stop:
 
         With fewer cells than log2(decisions / alpha) no outcome whatever could be significant after Holm's correction.
         """
-        return cls(least=max(CELLS, math.ceil(math.log2(max(1, decisions) / alpha))), share=0.0)
+        return cls(least=max(CELLS, fewest_units(alpha, decisions)), share=0.0)
 
     def is_reached(self, cells: int, log_ratios: Iterable[Sequence[float]]) -> bool:
         """Say whether `cells` are enough, given the log-ratios of every comparison."""
