@@ -23,6 +23,7 @@ import click
 import workloads
 
 from pytest_duet import baseline, gate, units
+from pytest_duet.cli.ab import SECONDS
 from pytest_duet.figures import Figure, Figures
 from pytest_duet.margins import Margins
 from pytest_duet.measure import selftest
@@ -38,15 +39,15 @@ if TYPE_CHECKING:
     from pytest_duet.plan import GroupPlan
     from pytest_duet.record import Change, GroupRecord
 
+LONG: Final = "integers, long"
 UNITS: Final = {
-    "integers, 0.3 ms": (workloads.integers, 4_000),
-    "integers, 12 ms": (workloads.integers, 160_000),
-    "products, 0.8 ms": (workloads.products, 100),
-    "memory, 0.8 ms": (workloads.memory, 100),
-    "objects, 0.8 ms": (workloads.objects, 40),
+    "integers, short": (workloads.integers, 4_000),
+    LONG: (workloads.integers, 160_000),
+    "products": (workloads.products, 100),
+    "memory": (workloads.memory, 100),
+    "objects": (workloads.objects, 40),
 }
-"""Workloads by name: a function and how many units of work make its usual call."""
-SECONDS: Final = 8.0
+"""Workloads by name: a function and how many units of work make its usual call, some tenths of a millisecond but for `LONG`."""
 FOLDER: Final = Path("results/trials")
 
 
@@ -216,7 +217,7 @@ def _session(folder: Path, number: int) -> Figures:
 def job(cases: int, busy: int, seconds: float) -> None:
     """Gate a job of many short benchmarks, nothing having changed: how long does it take?"""
     book = Book("job", busy)
-    short = [name for name, (function, amount) in UNITS.items() if (function, amount) != UNITS["integers, 12 ms"]]
+    short = [name for name, (function, amount) in UNITS.items() if (function, amount) != UNITS["integers, long"]]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="duet-trial-") as folder, Nursery() as nursery, hogs(busy):
         plans = [pair(short[number % len(short)], 0.0, Path(folder), seconds) for number in range(cases)]
