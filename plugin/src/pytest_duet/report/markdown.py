@@ -33,7 +33,7 @@ _RIGHT: Final = frozenset({"time", "peak memory"})
 _SUMMARY_TITLES: Final = (
     "task / algorithm / phase",
     "reference",
-    "speed-up over all workloads, within the 95 % intervals",
+    "speed-up: lowest to highest bound of the 95 % intervals over all workloads",
 )
 
 
