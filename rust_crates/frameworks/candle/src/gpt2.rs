@@ -12,6 +12,7 @@ use duet_rooms::gpt2::{Config, Task, Watch, rates};
 use duet_rooms::tokens;
 use duet_worker::{Call, Error, Implementation, Job, Outputs, Registry, Result, Spans};
 
+use crate::gelu;
 use crate::tensors::{self, Variables, Weights};
 
 type Computed = candle_core::Result<Tensor>;
@@ -150,7 +151,8 @@ impl Block {
     }
 
     fn think(&self, x: &Tensor) -> Computed {
-        self.out_of_inner.forward(&self.into_inner.forward(&self.before_inner.forward(x)?)?.gelu()?)
+        let inner = self.into_inner.forward(&self.before_inner.forward(x)?)?;
+        self.out_of_inner.forward(&if self.learns { inner.gelu()? } else { gelu::gelu_tanh(&inner)? })
     }
 }
 
