@@ -13,6 +13,7 @@ from pytest_duet.measure.schedule import (
     LONGEST_ROUND_NS,
     MOST_CYCLES,
     SHORTEST_ROUND_NS,
+    WARMUP_CYCLES,
     Schedule,
     make_schedule,
 )
@@ -101,3 +102,25 @@ def test_one_slow_member_does_not_cost_the_others_their_cells() -> None:
     schedule = _schedule(60, fast=1e8, slow=4.5e9)
     assert (1, 0) == (schedule.cycles, schedule.warmup)
     assert schedule.cells * 4.6 < 60
+
+
+def test_fresh_processes_warm_up_for_as_long_as_they_need() -> None:
+    def warmup(after: int, *, fresh: bool) -> int:
+        needed = {"a": after, "b": 0}
+        calls = {"a": 1e6, "b": 1e6}
+        return make_schedule(calls, group_seconds=8, most_calls={}, fresh=fresh, warm_after=needed).warmup
+
+    assert warmup(0, fresh=True) == WARMUP_CYCLES
+    assert warmup(30, fresh=True) == 10
+    assert warmup(30, fresh=False) == WARMUP_CYCLES
+
+
+@given(CALLS, BUDGETS, st.integers(0, 10**6))
+def test_warming_up_longer_does_not_break_the_budget(call_ns: dict[str, float], seconds: float, after: int) -> None:
+    cold = make_schedule(call_ns, group_seconds=seconds, most_calls={}, fresh=True)
+    warm = make_schedule(
+        call_ns, group_seconds=seconds, most_calls={}, fresh=True, warm_after=dict.fromkeys(call_ns, after)
+    )
+    whole = warm.cells * (warm.warmup + warm.cycles) * _cycle_ns(warm, call_ns)
+    assert cold.warmup <= warm.warmup
+    assert warm.cycles in {1, LEAST_CYCLES} or whole <= seconds * 1e9 * (1 + 1e-9)

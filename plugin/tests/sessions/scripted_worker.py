@@ -44,6 +44,7 @@ class Worker:
         self.kept: dict[str, np.ndarray] = {}
         self.content: dict[str, bytes] = {}
         self.runs = 0
+        self.told = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any] | bytes | None:
         """Return the reply: a message, raw bytes, or None for silence."""
@@ -184,6 +185,9 @@ class Worker:
         if FAULT == "burns":
             return self._burn(request)
         elapsed: list[Any] = [CALL_NS * calls] * rounds
+        if FAULT == "never_settles":
+            elapsed = [round(ns * 1.01 ** min(self.told + number, 400)) for number, ns in enumerate(elapsed)]
+        self.told += rounds
         timed = self.runs > 1
         if timed:
             fate = self._fate(elapsed)

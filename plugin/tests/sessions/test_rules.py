@@ -9,7 +9,7 @@ import pytest
 
 from pytest_duet.telemetry import cpu, gpu
 
-from .suites import REFERENCE_NS, TWIN_NS, Python, Suite, members_of, statuses
+from .suites import REFERENCE_NS, TWIN_NS, Program, Python, Suite, members_of, statuses
 
 OBJECTIVE = """
 
@@ -210,3 +210,17 @@ def test_a_member_that_does_not_ask_for_the_device_is_refused(pair, session, mon
     (group,) = pair.saved().groups
     assert "cuda:1" == group.device
     assert "device 'cuda:1' is not known here" in members_of(pair.saved())["honest"].reason
+
+
+def test_who_has_not_settled_is_flagged_and_judged_all_the_same(pytester, session) -> None:
+    members = {"honest": Python(role="reference"), "restless": Program("never_settles"), "calm": Program()}
+    suite = Suite(pytester.path, members).write()
+
+    result = session()
+
+    assert {"honest": "ok", "restless": "ok", "calm": "ok"} == statuses(suite.saved())
+    (group,) = suite.saved().groups
+    assert [flag for flag in group.flags if "steady" in flag] == [
+        "restless: no steady state within 5 s of rounds; its times may still have been changing"
+    ]
+    assert "restless: no steady state within 5 s" in result.stdout.str()

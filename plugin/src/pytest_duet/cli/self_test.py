@@ -16,10 +16,10 @@ import click
 
 from pytest_duet import units
 from pytest_duet.cli.asking import json_option
+from pytest_duet.errors import MemberError
 
 if TYPE_CHECKING:
-    from pytest_duet.measure.selftest import Rate
-    from pytest_duet.plan import Start
+    from pytest_duet.measure.selftest import Overhead, Rate
 
 WORKER = Path("target/release/lcg")
 """The example worker, which has a call that does nothing too."""
@@ -53,7 +53,7 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
             for name, steps in selftest.WORKLOADS.items()
         ]
         rate, verdicts = selftest.false_alarms(plans, decisions, _progress)
-        overheads = list(selftest.overheads(_paths(worker)))
+        overheads = _overheads(worker)
         steps = selftest.WORKLOADS["middle"]
         bias = selftest.bias("spin/middle", cache, seconds, _progress, n=steps)
     _progress("")
@@ -79,19 +79,23 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
     )
 
 
-def _paths(worker: Path) -> list[tuple[str, Start]]:
+def _overheads(worker: Path) -> list[Overhead]:
+    """Return what each path costs; Rust is left out, and that is said, where its worker cannot tell."""
     from pytest_duet.measure import selftest
     from pytest_duet.plan import Start
 
-    paths = [
-        ("Python in this process", selftest.function_start(selftest.noop, direct=True)),
-        ("Python in a worker", selftest.function_start(selftest.noop, direct=False)),
+    found = [
+        selftest.overhead("Python in this process", selftest.function_start(selftest.noop, direct=True)),
+        selftest.overhead("Python in a worker", selftest.function_start(selftest.noop, direct=False)),
     ]
+    why = f"{worker} is not built"
     if worker.is_file():
-        paths.append(("Rust in a worker", Start("process", argv=(str(worker.resolve()),))))
-    else:
-        click.echo(f"{worker} is not built: Rust is left out; `make build` builds it", err=True)
-    return paths
+        try:
+            return [*found, selftest.overhead("Rust in a worker", Start("process", argv=(str(worker.resolve()),)))]
+        except MemberError as error:
+            why = str(error)
+    click.echo(f"{why}: Rust is left out; `make build` builds it anew", err=True)
+    return found
 
 
 def _share(rate: Rate) -> str:

@@ -23,6 +23,7 @@ from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.spares import Spares
 from pytest_duet.measure.timing import Timing, time_members
+from pytest_duet.measure.warmup import PATIENCE_NS, warm_up
 from pytest_duet.record import GroupRecord
 from pytest_duet.telemetry import cpu
 from pytest_duet.workers.nursery import Nursery
@@ -211,6 +212,7 @@ class _Session:
             most_calls={name: each.most_calls for name, each in ready.items()},
             cells=stop.least,
             fresh=self.mode.fresh,
+            warm_after={name: each.warm_after for name, each in ready.items()},
         )
         how = Timing(
             schedule=schedule,
@@ -274,7 +276,19 @@ class _Session:
                         f"{budget.call_cap_seconds:g} s or {budget.call_cap_ratio:g} times the reference; "
                         "parity was checked, choose a larger profile to time it"
                     )
+                self._warm_up(name, each)
         self._blame_reference()
+
+    def _warm_up(self, name: str, member: Member) -> None:
+        """Let `member` run until its times have settled; say where they do not."""
+        assert member.client is not None
+        self.progress(f"warming {name} up")
+        warm = warm_up(member.client, member.call_ns, member.most_calls)
+        member.call_ns, member.warm_after = warm.call_ns, warm.calls
+        if not warm.settled:
+            self.flags.append(
+                f"{name}: no steady state within {PATIENCE_NS / 1e9:g} s of rounds; its times may still have been changing"
+            )
 
     def _check_growth(self, smaller: GroupPlan, names: Collection[str]) -> None:
         """Give every member an eighth of the work and hold the time it saves against what the reference saves."""

@@ -73,6 +73,7 @@ class Member:
     outputs: Arrays = field(default_factory=dict)
     most_calls: int | None = None
     call_ns: float = 0.0
+    warm_after: int = 0
     grown: float = 0.0
     calls_per_round: int = 1
     cells: list[list[list[int]]] = field(default_factory=list)

@@ -5,6 +5,7 @@ Not for running them: ``timing`` does.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -45,13 +46,15 @@ def make_schedule(
     most_calls: Mapping[str, int | None],
     cells: int = CELLS,
     fresh: bool = False,
+    warm_after: Mapping[str, int] | None = None,
 ) -> Schedule:
     """Return the schedule for members whose calls take about `call_ns`, within `group_seconds` for `cells`.
 
     Members' rounds are made about equally long, as far as whole calls and `most_calls` allow. A cell shrinks before
     their number does: fewer cycles in each of eight cells say more than many cycles in few. Where rounds are long that goes
     down to one cycle without warm-up, so that one slow member does not cost the others their cells; but not in `fresh`
-    processes, whose first call pays for what no other does.
+    processes, whose first call pays for what no other does. They warm up until each has done `warm_after` calls, as far as
+    that leaves half of a cell.
     """
     round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
@@ -62,6 +65,9 @@ def make_schedule(
     # As many as leave room for all cells with their warm-up, and for what passes between the rounds.
     room = int(IN_ROUNDS * group_seconds * 1e9 / cells / cycle_ns)
     warmup, least = (1 if long_rounds else WARMUP_CYCLES), LEAST_CYCLES
+    if fresh and warm_after:
+        wanted = max(math.ceil(after / (calls[name] * burst)) for name, after in warm_after.items())
+        warmup = max(warmup, min(wanted, room // 2))
     if long_rounds and room < warmup + least:
         # A long call was warmed by those that checked and estimated it, and is its own average.
         warmup, least = int(fresh), 1

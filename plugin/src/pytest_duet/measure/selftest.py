@@ -30,7 +30,7 @@ from pytest_duet.workers.nursery import Nursery
 from pytest_duet.workers.python import function_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_duet.record import Comparison
@@ -160,8 +160,13 @@ def rate(alarms: int, decisions: int) -> Rate:
     return Rate(alarms, decisions, float(found.low), float(found.high))
 
 
-def overheads(paths: Sequence[tuple[str, Start]]) -> Iterator[Overhead]:
-    """Yield what each path costs in rounds of one call that does nothing: medians over many."""
+def overhead(path: str, start: Start) -> Overhead:
+    """Return what `path` costs in rounds of one call that does nothing, started so: medians over many.
+
+    Raises:
+        MemberError: it cannot be started, or has no such call.
+
+    """
     job = Job(
         task=noop.__name__,
         algorithm="default",
@@ -175,23 +180,21 @@ def overheads(paths: Sequence[tuple[str, Start]]) -> Iterator[Overhead]:
         dtype="f64",
         data={},
     )
-    for name, start in paths:
-        member = MemberPlan(name, "self", "", "rival", "python", start)
-        client = open_client(member, 60.0)
-        try:
-            client.hello()
-            client.prepare(job)
-            client.run(_ROUNDS, 1)
-            clock: list[int] = []
-            beside: list[float] = []
-            for _ in range(_REQUESTS):
-                started = time.perf_counter_ns()
-                elapsed = client.run(_ROUNDS, 1).elapsed_ns
-                beside.append((time.perf_counter_ns() - started - sum(elapsed)) / _ROUNDS)
-                clock += elapsed
-        finally:
-            client.close()
-        yield Overhead(name, statistics.median(clock), statistics.median(beside))
+    client = open_client(MemberPlan(path, "self", "", "rival", "python", start), 60.0)
+    try:
+        client.hello()
+        client.prepare(job)
+        client.run(_ROUNDS, 1)
+        clock: list[int] = []
+        beside: list[float] = []
+        for _ in range(_REQUESTS):
+            started = time.perf_counter_ns()
+            elapsed = client.run(_ROUNDS, 1).elapsed_ns
+            beside.append((time.perf_counter_ns() - started - sum(elapsed)) / _ROUNDS)
+            clock += elapsed
+    finally:
+        client.close()
+    return Overhead(path, statistics.median(clock), statistics.median(beside))
 
 
 def bias(case: str, cache: Path, seconds: float, progress: Callable[[str], None], **params: int) -> Comparison:

@@ -1,0 +1,53 @@
+"""``duet self-test``: what it says of the harness, and that it goes on where a worker is missing or too old."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .suites import SCRIPTED_WORKER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def self_test(worker: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run it as briefly as can be, in a process of its own: sessions here have a clock that stands still."""
+    command = [sys.executable, "-m", "pytest_duet", "self-test", "--decisions=1", "--seconds=0.3"]
+    return subprocess.run(
+        [*command, "--worker", str(worker), *options], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.fixture
+def old_worker(tmp_path: Path) -> Path:
+    """Return a worker that has no call that does nothing."""
+    path = tmp_path / "old"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{SCRIPTED_WORKER}" unsupported 1000\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_it_tells_alarms_overheads_and_bias(tmp_path: Path) -> None:
+    result = self_test(tmp_path / "no-such-worker")
+
+    assert result.returncode == 0, result.stderr
+    assert "in 1 decisions" in result.stdout
+    assert "a call that does nothing, Python in a worker" in result.stdout
+    assert "the same Python function in a worker over in this process" in result.stdout
+    assert "no-such-worker is not built: Rust is left out; `make build` builds it anew" in result.stderr
+
+
+def test_its_json_holds_what_it_says(old_worker: Path) -> None:
+    result = self_test(old_worker, "--json")
+
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["false_alarms"]["decisions"] == sum(found["verdicts"].values()) == 1
+    assert [each["path"] for each in found["overheads"]] == ["Python in this process", "Python in a worker"]
+    assert all(each["clock_ns"] > 0 for each in found["overheads"])
+    assert "no such thing here: Rust is left out" in result.stderr

@@ -1,0 +1,93 @@
+"""How long a member runs before it counts: until it has settled, never for ever."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from pytest_duet.measure.warmup import LONGEST_CALL_NS, PATIENCE_NS, PILOT_ROUNDS, WarmUp, warm_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+MS = 1_000_000
+
+
+class Scripted:
+    """A worker whose n-th call takes as long as `call_ns` says."""
+
+    def __init__(self, call_ns: Callable[[int], int]) -> None:
+        self.call_ns = call_ns
+        self.calls = 0
+        self.spent = 0
+
+    def run(self, rounds: int, calls: int) -> SimpleNamespace:
+        elapsed = []
+        for _ in range(rounds):
+            elapsed.append(sum(self.call_ns(self.calls + each) for each in range(calls)))
+            self.calls += calls
+        self.spent += sum(elapsed)
+        return SimpleNamespace(elapsed_ns=elapsed)
+
+
+def _warm_up(client: Scripted, call_ns: float, most_calls: int | None = None) -> WarmUp:
+    return warm_up(client, call_ns, most_calls)  # type: ignore[arg-type]
+
+
+def test_who_is_steady_from_the_start_runs_the_pilot_and_no_more() -> None:
+    client = Scripted(lambda _: MS)
+    assert _warm_up(client, MS) == WarmUp(MS, calls=0)
+    assert client.calls == PILOT_ROUNDS
+
+
+def test_short_calls_are_seen_in_rounds_of_a_millisecond() -> None:
+    client = Scripted(lambda _: 1000)
+    assert _warm_up(client, 1000) == WarmUp(1000, calls=0)
+    assert client.calls == PILOT_ROUNDS * 1000
+
+
+def test_who_gets_faster_is_warm_a_fifth_after_that() -> None:
+    client = Scripted(lambda call: 10 * MS if call < 12 else MS)
+    assert _warm_up(client, MS) == WarmUp(MS, calls=15)
+
+
+def test_who_is_late_gets_more_time() -> None:
+    client = Scripted(lambda call: 3 * MS if call < 29 else MS)
+    found = _warm_up(client, MS)
+    assert found.settled
+    assert found.call_ns == MS
+    assert 29 <= found.calls <= 40
+    assert client.calls > PILOT_ROUNDS
+
+
+def test_who_never_settles_is_given_up_and_told_of() -> None:
+    client = Scripted(lambda call: round(50 * MS * 0.97**call) + 1000)
+    found = _warm_up(client, 50 * MS)
+    assert not found.settled
+    assert client.spent <= 1.5 * PATIENCE_NS
+
+
+def test_a_clock_that_stands_still_ends_too() -> None:
+    client = Scripted(lambda _: 0)
+    assert _warm_up(client, MS).settled
+
+
+def test_a_long_call_is_not_run_again() -> None:
+    client = Scripted(lambda _: 200 * MS)
+    assert _warm_up(client, 2 * LONGEST_CALL_NS) == WarmUp(2 * LONGEST_CALL_NS)
+    assert client.calls == 0
+
+
+def test_nobody_is_asked_for_more_calls_than_it_allows() -> None:
+    client = Scripted(lambda _: 1000)
+    _warm_up(client, 1000, most_calls=1)
+    assert client.calls == PILOT_ROUNDS
+
+
+def test_without_ruptures_the_pilot_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ruptures", None)
+    client = Scripted(lambda call: 10 * MS if call < 12 else MS)
+    assert _warm_up(client, MS) == WarmUp(MS, calls=0)
