@@ -224,3 +224,62 @@ def test_who_has_not_settled_is_flagged_and_judged_all_the_same(pytester, sessio
         "restless: no steady state within 5 s of rounds; its times may still have been changing"
     ]
     assert "restless: no steady state within 5 s" in result.stdout.str()
+
+
+# --- growth and margins ------------------------------------------------------------------------------------------------------
+
+GROWTH = '[[growth]]\ndivide = "rows"\n'
+PER_ROW = "Host.clock.spend(100_000 * len(self.x))"
+
+
+def test_who_takes_as_long_for_an_eighth_of_the_work_does_not_do_it(pytester, session) -> None:
+    members = {
+        "honest": Python(1000, extra=PER_ROW, role="reference"),
+        "cached": Python(TWIN_NS),
+        "twin": Python(1000, extra=PER_ROW),
+    }
+    suite = Suite(pytester.path, members, rules=GROWTH).write()
+
+    result = session()
+
+    assert {"honest": "ok", "cached": "failed", "twin": "ok"} == statuses(suite.saved())
+    why = (
+        "time of cached does not grow with work: 1.00 times as long for eight times the work, the reference 7.99 times"
+    )
+    assert why in members_of(suite.saved())["cached"].reason
+    assert members_of(suite.saved())["cached"].cells == []
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_where_the_reference_does_not_grow_either_nobody_is_refused(pytester, session) -> None:
+    members = {"honest": Python(REFERENCE_NS, role="reference"), "cached": Python(TWIN_NS)}
+    suite = Suite(pytester.path, members, rules=GROWTH).write()
+
+    session()
+
+    assert {"honest": "ok", "cached": "ok"} == statuses(suite.saved())
+
+
+def test_growth_by_something_unknown_is_a_usage_error(pytester, session) -> None:
+    members = {"honest": Python(role="reference"), "twin": Python()}
+    Suite(pytester.path, members, rules=GROWTH.replace("rows", "rwos")).write()
+
+    result = session()
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is no whole number of *; did you mean 'rows'?*"])
+
+
+def test_the_spec_may_give_a_member_a_margin_of_its_own(pytester, session) -> None:
+    members = {
+        "honest": Python(REFERENCE_NS, role="reference"),
+        "near": Python(REFERENCE_NS * 108 // 100),
+        "other": Python(REFERENCE_NS * 108 // 100),
+    }
+    suite = Suite(pytester.path, members, rules='[[margins]]\nmember = "near"\nmargin = 0.1\n').write()
+
+    session()
+
+    found = {each.member: (each.margin, each.verdict) for each in suite.saved().comparisons}
+    assert {"near": (0.1, "equivalent"), "other": (0.05, "slower")} == found
+    assert suite.saved().groups[0].margins == {"near": 0.1}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import workloads
 
-from pytest_duet import baseline, gate, units
+from pytest_duet import baseline, gate
 from pytest_duet.cli.ab import SECONDS
 from pytest_duet.figures import Figure, Figures
 from pytest_duet.margins import Margins
@@ -263,10 +263,7 @@ def _print_summary(files: Sequence[Path]) -> None:
 
 def _rate(hits: Sequence[object]) -> str:
     rate = selftest.rate(sum(map(bool, hits)), len(hits))
-    return (
-        f"{rate.alarms} of {rate.decisions}: {units.percent(rate.alarms / rate.decisions)} "
-        f"[{units.percent(rate.low)}, {units.percent(rate.high)}]"
-    )
+    return f"{rate.alarms} of {rate.decisions}: {rate.alarms / rate.decisions:.1%} [{rate.low:.1%}, {rate.high:.1%}]"
 
 
 if __name__ == "__main__":
