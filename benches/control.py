@@ -1,4 +1,4 @@
-"""Gymnasium's cart and pole as the rooms of reinforcement learning act in it, and what a policy earns there.
+"""Gymnasium's cart and pole as the rooms of reinforcement learning act in it, what a policy earns there, and acting itself.
 
 Not for learning: each room's implementations do that, and not for drawing: where episodes start is read from files.
 """
@@ -6,15 +6,21 @@ Not for learning: each room's implementations do that, and not for drawing: wher
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
 
+from pytest_duet.implementation import Implementation, Outputs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
+
+    from pytest_duet.implementation import JobReader
 
     Policy = Callable[[NDArray[np.float32], np.random.Generator], int]
 
@@ -64,6 +70,69 @@ class Laps:
         now = time.perf_counter_ns()
         self.spans[part] = self.spans.get(part, 0) + now - self._since
         self._since = now
+
+
+@dataclass
+class Acted:
+    """What acting met: observations and actions, and how each step ended: 0 not, 1 by a fall, 2 by time."""
+
+    laps: Laps = field(default_factory=Laps)
+    observations: list[NDArray[np.float32]] = field(default_factory=list)
+    actions: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+
+class Acting(Implementation[None, Acted]):
+    """A trained network acts for some steps and learns no more: what it costs to be asked at every one."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read where episodes start and how long to act."""
+        self._starts, self._steps = job.array("starts"), job.integer("steps")
+
+    @abstractmethod
+    def choose(self, step: int, observation: NDArray[np.float32]) -> int:
+        """Return the action of one step."""
+
+    @abstractmethod
+    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the network says of one observation: a number for each action."""
+
+    def run(self, given: None) -> Acted:  # noqa: ARG002 - there is no input
+        """Return what was met; what it takes to make the world is part of it."""
+        acted = Acted()
+        world = World(self._starts)
+        observation = world.reset()
+        acted.laps.lap("environment")
+        for step in range(self._steps):
+            action = self.choose(step, observation)
+            acted.laps.lap("inference")
+            following, fell, late = world.step(action)
+            acted.observations.append(observation)
+            acted.actions.append(action)
+            acted.ends.append(1 if fell else 2 if late else 0)
+            observation = world.reset() if fell or late else following
+            acted.laps.lap("environment")
+        return acted
+
+    def outputs(self, result: Acted) -> Outputs:
+        """Return actions and ends, and what the network answers at each step, asked again off the clock."""
+        answers = np.array([self.answer(each) for each in result.observations], np.float32)
+        return Outputs(
+            {"answers": answers, "actions": np.array(result.actions, np.int64), "ends": np.array(result.ends, np.int64)}
+        )
+
+    def spans(self, result: Acted) -> dict[str, int]:
+        """Return the time of acting and of the world."""
+        return result.laps.spans
+
+    def work(self) -> dict[str, int]:
+        """Return the steps of one call."""
+        return {"steps": self._steps}
+
+
+def earned(ends: NDArray[np.int64]) -> float:
+    """Return what steps that ended so earned an episode on average, the unfinished last one counted with the others."""
+    return len(ends) / max(1, np.count_nonzero(ends))
 
 
 def perceptron(weights: Mapping[str, NDArray[np.generic]], observation: NDArray[np.float32]) -> NDArray[np.float64]:

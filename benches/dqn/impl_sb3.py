@@ -15,7 +15,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from pytest_duet.implementation import Implementation, Outputs
 
+from ..control import Acting
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pytest_duet.implementation import JobReader
 
 
@@ -109,4 +113,31 @@ class Train(Implementation[DQN, "tuple[DQN, Log]"]):
         return {"steps": self._steps, "updates": learning * int(self._rules["gradient_steps"])}
 
 
-IMPLEMENTATIONS = {("dqn", "train"): Train}
+class Act(Acting):
+    """Ask a trained model as its users do: `predict`, which takes and gives arrays."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read the weights."""
+        super().__init__(job)
+        weights = {name: torch.tensor(each) for name, each in job.tensors("checkpoint").items()}
+        self._model = DQN(
+            "MlpPolicy",
+            gymnasium.make("CartPole-v1"),
+            buffer_size=1,
+            policy_kwargs={"net_arch": [len(weights["0.bias"])] * 2},
+            device="cpu",
+        )
+        self._model.q_net.q_net.load_state_dict(weights)
+
+    def choose(self, step: int, observation: NDArray[np.float32]) -> int:  # noqa: ARG002 - nothing is drawn
+        """Return the best action."""
+        return int(self._model.predict(observation, deterministic=True)[0])
+
+    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what each action is rated."""
+        with torch.no_grad():
+            rated: NDArray[np.float32] = self._model.q_net(torch.from_numpy(observation).unsqueeze(0))[0].numpy()
+        return rated
+
+
+IMPLEMENTATIONS = {("dqn", "train"): Train, ("dqn", "predict"): Act}

@@ -17,7 +17,7 @@ from torch.nn import functional
 from pytest_duet.errors import ImplementationError
 from pytest_duet.implementation import Implementation, Outputs
 
-from ..control import Laps, World
+from ..control import Acting, Laps, World
 from ..networks import arrays, training_outputs
 
 if TYPE_CHECKING:
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from pytest_duet.implementation import JobReader
 
     Batch = tuple[torch.Tensor, ...]
+
+
+def _network(job: JobReader, file: str) -> nn.Sequential:
+    """Return the network with the weights of a data file."""
+    weights = {name: torch.tensor(each) for name, each in job.tensors(file).items()}
+    hidden = len(weights["0.bias"])
+    network = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+    network.load_state_dict(weights)
+    return network
+
+
+def _best(network: nn.Sequential, observation: NDArray[np.float32]) -> int:
+    """Return the action that is rated highest."""
+    with torch.no_grad():
+        return int(network(torch.from_numpy(observation)).argmax())
 
 
 class Replay:
@@ -85,12 +100,7 @@ class _Learning(Implementation[Learner, Any]):
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the rules of one update."""
-        weights = {name: torch.tensor(each) for name, each in job.tensors("initial").items()}
-        hidden = len(weights["0.bias"])
-        self._initial = nn.Sequential(
-            nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
-        )
-        self._initial.load_state_dict(weights)
+        self._initial = _network(job, "initial")
         if job.variant not in {"", "fused"}:
             msg = f"variant {job.variant!r} is unknown; known is fused"
             raise ImplementationError(msg)
@@ -195,8 +205,7 @@ class Train(_Learning):
         epsilon = max(self._last, 1 + (self._last - 1) * step / self._explored)
         if self._explore[step] < epsilon:
             return int(self._actions[step])
-        with torch.no_grad():
-            return int(network(torch.from_numpy(observation)).argmax())
+        return _best(network, observation)
 
     def outputs(self, result: Run) -> Outputs:
         """Return weights, every action, and the mean loss each time it learnt."""
@@ -214,6 +223,24 @@ class Train(_Learning):
         """Return the steps and the updates of one call."""
         learning = self._steps // self._every - max(self._starts_learning, 0) // self._every
         return {"steps": self._steps, "updates": learning * self._updates}
+
+
+class Act(Acting):
+    """Take the actions that a trained network rates highest."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read its weights."""
+        super().__init__(job)
+        self._network = _network(job, "checkpoint")
+
+    def choose(self, step: int, observation: NDArray[np.float32]) -> int:  # noqa: ARG002 - nothing is drawn
+        """Return the best action."""
+        return _best(self._network, observation)
+
+    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what each action is rated."""
+        with torch.no_grad():
+            return self._network(torch.from_numpy(observation)).numpy()
 
 
 class Environment(Implementation[None, Any]):
@@ -247,4 +274,9 @@ class Environment(Implementation[None, Any]):
         return {"steps": len(self._actions)}
 
 
-IMPLEMENTATIONS = {("cartpole", "environment"): Environment, ("dqn", "update"): Update, ("dqn", "train"): Train}
+IMPLEMENTATIONS = {
+    ("cartpole", "environment"): Environment,
+    ("dqn", "update"): Update,
+    ("dqn", "train"): Train,
+    ("dqn", "predict"): Act,
+}

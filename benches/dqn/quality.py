@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..control import mean_return, perceptron
+from ..control import earned, mean_return, perceptron
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
 PREFIX = "weights."
 
@@ -25,9 +25,9 @@ def quality(
 ) -> dict[str, float]:
     """Return the mean return of greedy episodes in gymnasium: a step earns 1, an episode 500 at most.
 
-    The world alone earns what the given actions do: steps by episodes that ended.
+    What acts for some steps, or is told how to, earns those by episodes that ended.
     """
-    if phase == "environment":
-        return {"return": len(outputs["ends"]) / max(1, np.count_nonzero(outputs["ends"]))}
+    if phase in {"environment", "predict"}:
+        return {"return": earned(outputs["ends"])}
     weights = {name.removeprefix(PREFIX): each for name, each in outputs.items() if name.startswith(PREFIX)}
     return {"return": mean_return(lambda observation, _: int(perceptron(weights, observation).argmax()))}

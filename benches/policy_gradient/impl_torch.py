@@ -15,7 +15,7 @@ from torch import nn
 
 from pytest_duet.implementation import Implementation, Outputs
 
-from ..control import Laps, World
+from ..control import Acting, Laps, World
 from ..networks import training_outputs
 
 if TYPE_CHECKING:
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from pytest_duet.implementation import JobReader
 
 SMALLEST_DEVIATION = 1e-8
+
+
+def _policy(job: JobReader, file: str) -> nn.Sequential:
+    """Return the policy with the weights of a data file."""
+    weights = {name: torch.tensor(each) for name, each in job.tensors(file).items()}
+    hidden = len(weights["0.bias"])
+    policy = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+    policy.load_state_dict(weights)
+    return policy
+
+
+def _right(policy: nn.Sequential, observation: NDArray[np.float32]) -> float:
+    """Return the probability of action 1."""
+    with torch.no_grad():
+        return policy(torch.from_numpy(observation)).softmax(dim=0)[1].item()
 
 
 @dataclass
@@ -71,10 +86,7 @@ class Train(Implementation[Learner, Run]):
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and what is drawn."""
-        weights = {name: torch.tensor(each) for name, each in job.tensors("initial").items()}
-        hidden = len(weights["0.bias"])
-        self._initial = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 2))
-        self._initial.load_state_dict(weights)
+        self._initial = _policy(job, "initial")
         self._rate, self._discount = job.number("learning_rate"), job.number("discount")
         self._steps = job.integer("steps")
         self._starts, self._draws = job.array("starts"), job.array("draws").astype(float)
@@ -115,8 +127,7 @@ class Train(Implementation[Learner, Run]):
 
     def _draw(self, policy: nn.Sequential, step: int, observation: NDArray[np.float32]) -> int:
         """Draw an action of the policy, or take the given one; the policy is asked in any case."""
-        with torch.no_grad():
-            right = policy(torch.from_numpy(observation)).softmax(dim=0)[1].item()
+        right = _right(policy, observation)
         return int(self._draws[step] < right) if self._script is None else int(self._script[step])
 
     def outputs(self, result: Run) -> Outputs:
@@ -141,4 +152,23 @@ class Train(Implementation[Learner, Run]):
         return {"steps": self._steps}
 
 
-IMPLEMENTATIONS = {("reinforce", "train"): Train}
+class Act(Acting):
+    """Draw the actions of a trained policy."""
+
+    def __init__(self, job: JobReader) -> None:
+        """Read its weights and what actions are drawn by."""
+        super().__init__(job)
+        self._policy = _policy(job, "checkpoint")
+        self._draws = job.array("draws").astype(float)
+
+    def choose(self, step: int, observation: NDArray[np.float32]) -> int:
+        """Draw an action."""
+        return int(self._draws[step] < _right(self._policy, observation))
+
+    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits."""
+        with torch.no_grad():
+            return self._policy(torch.from_numpy(observation)).numpy()
+
+
+IMPLEMENTATIONS = {("reinforce", "train"): Train, ("reinforce", "predict"): Act}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..control import mean_return, perceptron
+from ..control import earned, mean_return, perceptron
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +21,16 @@ PREFIX = "weights."
 
 def quality(
     algorithm: str,  # noqa: ARG001 - there is one
-    phase: str,  # noqa: ARG001 - and it learns
+    phase: str,
     outputs: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],  # noqa: ARG001 - the world is the judge
 ) -> dict[str, float]:
-    """Return the mean return of episodes in gymnasium: a step earns 1, an episode 500 at most."""
+    """Return the mean return of episodes in gymnasium: a step earns 1, an episode 500 at most.
+
+    What acts for some steps earns those by episodes that ended.
+    """
+    if phase == "predict":
+        return {"return": earned(outputs["ends"])}
     weights = {name.removeprefix(PREFIX): each for name, each in outputs.items() if name.startswith(PREFIX)}
 
     def policy(observation: NDArray[np.float32], rng: np.random.Generator) -> int:

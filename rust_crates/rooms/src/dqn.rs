@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use duet_worker::{Implementation, Job, Outputs, Registry, Result, Spans};
 
+use crate::acting::Acting;
 use crate::cartpole::{self, End, Laps, Observation, State, World};
 use crate::learner::{self, Learner, Start};
 use crate::replay::{Batch, Draws, Replay, Rules};
@@ -37,10 +38,13 @@ pub struct Rule {
     pub clip: f64,
 }
 
-/// Register the updates and whole runs of a framework.
+/// Register the updates and whole runs of a framework, and acting without learning.
 pub fn register<L: ActionValues + 'static>(registry: &mut Registry) {
     registry.add("dqn", "dqn", "update", Update::<L>::new);
     registry.add("dqn", "dqn", "train", Train::<L>::new);
+    registry.add("dqn", "dqn", "predict", |job| {
+        Acting::new(job, |network: &L, _, observation: &Observation| network.best(observation))
+    });
 }
 
 /// What both learn by.

@@ -14,10 +14,19 @@ pub struct Script {
 }
 
 impl Script {
-    /// Read it.
+    /// Read it; the job says whether actions are given.
     pub fn read(job: &Job) -> Result<Self> {
-        let (steps, draws) = (job.usize("steps")?, job.array_f32("draws")?.1);
         let given = if job.bool("scripted")? { Some(job.array_i64("actions")?.1) } else { None };
+        Self::new(job, given)
+    }
+
+    /// Read it where actions are drawn in any case.
+    pub fn drawn(job: &Job) -> Result<Self> {
+        Self::new(job, None)
+    }
+
+    fn new(job: &Job, given: Option<Vec<i64>>) -> Result<Self> {
+        let (steps, draws) = (job.usize("steps")?, job.array_f32("draws")?.1);
         if steps > given.as_ref().map_or(draws.len(), Vec::len) {
             return Err(Error::invalid(format!(
                 "{steps} steps are asked for; draw a number and an action for each"

@@ -4,6 +4,8 @@
 
 use duet_worker::{Job, Outputs, Result};
 
+use crate::cartpole::Observation;
+
 /// A network and the optimiser that changes it.
 pub trait Learner: Sized {
     /// Weights by name, as the framework holds them.
@@ -14,6 +16,9 @@ pub trait Learner: Sized {
 
     /// Copy `weights` into a network, for an Adam that has seen nothing.
     fn new(weights: &Self::Weights, learning_rate: f64) -> Result<Self>;
+
+    /// Return what the network says of one observation, without a gradient: a number for each action.
+    fn answer(&self, observation: &Observation) -> Result<Vec<f32>>;
 
     /// Add every weight to `outputs`, after `weights.`.
     fn weights(&self, outputs: Outputs) -> Result<Outputs>;

@@ -2,6 +2,7 @@
 //!
 //! Not for anything that a framework computes: that is what is compared, and stands in its own crate.
 
+mod acting;
 pub mod bert;
 pub mod cartpole;
 mod config;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result, Spans};
 
+use crate::acting::Acting;
 use crate::cartpole::{self, End, Laps, Observation, State, World};
 use crate::episodes::{self, Script};
 use crate::learner::{Learner, Start};
@@ -15,9 +16,6 @@ pub const SMALLEST_DEVIATION: f64 = 1e-8;
 
 /// A network that says how likely each action is to be taken in a state.
 pub trait Policy: Learner {
-    /// Return the logits of both actions.
-    fn logits(&self, observation: &Observation) -> Result<Vec<f32>>;
-
     /// Return the probability of action 1.
     fn right(&self, observation: &Observation) -> Result<f64>;
 
@@ -26,9 +24,15 @@ pub trait Policy: Learner {
     fn update(&mut self, observations: &[Observation], actions: &[i64], returns: &[f32]) -> Result<f64>;
 }
 
-/// Register whole runs of a framework.
+/// Register whole runs of a framework, and acting without learning.
 pub fn register<L: Policy + 'static>(registry: &mut Registry) {
     registry.add("policy_gradient", "reinforce", "train", Train::<L>::new);
+    registry.add("policy_gradient", "reinforce", "predict", |job| {
+        let script = Script::drawn(job)?;
+        Acting::new(job, move |policy: &L, step, observation: &Observation| {
+            Ok(script.action(step, policy.right(observation)?))
+        })
+    });
 }
 
 /// Act and learn for some steps; an episode that they cut short is not learnt from.
@@ -108,7 +112,7 @@ impl<L: Policy> Implementation for Train<L> {
     /// The first episode is acted again, off the clock, to tell what its update alone does.
     fn outputs(&self, run: &Run<L>) -> Result<Outputs> {
         let untrained = self.fresh()?;
-        let logits = untrained.logits(&World::new(&self.starts)?.observation())?;
+        let logits = untrained.answer(&World::new(&self.starts)?.observation())?;
         let first = self.act(untrained, 1)?;
         let first_loss = first.losses.first().copied();
         let first_loss =

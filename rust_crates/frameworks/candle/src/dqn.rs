@@ -12,7 +12,7 @@ use duet_worker::{Registry, Result};
 use crate::perceptron::{self, Learner};
 use crate::tensors::{self, Variables};
 
-/// Register the updates and whole runs; the world is plain Rust, and another worker's.
+/// Register the updates, whole runs and acting; the world is plain Rust, and another worker's.
 pub fn register(registry: &mut Registry) {
     dqn::register::<Learner>(registry);
 }

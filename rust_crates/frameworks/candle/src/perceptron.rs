@@ -59,6 +59,10 @@ impl learner::Learner for Learner {
         })
     }
 
+    fn answer(&self, observation: &Observation) -> Result<Vec<f32>> {
+        Ok(self.ask(observation)?.flatten_all()?.to_vec1()?)
+    }
+
     fn weights(&self, outputs: Outputs) -> Result<Outputs> {
         tensors::weights_of(outputs, "weights", &self.variables)
     }

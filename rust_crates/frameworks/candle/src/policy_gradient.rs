@@ -10,16 +10,12 @@ use duet_worker::{Registry, Result};
 
 use crate::perceptron::Learner;
 
-/// Register whole runs.
+/// Register whole runs and acting.
 pub fn register(registry: &mut Registry) {
     policy_gradient::register::<Learner>(registry);
 }
 
 impl Policy for Learner {
-    fn logits(&self, observation: &Observation) -> Result<Vec<f32>> {
-        Ok(self.ask(observation)?.flatten_all()?.to_vec1()?)
-    }
-
     fn right(&self, observation: &Observation) -> Result<f64> {
         let shares = ops::softmax_last_dim(&self.ask(observation)?)?;
         Ok(f64::from(shares.flatten_all()?.get(1)?.to_scalar::<f32>()?))

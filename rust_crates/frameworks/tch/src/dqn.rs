@@ -11,7 +11,7 @@ use tch::{Reduction, Tensor};
 
 use crate::perceptron::Learner;
 
-/// Register the world, the updates and whole runs.
+/// Register the world, the updates, whole runs and acting.
 pub fn register(registry: &mut Registry) {
     registry.add("dqn", "cartpole", "environment", |job| {
         let starts = cartpole::starts(job)?;
@@ -38,8 +38,7 @@ impl ActionValues for Learner {
     }
 
     fn best(&self, observation: &Observation) -> Result<i64> {
-        let values = tch::no_grad(|| self.network.forward(&Tensor::from_slice(observation)));
-        Ok(values.argmax(None, false).int64_value(&[]))
+        Ok(self.ask(observation).argmax(None, false).int64_value(&[]))
     }
 
     fn update(&mut self, target: &Self::Target, batch: &Batch, rule: Rule) -> Result<f64> {

@@ -2,9 +2,10 @@
 //!
 //! Not for learning: each task has its own loss.
 
+use duet_rooms::cartpole::Observation;
 use duet_rooms::learner;
 use duet_worker::{Job, Outputs, Result};
-use tch::nn::{self, LinearConfig, OptimizerConfig as _, VarStore};
+use tch::nn::{self, LinearConfig, Module as _, OptimizerConfig as _, VarStore};
 use tch::{Device, Tensor};
 
 use crate::tensors::{self, Weights};
@@ -21,6 +22,11 @@ impl Learner {
     pub fn copied(&self) -> Result<(VarStore, nn::Sequential)> {
         build(&self.variables.variables().into_iter().collect())
     }
+
+    /// Return what the network says of one observation.
+    pub fn ask(&self, observation: &Observation) -> Tensor {
+        tch::no_grad(|| self.network.forward(&Tensor::from_slice(observation)))
+    }
 }
 
 impl learner::Learner for Learner {
@@ -34,6 +40,10 @@ impl learner::Learner for Learner {
         let (variables, network) = build(weights)?;
         let optimizer = nn::Adam::default().build(&variables, learning_rate)?;
         Ok(Self { variables, network, optimizer })
+    }
+
+    fn answer(&self, observation: &Observation) -> Result<Vec<f32>> {
+        Ok(self.ask(observation).try_into()?)
     }
 
     fn weights(&self, outputs: Outputs) -> Result<Outputs> {

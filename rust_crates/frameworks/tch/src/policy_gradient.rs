@@ -10,22 +10,14 @@ use tch::{Kind, Tensor};
 
 use crate::perceptron::Learner;
 
-/// Register whole runs.
+/// Register whole runs and acting.
 pub fn register(registry: &mut Registry) {
     policy_gradient::register::<Learner>(registry);
 }
 
-fn ask(learner: &Learner, observation: &Observation) -> Tensor {
-    tch::no_grad(|| learner.network.forward(&Tensor::from_slice(observation)))
-}
-
 impl Policy for Learner {
-    fn logits(&self, observation: &Observation) -> Result<Vec<f32>> {
-        Ok(ask(self, observation).try_into()?)
-    }
-
     fn right(&self, observation: &Observation) -> Result<f64> {
-        Ok(ask(self, observation).softmax(0, None::<Kind>).double_value(&[1]))
+        Ok(self.ask(observation).softmax(0, None::<Kind>).double_value(&[1]))
     }
 
     fn update(&mut self, observations: &[Observation], actions: &[i64], returns: &[f32]) -> Result<f64> {
