@@ -81,7 +81,7 @@ def ab(
     results: Path,
     benches: Path,
 ) -> None:
-    r"""Compare HEAD (the working tree by default) with commit BASE, and fail where it surely got slower.
+    """Compare HEAD (the working tree by default) with commit BASE, and fail where it surely got slower.
 
     Fails (10) only where a case is slower by more than 1 %, sure at 1 % over all cases. What cannot be decided is 11: too
     noisy to see the margin, another data recipe, a case that is gone. Another answer than base's is 12.
@@ -90,7 +90,7 @@ def ab(
     Examples: duet ab main
               duet ab main -k "lasso and native"
               duet ab --cmd old/lcg new/lcg --task lcg --param n=1000
-    """
+    """  # noqa: D301 - the backspace is click's sign to leave lines as they are
     from pytest_duet.cli import ab_cases
 
     if bool(commands) == bool(base):
