@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 LONG: Final = "integers, long"
 UNITS: Final = {
-    "integers, short": (workloads.integers, 4_000),
-    LONG: (workloads.integers, 160_000),
+    "integers, short": (workloads.integers, 40),
+    LONG: (workloads.integers, 1_600),
     "products": (workloads.products, 100),
     "memory": (workloads.memory, 100),
     "objects": (workloads.objects, 40),

@@ -14,16 +14,13 @@ _WORDS = [str(number * 7919 % 10_007) for number in range(200)]
 
 
 def integers(n: int, more: int) -> int:
-    """Step a generator: the interpreter's own arithmetic."""
-    _spin(more)
-    return _spin(n)
-
-
-def _spin(n: int) -> int:
-    state = 1
-    for _ in range(n):
-        state = (state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
-    return state
+    """Step a generator, a hundred steps a unit: the interpreter's own arithmetic."""
+    for _ in range(n + more):
+        # From the 257th on a count is an object of its own, so one longer loop would cost more than in proportion.
+        state = 1
+        for _ in range(100):
+            state = (state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+    return n
 
 
 def products(n: int, more: int) -> int:
