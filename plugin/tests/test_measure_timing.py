@@ -13,7 +13,7 @@ import pytest
 
 from pytest_duet.errors import Crashed, MemberError, Refused
 from pytest_duet.measure.crew import Standing
-from pytest_duet.measure.schedule import LEAST_CELLS, Schedule
+from pytest_duet.measure.schedule import LEAST_CELLS, LEAST_CYCLES, Schedule
 from pytest_duet.measure.stop import CONFIDENCE, HALF_WIDTH, Stop
 from pytest_duet.measure.timing import Timing, time_members
 from pytest_duet.stats.signed_rank import location
@@ -43,6 +43,7 @@ class Session:
         stop: Stop = SIX,
         pairs: Sequence[tuple[str, str]] = (),
         refused: Sequence[str] = (),
+        schedule: Schedule = SCHEDULE,
     ) -> None:
         self.refused = refused
         self.log: list[tuple[Any, ...]] = []
@@ -53,7 +54,7 @@ class Session:
         clients = {name: FakeClient(name, ns, log=self.log) for name, ns in members.items()}
         self.kept: dict[str, str | None] = {}
         how = Timing(
-            schedule=SCHEDULE,
+            schedule=schedule,
             stop=stop,
             pairs=pairs,
             budget_seconds=budget,
@@ -209,6 +210,33 @@ def test_the_budget_ends_the_timing_at_a_whole_cell_and_never_before_four(budget
     readings = itertools.chain.from_iterable((10.0 * cell, 10.0 * cell + 10.0) for cell in itertools.count())
     session = Session(budget=budget, clock=readings.__next__)
     assert dict.fromkeys("abc", cells) == {name: len(timed.cells) for name, timed in session.timed.items()}
+
+
+@pytest.mark.parametrize(("slower", "shrunk"), [(1.0, False), (1.4, True), (2.5, True)])
+def test_on_a_machine_that_got_slower_cells_shrink_before_their_number_does(slower: float, *, shrunk: bool) -> None:
+    schedule = Schedule(calls={"a": 1, "b": 1}, burst=3, warmup=2, cycles=20, cells=8)
+    log: list[int] = []
+
+    def rounds() -> Iterable[int]:
+        for number in itertools.count(1):
+            log.append(number)
+            yield number
+
+    # A cycle takes a second, and the budget is for eight whole cells and a little more.
+    session = Session(
+        {"a": rounds(), "b": itertools.count(1)},
+        budget=8 * 22 * 1.1,
+        clock=lambda: slower * len(log) / 3,
+        stop=Stop(least=8, most=8),
+        schedule=schedule,
+    )
+
+    cycles = [len(cell) for cell in session.timed["a"].cells]
+    assert len(cycles) == 8
+    assert cycles == [len(cell) for cell in session.timed["b"].cells]
+    assert (min(cycles) < 20, cycles[0]) == (shrunk, 20)
+    assert min(cycles) >= LEAST_CYCLES
+    assert set(session.kept) == {"a", "b"}
 
 
 # --- processors -------------------------------------------------------------------------------------------------------

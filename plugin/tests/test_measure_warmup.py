@@ -54,6 +54,11 @@ def test_who_gets_faster_is_warm_a_fifth_after_that() -> None:
     assert _warm_up(client, MS) == WarmUp(MS, calls=15)
 
 
+def test_who_gets_slower_was_not_warming_up() -> None:
+    client = Scripted(lambda call: MS if call < 12 else 2 * MS)
+    assert _warm_up(client, MS) == WarmUp(2 * MS, calls=0)
+
+
 def test_who_is_late_gets_more_time() -> None:
     client = Scripted(lambda call: 3 * MS if call < 29 else MS)
     found = _warm_up(client, MS)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_duet.errors import MemberError
 from pytest_duet.measure.pinning import pin_to_one, restored
-from pytest_duet.measure.schedule import LEAST_CELLS
+from pytest_duet.measure.schedule import LEAST_CELLS, LEAST_CYCLES
 from pytest_duet.stats.ratio import cell_log_ratios
 
 if TYPE_CHECKING:
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from pytest_duet.measure.stop import Stop
     from pytest_duet.workers.client import Client
 
-Keep = tuple[int, int, int]
-"""Cell, cycle and round."""
+SPARE: Final = 0.1
+"""Of what is left of a budget, the share that is not planned with: the machine may get slower still."""
+
+Keep = tuple[int, float, int]
+"""The cell, how far into it from 0 to 1, and the round of the burst."""
 
 
 @dataclass
@@ -67,29 +70,45 @@ def time_members(
     """Return the rounds of every member; one that fails keeps its error and leaves the others to go on.
 
     Which round's output is kept is drawn here, so that no implementation can know it. The budget is for rounds: what it
-    takes to start processes does not count.
+    takes to start processes does not count. Where the machine is slower than it was when the schedule was made, later cells
+    get fewer cycles, so that there are still as many cells as it takes to decide.
     """
     timed = {name: Timed() for name in names}
     keep_at = {name: _draw(how.schedule, rng) for name in names}
-    spent, cell = 0.0, 0
-    while not _is_enough(cell, spent, timed, how):
+    took: list[float] = []
+    cycles = how.schedule.cycles
+    all_cycles = 0
+    while not _is_enough(took, timed, how):
         running = [name for name in names if timed[name].error is None]
         if not running:
             break
+        cell = len(took)
         how.progress(f"timing, cell {cell + 1} of {max(how.stop.least, cell + 1)}")
         with crews.cell(running) as crew:
-            spent += _cell(cell, crew, timed, keep_at, how, rng, clock)
-        cell += 1
+            took.append(_cell(cell, cycles, crew, timed, keep_at, how, rng, clock))
+        all_cycles += how.schedule.warmup + cycles
+        cycles = _next_cycles(took, all_cycles, how)
     return timed
+
+
+def _next_cycles(took: Sequence[float], all_cycles: int, how: Timing) -> int:
+    """Return how many cycles the next cell has: as many as were planned, if the cells that must come still fit then."""
+    planned, missing = how.schedule.cycles, how.stop.least - len(took)
+    if missing <= 0:
+        return planned
+    left = (1 - SPARE) * (how.budget_seconds - sum(took)) / missing
+    room = int(left / (sum(took) / all_cycles)) - how.schedule.warmup if sum(took) else planned
+    return min(planned, max(min(planned, LEAST_CYCLES), room))
 
 
 def _draw(schedule: Schedule, rng: random.Random) -> Keep:
     """Draw the round to keep, from cells that surely run."""
-    return rng.randrange(LEAST_CELLS), rng.randrange(schedule.cycles), rng.randrange(schedule.burst)
+    return rng.randrange(LEAST_CELLS), rng.random(), rng.randrange(schedule.burst)
 
 
-def _is_enough(cells: int, spent: float, timed: Mapping[str, Timed], how: Timing) -> bool:
-    if cells >= LEAST_CELLS and spent * (cells + 1) / cells > how.budget_seconds:
+def _is_enough(took: Sequence[float], timed: Mapping[str, Timed], how: Timing) -> bool:
+    cells = len(took)
+    if cells >= LEAST_CELLS and sum(took) + took[-1] > how.budget_seconds:
         return True
     return cells >= how.stop.least and how.stop.is_reached(cells, _log_ratios(timed, how))
 
@@ -105,6 +124,7 @@ def _log_ratios(timed: Mapping[str, Timed], how: Timing) -> list[list[float]]:
 
 def _cell(
     cell: int,
+    cycles: int,
     crew: Crew,
     timed: Mapping[str, Timed],
     keep_at: Mapping[str, Keep],
@@ -125,11 +145,12 @@ def _cell(
         if how.pinned:
             pin_to_one([client.pid for client in clients.values()], rng)
         started = clock()
-        for cycle in range(-how.schedule.warmup, how.schedule.cycles):
+        for cycle in range(-how.schedule.warmup, cycles):
             order = [name for name in clients if timed[name].error is None]
             rng.shuffle(order)
             for name in order:
-                keep = keep_at[name][2] if keep_at[name][:2] == (cell, cycle) else None
+                kept_in, share, round_ = keep_at[name]
+                keep = round_ if (kept_in, int(share * cycles)) == (cell, cycle) else None
                 digest = _burst(clients[name], timed[name], how.schedule, cycle, keep)
                 if keep is not None:
                     kept[name] = digest

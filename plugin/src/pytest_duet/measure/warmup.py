@@ -59,7 +59,9 @@ def warm_up(client: Client, call_ns: float, most_calls: int | None = None) -> Wa
         rounds += client.run(more, calls).elapsed_ns
         start = _settled_at(rounds, 1 if round_ns > LONGEST_ROUND_NS else BURST_ROUNDS)
         if start is not None:
-            needed = 0 if start == 0 else math.ceil(start * (1 + MORE)) * calls
+            # Who got slower was not warming up: that is the machine's doing, or does not pass.
+            warming = start > 0 and min(rounds[:start]) > min(rounds[start:])
+            needed = math.ceil(start * (1 + MORE)) * calls if warming else 0
             return WarmUp(max(1, min(rounds[start:])) / calls, needed)
         left = PATIENCE_NS - sum(rounds)
         if left <= 0:
