@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_duet.measure.schedule import (
+    ALIKE,
     BURST_ROUNDS,
     CELLS,
     LEAST_CYCLES,
@@ -124,3 +125,15 @@ def test_warming_up_longer_does_not_break_the_budget(call_ns: dict[str, float], 
     whole = warm.cells * (warm.warmup + warm.cycles) * _cycle_ns(warm, call_ns)
     assert cold.warmup <= warm.warmup
     assert warm.cycles in {1, LEAST_CYCLES} or whole <= seconds * 1e9 * (1 + 1e-9)
+
+
+@given(st.floats(50, 1e9), st.floats(1, 5), st.none() | st.integers(1, 50))
+def test_two_builds_of_one_thing_get_the_same_number_of_calls(ns: float, slower: float, most: int | None) -> None:
+    call_ns = {"base": ns, "head": ns * slower}
+    alike = make_schedule(call_ns, group_seconds=8, most_calls={"base": most, "head": None}, alike=True)
+    apart = make_schedule(call_ns, group_seconds=8, most_calls={"base": most, "head": None})
+    if call_ns["head"] < ALIKE * ns:
+        assert alike.calls["base"] == alike.calls["head"] <= max(apart.calls.values())
+        assert most is None or alike.calls["base"] <= most
+    else:
+        assert alike == apart

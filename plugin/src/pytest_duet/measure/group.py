@@ -212,6 +212,7 @@ class _Session:
             most_calls={name: each.most_calls for name, each in ready.items()},
             cells=stop.least,
             fresh=self.mode.fresh,
+            alike=self.mode.alike,
             warm_after={name: each.warm_after for name, each in ready.items()},
         )
         how = Timing(

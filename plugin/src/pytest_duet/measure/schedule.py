@@ -21,6 +21,8 @@ LEAST_CELLS: Final = 4
 LEAST_CYCLES: Final = 3
 MOST_CYCLES: Final = 20
 WARMUP_CYCLES: Final = 2
+ALIKE: Final = 2.0
+"""Builds of one thing whose calls differ by less get the same number of calls a round."""
 IN_ROUNDS: Final = 0.65
 """The share of a group's seconds that is planned for rounds: the estimate is of undisturbed calls, and much lies between rounds."""
 
@@ -47,6 +49,7 @@ def make_schedule(
     cells: int = CELLS,
     fresh: bool = False,
     warm_after: Mapping[str, int] | None = None,
+    alike: bool = False,
 ) -> Schedule:
     """Return the schedule for members whose calls take about `call_ns`, within `group_seconds` for `cells`.
 
@@ -55,10 +58,15 @@ def make_schedule(
     down to one cycle without warm-up, so that one slow member does not cost the others their cells; but not in `fresh`
     processes, whose first call pays for what no other does. They warm up until each has done `warm_after` calls, as far as
     that leaves half of a cell.
+
+    The first call of a round costs more than the others, so among members that are `alike` two estimates of one time must
+    not lead to two numbers of calls: the difference would look like one between the members.
     """
     round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
     calls = {name: min(count, most_calls.get(name) or count) for name, count in calls.items()}
+    if alike and max(call_ns.values()) < ALIKE * min(call_ns.values()):
+        calls = dict.fromkeys(calls, min([max(calls.values()), *filter(None, most_calls.values())]))
     long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
