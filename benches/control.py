@@ -72,9 +72,14 @@ class Laps:
         self._since = now
 
 
+def ended(*, fell: bool, late: bool) -> int:
+    """Return how a step ended, as it is handed over: 0 not, 1 by a fall, 2 by time."""
+    return 1 if fell else 2 if late else 0
+
+
 @dataclass
 class Acted:
-    """What acting met: observations and actions, and how each step ended: 0 not, 1 by a fall, 2 by time."""
+    """What acting met: observations and actions, and how each step `ended`."""
 
     laps: Laps = field(default_factory=Laps)
     observations: list[NDArray[np.float32]] = field(default_factory=list)
@@ -109,7 +114,7 @@ class Acting(Implementation[None, Acted]):
             following, fell, late = world.step(action)
             acted.observations.append(observation)
             acted.actions.append(action)
-            acted.ends.append(1 if fell else 2 if late else 0)
+            acted.ends.append(ended(fell=fell, late=late))
             observation = world.reset() if fell or late else following
             acted.laps.lap("environment")
         return acted

@@ -180,6 +180,25 @@ class Predict(_Network[None, torch.Tensor]):
         return {"samples": len(self._examples)}
 
 
+def perceptron(job: JobReader, file: str) -> nn.Sequential:
+    """Return linear layers with ReLU between them, as many and as wide as the weights of data file `file` say."""
+    weights = {name: torch.tensor(each) for name, each in job.tensors(file).items()}
+    layers: list[nn.Module] = []
+    for name in sorted(name for name in weights if name.endswith(".weight")):
+        outputs, inputs = weights[name].shape
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    network = nn.Sequential(*layers[:-1])
+    network.load_state_dict(weights)
+    return network
+
+
+def ask(network: nn.Module, example: np.ndarray) -> torch.Tensor:
+    """Return what `network` makes of one example, without a gradient."""
+    with torch.no_grad():
+        answer: torch.Tensor = network(torch.from_numpy(example))
+    return answer
+
+
 def training_outputs(
     weights: Tensors, losses: Sequence[float], first_weights: Tensors, first_loss: float, learnt: Tensors
 ) -> Outputs:

@@ -17,8 +17,8 @@ from torch.nn import functional
 from pytest_duet.errors import ImplementationError
 from pytest_duet.implementation import Implementation, Outputs
 
-from ..control import Acting, Laps, World
-from ..networks import arrays, training_outputs
+from ..control import Acting, Laps, World, ended
+from ..networks import arrays, ask, perceptron, training_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,19 +28,9 @@ if TYPE_CHECKING:
     Batch = tuple[torch.Tensor, ...]
 
 
-def _network(job: JobReader, file: str) -> nn.Sequential:
-    """Return the network with the weights of a data file."""
-    weights = {name: torch.tensor(each) for name, each in job.tensors(file).items()}
-    hidden = len(weights["0.bias"])
-    network = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2))
-    network.load_state_dict(weights)
-    return network
-
-
 def _best(network: nn.Sequential, observation: NDArray[np.float32]) -> int:
     """Return the action that is rated highest."""
-    with torch.no_grad():
-        return int(network(torch.from_numpy(observation)).argmax())
+    return int(ask(network, observation).argmax())
 
 
 class Replay:
@@ -100,7 +90,7 @@ class _Learning(Implementation[Learner, Any]):
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the rules of one update."""
-        self._initial = _network(job, "initial")
+        self._initial = perceptron(job, "initial")
         if job.variant not in {"", "fused"}:
             msg = f"variant {job.variant!r} is unknown; known is fused"
             raise ImplementationError(msg)
@@ -231,7 +221,7 @@ class Act(Acting):
     def __init__(self, job: JobReader) -> None:
         """Read its weights."""
         super().__init__(job)
-        self._network = _network(job, "checkpoint")
+        self._network = perceptron(job, "checkpoint")
 
     def choose(self, step: int, observation: NDArray[np.float32]) -> int:  # noqa: ARG002 - nothing is drawn
         """Return the best action."""
@@ -239,8 +229,7 @@ class Act(Acting):
 
     def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what each action is rated."""
-        with torch.no_grad():
-            return self._network(torch.from_numpy(observation)).numpy()
+        return ask(self._network, observation).numpy()
 
 
 class Environment(Implementation[None, Any]):
@@ -259,7 +248,7 @@ class Environment(Implementation[None, Any]):
         for action in self._actions:
             _, fell, late = world.step(action)
             states.append(world.state)
-            ends.append(1 if fell else 2 if late else 0)
+            ends.append(ended(fell=fell, late=late))
             if fell or late:
                 world.reset()
         return states, ends

@@ -16,7 +16,7 @@ from torch import nn
 from pytest_duet.implementation import Implementation, Outputs
 
 from ..control import Acting, Laps, World
-from ..networks import training_outputs
+from ..networks import ask, perceptron, training_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,19 +26,9 @@ if TYPE_CHECKING:
 SMALLEST_DEVIATION = 1e-8
 
 
-def _policy(job: JobReader, file: str) -> nn.Sequential:
-    """Return the policy with the weights of a data file."""
-    weights = {name: torch.tensor(each) for name, each in job.tensors(file).items()}
-    hidden = len(weights["0.bias"])
-    policy = nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 2))
-    policy.load_state_dict(weights)
-    return policy
-
-
 def _right(policy: nn.Sequential, observation: NDArray[np.float32]) -> float:
     """Return the probability of action 1."""
-    with torch.no_grad():
-        return policy(torch.from_numpy(observation)).softmax(dim=0)[1].item()
+    return ask(policy, observation).softmax(dim=0)[1].item()
 
 
 @dataclass
@@ -86,7 +76,7 @@ class Train(Implementation[Learner, Run]):
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and what is drawn."""
-        self._initial = _policy(job, "initial")
+        self._initial = perceptron(job, "initial")
         self._rate, self._discount = job.number("learning_rate"), job.number("discount")
         self._steps = job.integer("steps")
         self._starts, self._draws = job.array("starts"), job.array("draws").astype(float)
@@ -133,9 +123,7 @@ class Train(Implementation[Learner, Run]):
     def outputs(self, result: Run) -> Outputs:
         """Return weights, every action, the loss of each episode, and what the first update alone does."""
         first = self._act(self.fresh(), most_updates=1)
-        observation = torch.from_numpy(self._starts[0].astype(np.float32))
-        with torch.no_grad():
-            logits = self._initial(observation)
+        logits = ask(self._initial, self._starts[0].astype(np.float32))
         policy, named = first.learner.policy, dict(first.learner.policy.named_parameters())
         learnt = training_outputs(
             result.learner.policy.state_dict(), result.losses, policy.state_dict(), first.losses[0], named
@@ -158,7 +146,7 @@ class Act(Acting):
     def __init__(self, job: JobReader) -> None:
         """Read its weights and what actions are drawn by."""
         super().__init__(job)
-        self._policy = _policy(job, "checkpoint")
+        self._policy = perceptron(job, "checkpoint")
         self._draws = job.array("draws").astype(float)
 
     def choose(self, step: int, observation: NDArray[np.float32]) -> int:
@@ -167,8 +155,7 @@ class Act(Acting):
 
     def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits."""
-        with torch.no_grad():
-            return self._policy(torch.from_numpy(observation)).numpy()
+        return ask(self._policy, observation).numpy()
 
 
 IMPLEMENTATIONS = {("reinforce", "train"): Train, ("reinforce", "predict"): Act}
