@@ -113,6 +113,7 @@ def test_fresh_processes_warm_up_for_as_long_as_they_need() -> None:
 
     assert warmup(0, fresh=True) == WARMUP_CYCLES
     assert warmup(30, fresh=True) == 10
+    assert warmup(10**6, fresh=True) == MOST_CYCLES
     assert warmup(30, fresh=False) == WARMUP_CYCLES
 
 

@@ -57,7 +57,7 @@ def make_schedule(
     their number does: fewer cycles in each of eight cells say more than many cycles in few. Where rounds are long that goes
     down to one cycle without warm-up, so that one slow member does not cost the others their cells; but not in `fresh`
     processes, whose first call pays for what no other does. They warm up until each has done `warm_after` calls, as far as
-    that leaves half of a cell.
+    that leaves half of a cell, and for no more cycles than are measured.
 
     The first call of a round costs more than the others, so among members that are `alike` two estimates of one time must
     not lead to two numbers of calls: the difference would look like one between the members.
@@ -75,7 +75,7 @@ def make_schedule(
     warmup, least = (1 if long_rounds else WARMUP_CYCLES), LEAST_CYCLES
     if fresh and warm_after:
         wanted = max(math.ceil(after / (calls[name] * burst)) for name, after in warm_after.items())
-        warmup = max(warmup, min(wanted, room // 2))
+        warmup = max(warmup, min(wanted, room // 2, MOST_CYCLES))
     if long_rounds and room < warmup + least:
         # A long call was warmed by those that checked and estimated it, and is its own average.
         warmup, least = int(fresh), 1
