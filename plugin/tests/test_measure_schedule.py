@@ -129,12 +129,20 @@ def test_warming_up_longer_does_not_break_the_budget(call_ns: dict[str, float], 
 
 
 @given(st.floats(50, 1e9), st.floats(1, 5), st.none() | st.integers(1, 50))
-def test_two_builds_of_one_thing_get_the_same_number_of_calls(ns: float, slower: float, most: int | None) -> None:
+def test_members_of_a_pair_get_the_same_number_of_calls_unless_they_are_far_apart(
+    ns: float, slower: float, most: int | None
+) -> None:
     call_ns = {"base": ns, "head": ns * slower}
-    alike = make_schedule(call_ns, group_seconds=8, most_calls={"base": most, "head": None}, alike=True)
-    apart = make_schedule(call_ns, group_seconds=8, most_calls={"base": most, "head": None})
+    paired = make_schedule(call_ns, group_seconds=8, most_calls={"base": most}, pairs=[("head", "base")])
+    apart = make_schedule(call_ns, group_seconds=8, most_calls={"base": most})
     if call_ns["head"] < ALIKE * ns:
-        assert alike.calls["base"] == alike.calls["head"] <= max(apart.calls.values())
-        assert most is None or alike.calls["base"] <= most
+        assert paired.calls["base"] == paired.calls["head"] == min(apart.calls.values())
     else:
-        assert alike == apart
+        assert paired == apart
+
+
+def test_who_is_near_the_same_member_has_the_same_number_of_calls_as_well() -> None:
+    call_ns = {"reference": 3e5, "near": 2.4e5, "nearer": 3.4e5, "far": 1e5, "context": 3.1e5}
+    pairs = [(name, "reference") for name in ("near", "nearer", "far")]
+    calls = make_schedule(call_ns, group_seconds=8, most_calls={}, pairs=pairs).calls
+    assert {"reference": 3, "near": 3, "nearer": 3, "far": 10, "context": 3} == calls

@@ -49,6 +49,7 @@ UNITS: Final = {
 }
 """Workloads by name: a function and how many units of work make its usual call, some tenths of a millisecond but for `LONG`."""
 FOLDER: Final = Path("results/trials")
+_HOG: Final = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(1_000_000))"
 
 
 # --- what is compared ---------------------------------------------------------------------------------------------------
@@ -94,8 +95,8 @@ class Book:
 
 @contextmanager
 def hogs(count: int) -> Iterator[None]:
-    """Keep `count` processors busy meanwhile."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """Keep `count` processors busy meanwhile, and no longer than this process lives."""
+    busy = [subprocess.Popen([sys.executable, "-c", _HOG]) for _ in range(count)]
     try:
         yield
     finally:

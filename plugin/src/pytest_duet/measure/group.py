@@ -205,20 +205,20 @@ class _Session:
         ready = {name: each for name, each in self.members.items() if each.is_ok and name in names}
         if not ready:
             return
-        budget, stop = self.plan.budget, self.mode.stop
+        budget, stop, pairs = self.plan.budget, self.mode.stop, self._pairs(ready)
         schedule = make_schedule(
             {name: each.call_ns for name, each in ready.items()},
             group_seconds=budget.group_seconds,
             most_calls={name: each.most_calls for name, each in ready.items()},
             cells=stop.least,
             fresh=self.mode.fresh,
-            alike=self.mode.alike,
             warm_after={name: each.warm_after for name, each in ready.items()},
+            pairs=pairs,
         )
         how = Timing(
             schedule=schedule,
             stop=stop,
-            pairs=self._pairs(ready),
+            pairs=pairs,
             budget_seconds=budget.group_seconds,
             pinned=self._can_be_pinned(ready.values()),
             check_kept=self._check_kept,

@@ -14,15 +14,11 @@ from pytest_duet.measure.stop import Stop
 
 @dataclass(frozen=True)
 class Mode:
-    """`fresh`: every cell has processes of its own, for Python too. `observed`: memory and processor are looked at.
-
-    `alike`: members are builds of one thing, so a round of each has the same number of calls unless they are far apart.
-    """
+    """`fresh`: every cell has processes of its own, for Python too. `observed`: memory and processor are looked at."""
 
     name: str
     fresh: bool
     observed: bool = True
-    alike: bool = False
     stop: Stop = field(default_factory=Stop)
 
 
@@ -34,4 +30,4 @@ MODES: Final = {mode.name: mode for mode in (DIRECT, PAIRED)}
 
 def base_and_head(decisions: int) -> Mode:
     """Return the mode in which two builds of the same implementation are compared, `decisions` of which make the family."""
-    return Mode("ab", fresh=True, observed=False, alike=True, stop=Stop.of_gate(decisions, ALPHA))
+    return Mode("ab", fresh=True, observed=False, stop=Stop.of_gate(decisions, ALPHA))

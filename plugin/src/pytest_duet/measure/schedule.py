@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 SHORTEST_ROUND_NS: Final = 1_000_000
 LONGEST_ROUND_NS: Final = 5_000_000
@@ -22,7 +22,7 @@ LEAST_CYCLES: Final = 3
 MOST_CYCLES: Final = 20
 WARMUP_CYCLES: Final = 2
 ALIKE: Final = 2.0
-"""Builds of one thing whose calls differ by less get the same number of calls a round."""
+"""Members of a pair whose calls differ by less get the same number of calls a round."""
 IN_ROUNDS: Final = 0.65
 """The share of a group's seconds that is planned for rounds: the estimate is of undisturbed calls, and much lies between rounds."""
 
@@ -49,7 +49,7 @@ def make_schedule(
     cells: int = CELLS,
     fresh: bool = False,
     warm_after: Mapping[str, int] | None = None,
-    alike: bool = False,
+    pairs: Collection[tuple[str, str]] = (),
 ) -> Schedule:
     """Return the schedule for members whose calls take about `call_ns`, within `group_seconds` for `cells`.
 
@@ -59,14 +59,13 @@ def make_schedule(
     processes, whose first call pays for what no other does. They warm up until each has done `warm_after` calls, as far as
     that leaves half of a cell, and for no more cycles than are measured.
 
-    The first call of a round costs more than the others, so among members that are `alike` two estimates of one time must
-    not lead to two numbers of calls: the difference would look like one between the members.
+    The first call of a round costs more than the others, so members of one of the `pairs` whose calls take about as long get
+    the same number of them: else the difference would look like one between the members. Those far apart it does not confuse.
     """
     round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
     calls = {name: min(count, most_calls.get(name) or count) for name, count in calls.items()}
-    if alike and max(call_ns.values()) < ALIKE * min(call_ns.values()):
-        calls = dict.fromkeys(calls, min([max(calls.values()), *filter(None, most_calls.values())]))
+    calls = {name: min(calls[each] for each in alike) for name, alike in _alike(call_ns, pairs).items()}
     long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
@@ -86,3 +85,13 @@ def make_schedule(
         cycles=min(max(room - warmup, least), MOST_CYCLES),
         cells=cells,
     )
+
+
+def _alike(call_ns: Mapping[str, float], pairs: Collection[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """Return, for each member, those that it must have the same number of calls as: itself, and who is linked to it by near pairs."""
+    alike = {name: frozenset([name]) for name in call_ns}
+    for one, other in pairs:
+        if max(call_ns[one], call_ns[other]) < ALIKE * min(call_ns[one], call_ns[other]):
+            linked = alike[one] | alike[other]
+            alike.update(dict.fromkeys(linked, linked))
+    return alike
