@@ -93,6 +93,23 @@ def test_a_folder_of_results_is_a_baseline_without_the_run_in_question(root: Pat
     assert "units: 12 runs" in done.stdout
 
 
+def test_patterns_that_mean_nothing_are_told(root: Path, before: Path) -> None:
+    slips = ["--margin", "regresion/*=90%", "--allow-missing", "typo*"]
+    done = invoke("gate", head(root), "--baseline", before, *slips)
+    assert done.exit_code == 0
+    margin, missing = done.stderr.splitlines()
+    assert margin.startswith("--margin: no case is called 'regresion/*'; ")
+    assert missing.startswith("--allow-missing: no case is called 'typo*'; ")
+
+
+@pytest.mark.parametrize(("advisory", "status"), [((), 11), (("--advisory",), 0)])
+def test_a_baseline_that_cannot_be_read_is_said_and_forgiven_where_the_gate_is_advisory(
+    root: Path, advisory: tuple[str, ...], status: int
+) -> None:
+    done = invoke("gate", head(root), "--baseline", root / "none.json", *advisory)
+    assert (done.exit_code, "there is no such file" in done.stderr) == (status, True)
+
+
 def test_a_run_alone_is_no_baseline_of_itself(root: Path) -> None:
     path = head(root)
     done = invoke("gate", path, "--baseline", path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 import pytest
@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from pytest_duet.gate import ALPHA, Decided, Exit, alarms, confirm, decide, exit_status, judge_family, of_pair, side
 from pytest_duet.record import Change, Comparison
+from pytest_duet.stats.signed_rank import least_shift
 from pytest_duet.words import Decision, Side, Status, Verdict
+
+if TYPE_CHECKING:
+    from random import Random
 
 SMALL, LARGE = 0.04, 0.20
 SIDES = get_args(Side)
@@ -60,10 +64,26 @@ def test_the_decision_on_every_combination(base: Side, head: Side) -> None:
         assert wanted == found.decision, (verdict, alarm, sight)
 
 
-def test_silence_never_passes_without_a_word_where_nothing_could_be_heard() -> None:
-    for base, head, verdict, sight in itertools.product(SIDES, SIDES, VERDICTS, SIGHTS):
-        found = decide(change(base=base, head=head, verdict=verdict, smallest_change=sight, reason="because"))
-        assert found.decision == "passed" or found.why
+def test_silence_never_passes_where_an_alarm_could_not_have_been_heard() -> None:
+    for base, head, sight in itertools.product(SIDES, SIDES, (LARGE, None)):
+        found = decide(change(base=base, head=head, verdict="inconclusive", smallest_change=sight, reason="because"))
+        assert found.decision != "passed" or base == "missing"
+        assert found.why
+
+
+@given(st.integers(2, 20), st.integers(1, 400), st.floats(0, 0.05), st.randoms())
+def test_a_pair_that_could_not_have_alarmed_in_its_family_never_passes_as_inconclusive(
+    cells: int, family: int, spread: float, random: Random
+) -> None:
+    """However narrow an interval is: with n cells no p is below 2^-n."""
+    ratios = [0.056 + random.gauss(0, spread) for _ in range(cells)]
+    beyond = least_shift(ratios, ALPHA / family)
+    comparison = Comparison(
+        group="g", member="head", verdict="inconclusive", reason="", cells=cells, ratio=1.06, smallest_change=0.001
+    )
+    found = of_pair("g/native", comparison, ("ok", "ok"), 0.5, None if beyond is None else beyond + 0.01)
+    if 2**-cells * family > ALPHA:
+        assert decide(found).decision == "cannot decide"
 
 
 @pytest.mark.parametrize("status", get_args(Status))
@@ -91,7 +111,8 @@ def status(*decisions: Decision, **changes: bool) -> int:
 @pytest.mark.parametrize(
     ("decisions", "changes", "wanted"),
     [
-        ((), {}, 0),
+        ((), {}, 11),
+        ((), {"advisory": True}, 0),
         (("passed",), {}, 0),
         (("passed",), {"unavailable": True}, 13),
         (("passed", "cannot decide"), {}, 11),
@@ -106,6 +127,19 @@ def status(*decisions: Decision, **changes: bool) -> int:
 )
 def test_one_status_outranks_the_other(decisions: tuple[Decision, ...], changes: dict[str, bool], wanted: int) -> None:
     assert wanted == status(*decisions, **changes)
+
+
+def test_nothing_compared_is_no_pass() -> None:
+    new = [decide(change(base="missing", units=0))]
+    assert ["passed"] == [each.decision for each in new]
+    assert Exit.CANNOT_DECIDE == exit_status(new)
+    assert Exit.PASSED == exit_status([*new, decide(change())])
+
+
+def test_without_a_gate_only_what_is_missing_or_not_saved_has_a_status() -> None:
+    assert Exit.PASSED == exit_status(None)
+    assert Exit.UNAVAILABLE == exit_status(None, unavailable=True)
+    assert Exit.STORAGE_FAILED == exit_status(None, storage_failed=True)
 
 
 @given(st.lists(st.sampled_from(get_args(Decision)), max_size=6), st.randoms())
@@ -157,10 +191,11 @@ def test_a_paired_comparison_becomes_a_change_of_cells() -> None:
     comparison = Comparison(
         group="g", member="head", verdict="slower", reason="", cells=12, ratio=1.08, smallest_change=SMALL
     )
-    (found,) = judge_family([of_pair("g/native", comparison, ("ok", "ok"), 1e-5)])
+    (found,) = judge_family([of_pair("g/native", comparison, ("ok", "ok"), 1e-5, LARGE)])
+    assert found.smallest_change == LARGE
     assert (found.alarm, found.unit, found.units, found.family) == (True, "cells", 12, 1)
     assert decide(found).decision == "regression"
     (unpaired,) = judge_family(
-        [of_pair("g/native", msgspec.structs.replace(comparison, ratio=None), ("ok", "bad"), None)]
+        [of_pair("g/native", msgspec.structs.replace(comparison, ratio=None), ("ok", "bad"), None, None)]
     )
     assert decide(unpaired).decision == "invalid"

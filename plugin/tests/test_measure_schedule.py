@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +141,13 @@ def test_members_of_a_pair_get_the_same_number_of_calls_unless_they_are_far_apar
         assert paired.calls["base"] == paired.calls["head"] == min(apart.calls.values())
     else:
         assert paired == apart
+
+
+def test_two_builds_of_one_thing_have_the_same_number_of_calls_whatever_was_estimated() -> None:
+    calls = make_schedule(
+        {"base": 3e5, "head": 1e6}, group_seconds=8, most_calls={}, pairs=[("head", "base")], alike=math.inf
+    ).calls
+    assert {"base": 1, "head": 1} == calls
 
 
 def test_who_is_near_the_same_member_has_the_same_number_of_calls_as_well() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_duet.measure.stop import HALF_WIDTH, Stop
+from pytest_duet.stats.signed_rank import least_shift
 
 RATIOS = st.lists(st.floats(-1, 1), min_size=8, max_size=8)
 
@@ -22,7 +24,7 @@ def test_a_gate_needs_as_many_cells_as_could_be_significant_in_its_family(
     decisions: int, alpha: float, least: int
 ) -> None:
     stop = Stop.of_gate(decisions, alpha)
-    assert (least, 0.0) == (stop.least, stop.share)
+    assert (least, alpha / max(1, decisions)) == (stop.least, stop.level)
     assert 2**-stop.least * decisions <= alpha
 
 
@@ -50,6 +52,17 @@ def test_a_large_ratio_may_be_wider_across_languages_and_not_in_a_gate() -> None
     assert not Stop.of_gate(1, 0.01).is_reached(8, [spread])
 
 
+def test_a_gate_goes_on_until_an_alarm_among_all_its_decisions_could_be_raised() -> None:
+    def spread(cells: int) -> list[float]:
+        return [NormalDist(sigma=0.024).inv_cdf((index + 0.5) / cells) for index in range(cells)]
+
+    # Narrow enough for an interval of 5 %, and for an alarm if this were the only decision.
+    assert Stop().is_reached(12, [spread(12)])
+    assert Stop.of_gate(1, 0.01).is_reached(12, [spread(12)])
+    assert not Stop.of_gate(30, 0.01).is_reached(12, [spread(12)])
+    assert Stop.of_gate(30, 0.01).is_reached(16, [spread(16)])
+
+
 def test_nothing_to_compare_is_precise() -> None:
     assert Stop().is_reached(8, [])
 
@@ -57,7 +70,8 @@ def test_nothing_to_compare_is_precise() -> None:
 @given(RATIOS, st.floats(-2, 2))
 def test_a_gate_never_stops_because_of_what_the_ratios_say(ratios: list[float], shift: float) -> None:
     gate = Stop.of_gate(1, 0.01)
-    # Rounding may decide where the width lies exactly at the limit.
-    spread = (max(ratios) - min(ratios)) / 2
-    if abs(spread - HALF_WIDTH) > 1e-9:
+    # Rounding may decide where what is seen lies exactly at the limit.
+    seen = least_shift(ratios, 0.01)
+    assert seen is not None
+    if abs(seen - 2 * HALF_WIDTH) > 1e-9:
         assert gate.is_reached(8, [ratios]) == gate.is_reached(8, [[each + shift for each in ratios]])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_duet.errors import SpecError
-from pytest_duet.spec import framework_of, load_frameworks, load_profiles, load_task, matches, variant_of
+from pytest_duet.spec import framework_of, load_frameworks, load_profiles, load_task, variant_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,22 +227,6 @@ def test_what_trains_a_checkpoint_cannot_need_it(tmp_path: Path) -> None:
 def test_one_wrong_name_in_a_list_is_enough(tmp_path: Path) -> None:
     text = f'{TASK}\n[[params]]\nphase = ["train", "predicted"]\nset = {{}}\n'
     assert "[params[0]] phase 'predicted' names nothing; did you mean 'predict'?" == _refusal(_task(tmp_path, text))
-
-
-@pytest.mark.parametrize(
-    ("pattern", "name", "expected"),
-    [
-        ("*", "anything", True),
-        ("native*", "native.gram", True),
-        ("native", "native.gram", False),
-        (["a", "b"], "b", True),
-        (["a", "b"], "c", False),
-        ([], "a", False),
-        ("Train", "train", False),
-    ],
-)
-def test_selectors_understand_wildcards_and_lists(pattern: str | list[str], name: str, *, expected: bool) -> None:
-    assert expected is matches(pattern, name)
 
 
 @given(st.from_regex(r"[a-z0-9_]+", fullmatch=True), st.from_regex(r"([a-z0-9_]+)?", fullmatch=True))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import statistics
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from pytest_duet.stats.signed_rank import (
     SMALL,
     critical,
     hodges_lehmann,
+    least_shift,
     location,
     signed_rank,
     student,
@@ -130,3 +133,23 @@ def test_differences_that_are_all_zero_never_reject() -> None:
 def test_eight_units_on_one_side_can_reach_a_128th() -> None:
     assert signed_rank([float(each) for each in range(1, 9)]).p == 2 / 2**8
     assert math.isclose(signed_rank([float(each) for each in range(1, 9)], 0.0, "greater").p, 2**-8)
+
+
+@pytest.mark.parametrize(("alpha", "n"), [(0.01, 8), (0.01, 20), (0.01 / 30, 16), (0.01 / 30, 30)])
+def test_what_can_be_seen_is_found_about_nine_times_in_ten(alpha: float, n: int) -> None:
+    random = np.random.default_rng(0)
+    seen = statistics.mean(least_shift(list(random.standard_normal(n)), alpha) or math.nan for _ in range(200))
+    found = [signed_rank(list(random.standard_normal(n) + seen), 0.0, "greater").p or 0.0 for _ in range(400)]
+    assert 0.80 < statistics.mean(p <= alpha for p in found) < 0.95
+
+
+@given(st.lists(whole, min_size=7, max_size=30), st.integers(-100, 100))
+def test_what_can_be_seen_depends_on_the_spread_alone(differences: list[float], shift: int) -> None:
+    moved = [each + shift for each in differences]
+    assert least_shift(differences, 0.01) == pytest.approx(least_shift(moved, 0.01), abs=1e-9)
+
+
+def test_too_few_units_see_nothing() -> None:
+    assert least_shift([0.0] * 6, 0.01) is None
+    assert least_shift([0.0] * 11, 0.01 / 30) is None
+    assert least_shift([0.0] * 12, 0.01 / 30) == 0.0

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pytest_duet import units
 from pytest_duet.figures import Figures
-from pytest_duet.gate import ALPHA, confirm, judge_family, side
+from pytest_duet.gate import ALPHA, confirm, judge_family, side, with_sight
 from pytest_duet.protocol import to_number
 from pytest_duet.record import Change, Interval, Record
 from pytest_duet.stats.prediction import predict
@@ -35,7 +34,7 @@ JUDGED: Final = 0.90
 
 
 class Baseline(Record, frozen=True):
-    """Runs that later ones are held against, pinned: each is named with the digest of the file it came from."""
+    """Runs that later ones are held against, pinned: each is named with the digest that tells it from others."""
 
     schema: int
     created: str
@@ -169,7 +168,4 @@ def _with_sight(change: Change, found: Prediction | None, family: int) -> Change
     alpha = ALPHA / family
     smallest = max(change.alarm_above, exponential(found.smallest(alpha)) - 1)
     bound = max(1 + change.alarm_above, exponential(found.limit(alpha)))
-    reason = change.reason
-    if change.verdict == "inconclusive":
-        reason = f"{reason}; the smallest change it could see is {units.percent(smallest)}"
-    return msgspec.structs.replace(change, smallest_change=smallest, bound=bound, reason=reason)
+    return with_sight(msgspec.structs.replace(change, bound=bound), smallest)

@@ -5,13 +5,15 @@ Not for finding out how they changed (``baseline``, ``comparison``), and not for
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
+from pytest_duet.patterns import matches
 from pytest_duet.stats.corrections import Adjusted, adjust
+from pytest_duet.verdict import ENOUGH_CELLS, lean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -38,7 +40,7 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What the gate decides of one case, and why; `allowed` where a user said beforehand that it may be so."""
+    """What the gate decides of one case, and why."""
 
     change: Change
     decision: Decision
@@ -81,7 +83,7 @@ def _gone(change: Change, allowed: Collection[str]) -> Decided:
     if change.base == "missing":
         return Decided(change, "passed", change.reason or "on neither side")
     why = change.reason or "it did not take part in this run"
-    if any(fnmatchcase(change.case, pattern) for pattern in allowed):
+    if matches(allowed, change.case):
         return Decided(change, "passed", f"{why}; allowed to be missing")
     return Decided(change, "cannot decide", f"missing: {why}")
 
@@ -116,50 +118,82 @@ def confirm(first: Change, second: Change) -> Change:
 
 
 def exit_status(
-    decisions: Iterable[Decided], *, advisory: bool = False, unavailable: bool = False, storage_failed: bool = False
+    decisions: Sequence[Decided] | None,
+    *,
+    advisory: bool = False,
+    unavailable: bool = False,
+    storage_failed: bool = False,
 ) -> Exit:
     """Return the one status of a gate job: what is wrong before what is slower, that before what cannot be seen.
 
-    `advisory` forgives what cannot be decided, and nothing else. `unavailable` says that a framework which must be there
+    Where nothing was compared, all being new for instance, nothing was seen. `decisions` are None where no gate was asked
+    for. `advisory` forgives what cannot be decided, and nothing else. `unavailable` says that a framework which must be there
     is not, `storage_failed` that a result could not be written.
     """
-    found = {decided.decision for decided in decisions}
+    found = {decided.decision for decided in decisions or ()}
     if storage_failed:
         return Exit.STORAGE_FAILED
     if "invalid" in found:
         return Exit.INVALID
     if "regression" in found:
         return Exit.REGRESSION
-    if "cannot decide" in found and not advisory:
+    if not advisory and ("cannot decide" in found or (decisions is not None and not compared(decisions))):
         return Exit.CANNOT_DECIDE
     return Exit.UNAVAILABLE if unavailable else Exit.PASSED
 
 
-def of_pair(case: str, comparison: Comparison, sides: tuple[Status, Status], p: float | None) -> Change:
+def compared(decisions: Iterable[Decided]) -> bool:
+    """Say whether any case was held against anything."""
+    return any(decided.change.units for decided in decisions)
+
+
+def of_pair(
+    case: str, comparison: Comparison, sides: tuple[Status, Status], p: float | None, smallest: float | None
+) -> Change:
     """Return the change that a paired comparison of head (this) with base (the reference) shows.
 
     `sides` are the statuses of base and head; `p` is that of H0: head is slower by no more than `alarm_above`. Whether it
-    alarms depends on its family: `judge_family` says.
+    alarms depends on its family: `judge_family` says. `smallest` is the least relative change that would have alarmed there,
+    which is more than what the comparison by itself could see; None where nothing would have.
     """
     from pytest_duet.protocol import to_number
     from pytest_duet.record import Change
 
-    return Change(
+    reason = comparison.reason
+    if comparison.judged and comparison.verdict == "inconclusive" and comparison.cells >= ENOUGH_CELLS:
+        bounds = (math.log(comparison.judged.low), math.log(comparison.judged.high))
+        reason = lean(bounds, comparison.margin)
+    change = Change(
         case=case,
         base=side(sides[0]),
         head=side(sides[1]),
         verdict=comparison.verdict,
-        reason=comparison.reason,
+        reason=reason,
         units=comparison.cells,
         unit="cells",
         ratio=comparison.ratio,
         interval=comparison.interval,
         judged=comparison.judged,
         p=None if p is None else to_number(p),
-        smallest_change=comparison.smallest_change,
         margin=comparison.margin,
         alarm_above=comparison.alarm_above,
     )
+    return with_sight(change, smallest)
+
+
+def with_sight(change: Change, smallest: float | None) -> Change:
+    """Return `change` with the least relative change that would have alarmed, None where nothing would have."""
+    import msgspec
+
+    reason = change.reason
+    if change.verdict == "inconclusive":
+        seen = (
+            f"the smallest change it could see is {units.percent(smallest)}"
+            if smallest
+            else "it could not see any change"
+        )
+        reason = f"{reason}; {seen}"
+    return msgspec.structs.replace(change, smallest_change=smallest, reason=reason)
 
 
 def judge_family(changes: Sequence[Change], alpha: float = ALPHA) -> list[Change]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.errors import SpecError
+from pytest_duet.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT: Final = 0.05
 ALARM_ABOVE: Final = 0.01
 _STATISTICS: Final = ("min", "max", "mean", "median")
-_MARGIN: Final = re.compile(r"(?P<pattern>[^=]*)=(?P<percent>\d+(?:\.\d+)?)\s*%")
+_MARGIN: Final = re.compile(r"(?P<pattern>.+)=(?P<percent>\d+(?:\.\d+)?)\s*%")
 _ALARM: Final = re.compile(r"(?P<statistic>[a-z]+):(?P<percent>\d+(?:\.\d+)?)\s*%")
 
 
@@ -35,7 +35,7 @@ class Margins:
 
     def given_for(self, case: str) -> float | None:
         """Return the margin that was given for `case`, None where none was."""
-        return next((margin for pattern, margin in reversed(self.given) if fnmatchcase(case, pattern)), None)
+        return next((margin for pattern, margin in reversed(self.given) if matches(pattern, case)), None)
 
 
 def parse(texts: Iterable[str]) -> Margins:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.patterns import matches
 from pytest_duet.protocol import from_number, to_number
 from pytest_duet.record import ParityRecord
-from pytest_duet.spec import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.patterns import matches
 from pytest_duet.protocol import Scalar
 from pytest_duet.words import Language, Role
 
@@ -278,12 +278,6 @@ def variant_of(member: str) -> str:
     return member.partition(".")[2]
 
 
-def matches(pattern: Names, name: str) -> bool:
-    """Say whether `name` is meant by a selector: one pattern, or a list of which any."""
-    patterns = [pattern] if isinstance(pattern, str) else pattern
-    return any(fnmatchcase(name, each) for each in patterns)
-
-
 def load_task(path: Path) -> Task:
     """Return the task in `path`.
 
@@ -453,5 +447,5 @@ def _check_reference(path: Path, task: Task) -> None:
 
 def _check_selector(where: str, pattern: Names, names: list[str]) -> None:
     for each in [pattern] if isinstance(pattern, str) else pattern:
-        if not any(fnmatchcase(name, each) for name in names):
+        if not any(matches(each, name) for name in names):
             raise SpecError(f"{where} {each!r} names nothing{nearest(each, names)}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.data import DataSet, folder_digest, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
+from pytest_duet.patterns import matches
 from pytest_duet.plan import Convergence, Effect, Gap, GroupPlan, Limits, MemberPlan
 from pytest_duet.spec import (
     Framework,
@@ -21,7 +22,6 @@ from pytest_duet.spec import (
     load_frameworks,
     load_profiles,
     load_task,
-    matches,
     variant_of,
 )
 from pytest_duet.starts import start

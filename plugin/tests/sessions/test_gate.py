@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from pytest_duet import store
+from pytest_duet.measure.group import measure_group
+from pytest_duet.plugin import conductor
 from pytest_duet.suite import load_suite
 
-from .suites import REFERENCE_NS, TWIN_NS, Missing, Python, Suite
+from .suites import REFERENCE_NS, TWIN_NS, Missing, Program, Python, Suite
 
 REGRESSION, CANNOT_DECIDE, UNAVAILABLE, STORAGE_FAILED = 10, 11, 13, 14
 NOISE = [0.011, -0.008, 0.003, -0.012, 0.006, 0.0, -0.004, 0.009, -0.01, 0.007, 0.002, -0.006]
@@ -28,8 +30,9 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def before(pytester, pair, session):
     """Return a function that makes a baseline of `count` runs out of one session, and leaves only that."""
 
-    def make(count: int = 12, **changes: object) -> str:
-        session("--duet-results=once").assert_outcomes(passed=2)
+    def make(count: int = 12, *options: str, **changes: object) -> str:
+        result = session("--duet-results=once", *options)
+        assert result.ret == 0
         (path,) = pytester.path.glob("once/*/*.json")
         run = msgspec.structs.replace(store.load(path), **changes)
         for index, noise in enumerate(NOISE[:count]):
@@ -103,6 +106,51 @@ def test_an_alarm_that_a_second_measurement_does_not_raise_is_cleared(pair, sess
     assert (result.ret, made) == (0, [1, 1])
 
 
+def test_what_alarms_is_measured_again_in_the_mode_of_the_session(pair, session, before) -> None:
+    # In a process of its own only a program says how long it took.
+    Suite(pair.root, {"honest": Program(ns=REFERENCE_NS, role="reference"), "twin": Program(ns=TWIN_NS)}).write()
+    option = before(12, "--duet-mode=paired")
+    rewrite(pair, honest=Program(ns=REFERENCE_NS, role="reference"), twin=Program(ns=round(TWIN_NS * 1.3)))
+    assert session(option, "--duet-mode=paired").ret == REGRESSION
+    assert ["paired", "paired"] == [run.mode for run in pair.runs()]
+
+
+# From the moment on that the session's run is saved, which is in its second measurement.
+INTERRUPT = """\
+import pathlib
+if list(pathlib.Path('results').glob('*/2*.json')):
+    raise KeyboardInterrupt
+"""
+
+
+def test_ctrl_c_in_the_second_measurement_confirms_nothing_and_is_an_interrupt(pair, session, before) -> None:
+    option = before()
+    rewrite(pair, twin=Python(round(TWIN_NS * 1.3), extra=INTERRUPT))
+    result = session(option)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*in one run; measure once more to confirm or clear it"])
+    assert [True] == [run.complete for run in pair.runs()]
+
+
+def test_a_fault_in_the_second_measurement_of_one_group_is_said_and_costs_no_other(
+    pytester, pair, session, before, monkeypatch
+) -> None:
+    option = before()
+    slow_down(pair, 1.3)
+    measured = []
+
+    def measure_once(*args, **kwargs):
+        measured.append(args)
+        if len(measured) > 1:
+            raise ZeroDivisionError("a rule of the room")
+        return measure_group(*args, **kwargs)
+
+    monkeypatch.setattr(conductor, "measure_group", measure_once)
+    result = session(option)
+    assert result.ret == CANNOT_DECIDE
+    result.stdout.fnmatch_lines(["duet: * could not be measured once more: ZeroDivisionError: a rule of the room"])
+
+
 def test_a_faster_case_passes(pair, session, before) -> None:
     option = before()
     slow_down(pair, 0.7)
@@ -167,6 +215,40 @@ def test_a_case_that_is_gone_cannot_be_decided_unless_it_may_be_gone(pytester, p
     )
 
 
+@pytest.fixture
+def two(pytester, pair) -> Suite:
+    """The suite written anew, with two groups: `small` and `large`."""
+    return Suite(pytester.path, pair.members, workloads=("small", "large")).write()
+
+
+SKIP = """\
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "large" in item.name:
+            item.add_marker(pytest.mark.{mark})
+"""
+
+
+@pytest.mark.parametrize("mark", ["skip(reason='later')", "xfail(run=False)"])
+def test_a_skipped_group_is_missed_and_the_gate_is_asked_about_the_others(pytester, two, session, before, mark) -> None:
+    option = before()
+    pytester.makeconftest(SKIP.format(mark=mark))
+    Suite(two.root, {**two.members, "twin": Python(TWIN_NS * 2)}, workloads=two.workloads).write()
+    load_suite.cache_clear()
+    assert session(option).ret == REGRESSION
+    assert all(run.complete for run in two.runs())
+
+    Suite(two.root, two.members, workloads=two.workloads).write()
+    load_suite.cache_clear()
+    result = session(option)
+    assert result.ret == CANNOT_DECIDE
+    result.stdout.fnmatch_lines(["gate: 2 passed, 2 cannot decide; *"])
+    assert session(option, "--duet-allow-missing=*-large/*").ret == 0
+
+
 @pytest.mark.parametrize("choice", [["-k", "honest"], ["--duet-framework=honest"], ["--deselect", "NODE-twin]"]])
 def test_a_case_that_was_not_selected_is_not_missed(pair, session, before, choice) -> None:
     node = "benches/tiny/bench_tiny.py::bench_tiny[fit-train-small"
@@ -227,10 +309,27 @@ def test_a_baseline_that_cannot_be_read_is_said_and_forgiven_where_the_gate_is_a
     result.stdout.fnmatch_lines(["gate: cannot decide: *none.json: there is no such file; check the path"])
 
 
-def test_a_gate_needs_times(pair, session) -> None:
-    result = session("--duet-gate=none.json", "--benchmark-disable")
+@pytest.mark.parametrize("option", ["--benchmark-disable", "--benchmark-skip"])
+def test_a_gate_needs_times(pair, session, option) -> None:
+    result = session("--duet-gate=none.json", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --duet-gate needs times: drop --benchmark-disable"])
+    result.stderr.fnmatch_lines([f"ERROR: --duet-gate needs times: drop {option}"])
+
+
+def test_a_gate_over_no_benchmark_of_ours_decides_nothing(pytester) -> None:
+    pytester.makepyfile("def test_plain(): pass")
+    result = pytester.runpytest_inprocess("--duet-gate=none.json")
+    assert result.ret == CANNOT_DECIDE
+    assert "--duet-gate: no benchmark of pytest-duet was selected" in result.stdout.str() + result.stderr.str()
+
+
+def test_a_gate_over_nothing_but_new_cases_decides_nothing(pytester, pair, session, before) -> None:
+    option = before()
+    Suite(pair.root, pair.members, workloads=("large",)).write()
+    load_suite.cache_clear()
+    result = session(option, "--duet-allow-missing=*")
+    assert result.ret == CANNOT_DECIDE
+    result.stdout.fnmatch_lines(["gate: * passed; nothing was compared with anything; exit status 11, cannot decide"])
 
 
 # --- which status outranks which ------------------------------------------------------------------------------------------

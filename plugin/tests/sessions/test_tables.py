@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_duet.report import terminal
+
 from .suites import REFERENCE_NS, Missing, Program, Python, Suite
 
 if TYPE_CHECKING:
@@ -102,3 +104,16 @@ def test_each_test_shows_its_own_share_of_the_time(pytester, pair, session) -> N
         (found,) = re.findall(rf'name="bench_tiny\[fit-train-small-{name}\]" time="([\d.]+)"', text)
         # The rest is the fixture's own setup and end.
         assert expected <= float(found) < expected + 1.0
+
+
+def test_where_the_table_cannot_be_written_each_case_still_has_its_word(pair, session, monkeypatch) -> None:
+    def broken(*_args, **_kwargs):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(terminal, "render", broken)
+    result = session()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["duet: a fault of pytest-duet, please report it: ZeroDivisionError: of ours", "*/honest  ok", "*/twin  ok"]
+    )
+    result.stdout.fnmatch_lines(["saved: *"])

@@ -70,7 +70,7 @@ def measured(plan: GroupPlan, nursery: Nursery, family: int = 1) -> tuple[Change
     """Return what came of `plan`, the record it came from, and how many seconds it took."""
     started = time.monotonic()
     record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=base_and_head(family), nursery=nursery)
-    return change_of(plan.id, record), record, time.monotonic() - started
+    return change_of(plan, record, family), record, time.monotonic() - started
 
 
 # --- keeping what was found ---------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ class Session:
                 journal.append(record)
                 self._groups.append(record)
                 self.unavailable |= any(member.status == "unavailable" for member in record.members)
-                change = change_of(plan.id, record)
+                change = change_of(plan, record, len(plans))
                 _say(f"{where}: {lines.measured(change)}")
                 yield change
             stack.pop_all()

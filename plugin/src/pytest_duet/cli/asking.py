@@ -5,12 +5,14 @@ Not for any one command.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from pytest_duet.errors import nearest
+from pytest_duet.gate import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +30,12 @@ threads_option: Final = click.option(
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
 )
+
+
+def give_up(why: object, *, advisory: bool) -> NoReturn:
+    """End a gate that has nothing to decide by: a run, a baseline or a commit is not to be had. An `advisory` one passes."""
+    click.echo(f"Error: {why}", err=True)
+    sys.exit(int(Exit.PASSED if advisory else Exit.CANNOT_DECIDE))
 
 
 def known(what: str, name: str, there_are: Iterable[str]) -> None:

@@ -30,5 +30,5 @@ def compare(
     Two runs show two numbers and no more: how much runs differ by themselves is unknown, so nothing is decided (exit status
     11). With ten or more runs in BASE there are intervals and verdicts.
     """
-    decisions = held(head, None, base, margin, allow_missing)
+    decisions = held(head, None, base, margin, allow_missing, advisory=advisory)
     finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,25 +15,21 @@ import msgspec
 
 from pytest_duet import margins, store
 from pytest_duet.baseline import changes
-from pytest_duet.cli.asking import json_option
+from pytest_duet.cli.asking import give_up, json_option
 from pytest_duet.errors import SpecError, StoreError
-from pytest_duet.gate import Exit, decide, exit_status
+from pytest_duet.gate import decide, exit_status
+from pytest_duet.patterns import matches, unmatched
 from pytest_duet.report import changes as pages
 from pytest_duet.report import explain as reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_duet.baseline import Baseline
     from pytest_duet.figures import Figures
-    from pytest_duet.gate import Decided
+    from pytest_duet.gate import Decided, Exit
 
 _LEAST_WIDTH: Final = 72
-
-
-class Undecidable(click.ClickException):
-    """A run or a baseline cannot be read, so nothing can be decided."""
-
-    exit_code = int(Exit.CANNOT_DECIDE)
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,12 +40,16 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
             "margin",
             multiple=True,
             metavar="PATTERN=5%",
-            help="The margin of the cases that PATTERN matches; or mean:5%, from where on to alarm. May be repeated.",
+            help="The margin of the cases that PATTERN matches ('cnn/*=10%'); or mean:5%, from where on to alarm. "
+            "May be repeated.",
         ),
         click.option(
-            "--allow-missing", multiple=True, metavar="PATTERN", help="Cases that may be gone. May be repeated."
+            "--allow-missing",
+            multiple=True,
+            metavar="PATTERN",
+            help="Cases that may be gone ('*/candle'). May be repeated.",
         ),
-        click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11 where nothing can be decided."),
+        click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11, whatever the reason."),
         click.option("--explain", metavar="PATTERN", help="Say how the decisions on these cases came about."),
         json_option,
     )
@@ -86,14 +85,24 @@ def gate(
     RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. Shown is what did not
     pass. The exit status is 10 for a regression, 11 where it cannot be decided, 12 where results are invalid, else 0.
     """
-    decisions = held(run, second, baselines, margin, allow_missing)
+    decisions = held(run, second, baselines, margin, allow_missing, advisory=advisory)
     finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=False)
 
 
 def held(
-    run: Path, second: Path | None, baselines: Sequence[Path], margin: Sequence[str], allow_missing: Sequence[str]
+    run: Path,
+    second: Path | None,
+    baselines: Sequence[Path],
+    margin: Sequence[str],
+    allow_missing: Sequence[str],
+    *,
+    advisory: bool,
 ) -> list[Decided]:
-    """Return what is decided of every case of the run saved at `run`, held against the `baselines`."""
+    """Return what is decided of every case of the run saved at `run`, held against the `baselines`.
+
+    Patterns that name no case are told: they may be slips, or meant for another job. Ends the command where a run or a
+    baseline cannot be read.
+    """
     try:
         given = margins.parse(margin)
     except SpecError as error:
@@ -102,21 +111,30 @@ def held(
         head = store.load_figures(run)
         again = store.load_figures(second) if second else None
         found = store.load_baseline(baselines, store.machine())
+        _check_second(head, again)
+        found = _without(found, [each for each in (head, again) if each], baselines)
     except StoreError as error:
-        raise Undecidable(str(error)) from error
-    _check_second(head, again)
-    # Neither may be part of what they are held against.
-    digests = {each.digest for each in (head, again) if each}
-    kept = [each for each in found.runs if each.digest not in digests]
-    if not kept:
-        raise Undecidable(f"{', '.join(map(str, baselines))}: holds no run but the one in question; name earlier ones")
-    found = msgspec.structs.replace(found, runs=kept)
-    return [decide(each, allow_missing) for each in changes(head, found, given, second=again)]
+        give_up(error, advisory=advisory)
+    changed = changes(head, found, given, second=again)
+    names = [each.case for each in changed]
+    patterns = [pattern for pattern, _ in given.given]
+    for line in [*unmatched("--margin", patterns, names), *unmatched("--allow-missing", allow_missing, names)]:
+        click.echo(line, err=True)
+    return [decide(each, allow_missing) for each in changed]
 
 
 def _check_second(head: Figures, again: Figures | None) -> None:
     if again is not None and again.digest == head.digest:
-        raise Undecidable(f"{again.source}: is the same run twice, which confirms nothing; measure a second time")
+        raise StoreError(f"{again.source}: is the same run twice, which confirms nothing; measure a second time")
+
+
+def _without(found: Baseline, runs: Sequence[Figures], baselines: Sequence[Path]) -> Baseline:
+    """Return the baseline without the `runs` in question: none may be part of what it is held against."""
+    digests = {each.digest for each in runs}
+    kept = [each for each in found.runs if each.digest not in digests]
+    if not kept:
+        raise StoreError(f"{', '.join(map(str, baselines))}: holds no run but the one in question; name earlier ones")
+    return msgspec.structs.replace(found, runs=kept)
 
 
 def finish(
@@ -137,7 +155,7 @@ def finish(
 
 
 def _explain(decisions: Sequence[Decided], pattern: str) -> None:
-    chosen = [each for each in decisions if fnmatchcase(each.change.case, pattern)]
+    chosen = [each for each in decisions if matches(pattern, each.change.case)]
     if not chosen:
         from pytest_duet.errors import nearest
 

@@ -19,8 +19,9 @@ from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files
 from pytest_duet.record import Change
 from pytest_duet.stats.ratio import cell_log_ratios
-from pytest_duet.stats.signed_rank import signed_rank
+from pytest_duet.stats.signed_rank import least_shift, signed_rank
 from pytest_duet.suite import GroupKey, applying, group_keys, make_group, member_names
+from pytest_duet.verdict import exponential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,28 +116,27 @@ def as_pair(plan: GroupPlan, case: str, sides: list[MemberPlan]) -> GroupPlan:
     )
 
 
-def change_of(case: str, record: GroupRecord) -> Change:
-    """Return how head stands to base in `record`; whether it alarms depends on its family."""
+def change_of(plan: GroupPlan, record: GroupRecord, decisions: int) -> Change:
+    """Return how head stands to base in the `record` of `plan`, one of so many `decisions`.
+
+    Whether it alarms depends on all of them: `gate.judge_family` says.
+    """
     members = {member.name: member for member in record.members}
-    statuses = (members[BASE].status, members[HEAD].status)
-    compared = compare_group(record)
-    if not compared:
-        return Change(
-            case=case,
-            base=gate.side(statuses[0]),
-            head=gate.side(statuses[1]),
-            verdict="not comparable",
-            reason=members[HEAD].reason or members[BASE].reason,
-        )
-    (comparison,) = compared
-    p = None
+    base, head = members[BASE], members[HEAD]
+    if all(each.start.missing for each in plan.members):
+        return without(plan.id, base=False, head=False, reason=base.reason)
+    if base.status != "ok" and head.status == "skipped":
+        # Head was not tried, since there is nothing to hold it to.
+        return undecided(plan.id, f"base {base.status}: {base.reason}")
+    (comparison,) = compare_group(record)
+    p = smallest = None
     if comparison.ratio is not None:
-        (base, base_calls), (head, head_calls) = (
-            (members[name].cells, members[name].calls_per_round) for name in (BASE, HEAD)
-        )
-        ratios = cell_log_ratios(head, head_calls, base, base_calls)
-        p = signed_rank(ratios, shift=math.log1p(comparison.alarm_above), alternative="greater").p
-    return gate.of_pair(case, comparison, statuses, p)
+        ratios = cell_log_ratios(head.cells, head.calls_per_round, base.cells, base.calls_per_round)
+        above = math.log1p(comparison.alarm_above)
+        p = signed_rank(ratios, shift=above, alternative="greater").p
+        beyond = least_shift(ratios, gate.ALPHA / decisions)
+        smallest = None if beyond is None else exponential(above + beyond) - 1
+    return gate.of_pair(plan.id, comparison, (base.status, head.status), p, smallest)
 
 
 def undecided(case: str, reason: str) -> Change:

@@ -214,6 +214,7 @@ class _Session:
             fresh=self.mode.fresh,
             warm_after={name: each.warm_after for name, each in ready.items()},
             pairs=pairs,
+            alike=self.mode.alike,
         )
         how = Timing(
             schedule=schedule,

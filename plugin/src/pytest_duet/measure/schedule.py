@@ -50,6 +50,7 @@ def make_schedule(
     fresh: bool = False,
     warm_after: Mapping[str, int] | None = None,
     pairs: Collection[tuple[str, str]] = (),
+    alike: float = ALIKE,
 ) -> Schedule:
     """Return the schedule for members whose calls take about `call_ns`, within `group_seconds` for `cells`.
 
@@ -59,13 +60,14 @@ def make_schedule(
     processes, whose first call pays for what no other does. They warm up until each has done `warm_after` calls, as far as
     that leaves half of a cell, and for no more cycles than are measured.
 
-    The first call of a round costs more than the others, so members of one of the `pairs` whose calls take about as long get
-    the same number of them: else the difference would look like one between the members. Those far apart it does not confuse.
+    The first call of a round costs more than the others, so members of one of the `pairs` whose calls differ by less than the
+    factor `alike` get the same number of them: else the difference would look like one between the members. Those far apart it
+    does not confuse.
     """
     round_ns = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
     calls = {name: max(1, round(round_ns / ns)) for name, ns in call_ns.items()}
     calls = {name: min(count, most_calls.get(name) or count) for name, count in calls.items()}
-    calls = {name: min(calls[each] for each in alike) for name, alike in _alike(call_ns, pairs).items()}
+    calls = {name: min(calls[each] for each in linked) for name, linked in _linked(call_ns, pairs, alike).items()}
     long_rounds = max(calls[name] * call_ns[name] for name in calls) > LONGEST_ROUND_NS * 1.5
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
@@ -87,11 +89,13 @@ def make_schedule(
     )
 
 
-def _alike(call_ns: Mapping[str, float], pairs: Collection[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    """Return, for each member, those that it must have the same number of calls as: itself, and who is linked to it by near pairs."""
-    alike = {name: frozenset([name]) for name in call_ns}
+def _linked(
+    call_ns: Mapping[str, float], pairs: Collection[tuple[str, str]], alike: float
+) -> dict[str, frozenset[str]]:
+    """Return, for each member, itself and all that pairs within the factor `alike` link it to."""
+    linked = {name: frozenset([name]) for name in call_ns}
     for one, other in pairs:
-        if max(call_ns[one], call_ns[other]) < ALIKE * min(call_ns[one], call_ns[other]):
-            linked = alike[one] | alike[other]
-            alike.update(dict.fromkeys(linked, linked))
-    return alike
+        if max(call_ns[one], call_ns[other]) < alike * min(call_ns[one], call_ns[other]):
+            together = linked[one] | linked[other]
+            linked.update(dict.fromkeys(together, together))
+    return linked

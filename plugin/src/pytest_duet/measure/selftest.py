@@ -141,7 +141,7 @@ def false_alarms(
             plan = plans[number % len(plans)]
             progress(f"against itself, {number + 1} of {decisions}")
             record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=base_and_head(1), nursery=nursery)
-            (change,) = gate.judge_family([change_of(plan.id, record)])
+            (change,) = gate.judge_family([change_of(plan, record, 1)])
             if change.ratio is None:
                 raise Invalid(f"{plan.id} could not be measured: {change.reason}")
             alarms += change.alarm

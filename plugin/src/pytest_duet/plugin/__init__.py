@@ -67,6 +67,8 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     ours = [(item, slot) for item in items if (slot := slot_of(item))]
     if not ours:
         selection.check_unused(settings, config.rootpath)
+        if config.option.duet_gate and not config.option.collectonly and not session.testsfailed:
+            pytest.exit("--duet-gate: no benchmark of pytest-duet was selected", returncode=CANNOT_DECIDE)
         return
     selection.refuse_conflicts(settings, config)
     dropped = selection.deselect(settings, config.rootpath, [item for item, _ in ours])
@@ -183,7 +185,10 @@ def pytest_runtest_makereport(
     report = yield
     conductor = item.config.stash.get(_CONDUCTOR, None)
     slot = slot_of(item)
-    if call.when == "call" and conductor is not None and slot is not None:
+    if conductor is None or slot is None:
+        return report
+    conductor.end(slot, report)
+    if call.when == "call":
         seconds = conductor.seconds_of(slot)
         if seconds is not None:
             report.duration = seconds
@@ -203,6 +208,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     narrowed = any("::" in str(given) for given in session.config.args)
     deselected: list[Slot] = session.config.stash.get(_DESELECTED, [])
     conductor.judge(deselected, narrowed=narrowed)
+    if conductor.interrupted:
+        session.exitstatus = exitstatus = pytest.ExitCode.INTERRUPTED
     if conductor.gate is not None:
         from pytest_duet.plugin import gating
 

@@ -40,18 +40,23 @@ if TYPE_CHECKING:
     from pytest_duet.plan import GroupPlan, MemberPlan
     from pytest_duet.plugin.options import Settings
     from pytest_duet.plugin.slots import Slot
+    from pytest_duet.words import Status
 
 GroupId = tuple[str, str, str]
 
 
 @dataclass(eq=False)
 class _Group:
-    """One planned group: who was selected, what came of it."""
+    """One planned group: who was selected, what came of it.
+
+    `ended` is the status and reason of one whose benchmark ended without measuring anything, empty while it did not end.
+    """
 
     slots: list[Slot] = field(default_factory=list)
     plan: GroupPlan | None = None
     record: GroupRecord | None = None
     error: DuetError | None = None
+    ended: tuple[Status, str] | None = None
     inputs: pair.Inputs = pair.NO_INPUTS
 
 
@@ -65,6 +70,8 @@ class Conductor:
         self.run: RunRecord | None = None
         self.saved: Path | None = None
         self.storage_errors: list[str] = []
+        self.interrupted = False
+        self.faults: list[str] = []
         self._root = root
         self._progress = progress
         self._spares = Spares()
@@ -159,6 +166,14 @@ class Conductor:
         else:
             verify_only(benchmark)
 
+    def end(self, slot: Slot, report: pytest.TestReport) -> None:
+        """Take note that the item of `slot` is over, measured or not: whoever skips a benchmark did not interrupt the session."""
+        group = self._groups[slot.group]
+        if group.record is None and group.error is None and not report.passed:
+            given = report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", "")
+            reason = given or "it ended before anything was measured"
+            group.ended = ("skipped" if report.skipped else "failed", reason)
+
     def _withdraw(self, group: _Group, name: str, why: str) -> None:
         """Take back what was measured of member `name`: it was measured on something else."""
         assert group.record is not None
@@ -209,18 +224,8 @@ class Conductor:
         return dataclasses.replace(plan, margins={**plan.margins, **given})
 
     def _measure(self, group: _Group, plan: GroupPlan) -> None:
-        selected = [slot.member for slot in group.slots]
         try:
-            record = measure_group(
-                plan,
-                selected=selected,
-                timed=self.timed,
-                mode=self.settings.mode,
-                progress=self._progress,
-                spares=self._spares,
-                nursery=self._nursery,
-                upcoming=self._upcoming(group),
-            )
+            group.record = self._record_of(group, plan, spares=self._spares, upcoming=self._upcoming(group))
         except DuetError as error:
             group.error = error
             return
@@ -228,11 +233,27 @@ class Conductor:
             # A fault of ours or of a room: the first item shows where, the others need not run into it again.
             group.error = DuetError(f"{type(error).__name__}: {error}")
             raise
-        finally:
-            self._progress("")
-        group.record = self._without_places(record)
         if self.timed:
             self._remember(group.record)
+
+    def _record_of(
+        self, group: _Group, plan: GroupPlan, *, spares: Spares | None = None, upcoming: Sequence[MemberPlan] = ()
+    ) -> GroupRecord:
+        """Measure `group` in the way of this session."""
+        try:
+            record = measure_group(
+                plan,
+                selected=[slot.member for slot in group.slots],
+                timed=self.timed,
+                mode=self.settings.mode,
+                progress=self._progress,
+                spares=spares,
+                nursery=self._nursery,
+                upcoming=upcoming,
+            )
+        finally:
+            self._progress("")
+        return self._without_places(record)
 
     def _upcoming(self, group: _Group) -> list[MemberPlan]:
         """Return the members of the group that comes after `group`, as far as they are known before its body runs."""
@@ -285,7 +306,7 @@ class Conductor:
             machine=machine(),
             profile=self.settings.profile,
             mode=self.settings.mode.name,
-            complete=all(group.record or group.error for group in self._groups.values()),
+            complete=all(group.record or group.error or group.ended for group in self._groups.values()),
             groups=groups,
             comparisons=compare_run(groups),
         )
@@ -299,9 +320,12 @@ class Conductor:
             self.gate.judge(self.run, self.gate.expected(slots, deselected, narrowed=narrowed), self._again)
 
     def _again(self, cases: Collection[str]) -> RunRecord | None:
-        """Measure the groups of `cases` once more, as a run of its own; None where it did not come to its end."""
+        """Measure the groups of `cases` once more, as a run of its own; None where nothing came of that.
+
+        A group that cannot be measured again is left out, and after an interrupt all that would follow.
+        """
         assert self.run is not None
-        records = []
+        records: list[GroupRecord] = []
         for group in self._groups.values():
             names = {
                 case_name(slot.group_id, slot.member, self.settings.threads, self.settings.device)
@@ -310,15 +334,17 @@ class Conductor:
             if group.plan is None or not names & set(cases):
                 continue
             self._progress(f"{group.plan.id}: measured once more, since it alarmed")
-            selected = [slot.member for slot in group.slots]
             try:
-                record = measure_group(group.plan, selected=selected, timed=True, progress=self._progress)
-            except (DuetError, KeyboardInterrupt):
-                return None
-            finally:
-                self._progress("")
-            records.append(self._without_places(record))
-        again = msgspec.structs.replace(self.run, groups=records, comparisons=compare_run(records))
+                records.append(self._record_of(group, group.plan))
+            except KeyboardInterrupt:
+                self.interrupted = True
+                break
+            except Exception as error:  # noqa: BLE001 - a room's fault must not cost what is decided about the others
+                self.faults.append(f"{group.plan.id} could not be measured once more: {type(error).__name__}: {error}")
+        if not records:
+            return None
+        complete = not self.interrupted
+        again = msgspec.structs.replace(self.run, groups=records, comparisons=compare_run(records), complete=complete)
         self._save(again)
         return again
 
@@ -347,7 +373,7 @@ class Conductor:
         storage_failed = bool(self.storage_errors)
         if self.gate is not None:
             return int(self.gate.status(unavailable=unavailable, storage_failed=storage_failed))
-        return int(exit_status([], unavailable=unavailable, storage_failed=storage_failed))
+        return int(exit_status(None, unavailable=unavailable, storage_failed=storage_failed))
 
     def has_unavailable(self) -> bool:
         """Say whether a selected framework could not be tried."""
@@ -382,7 +408,9 @@ def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
     """Return the record of a group that has no measurement: interrupted, never reached, or impossible."""
     first = group.slots[0]
     plan = group.plan
-    status, reason = ("failed", str(group.error)) if group.error else ("interrupted", "the session ended before it")
+    status, reason = group.ended or ("interrupted", "the session ended before it")
+    if group.error:
+        status, reason = "failed", str(group.error)
     return GroupRecord(
         id=plan.id if plan else first.group_id,
         task=first.task,
@@ -407,7 +435,7 @@ def _unfinished(group: _Group, settings: Settings) -> GroupRecord:
                 variant=slot.member.partition(".")[2],
                 role="rival",
                 language="python",
-                status=status,  # type: ignore[arg-type]  # one of the two words above
+                status=status,
                 reason=reason,
             )
             for slot in group.slots

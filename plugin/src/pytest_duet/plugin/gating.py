@@ -29,7 +29,10 @@ _NODE = "duet-gate"
 
 @dataclass(eq=False)
 class Gate:
-    """What the session is held against, and what came of it; `error` says why there is nothing to hold it against."""
+    """What the session is held against, and what came of it; `error` says why there is nothing to hold it against.
+
+    A gate that was never asked has no `decisions`, so nothing was compared.
+    """
 
     settings: Settings
     baseline: Baseline | None

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.patterns import matches
 from pytest_duet.plugin.slots import slot_of
-from pytest_duet.spec import framework_of, matches
+from pytest_duet.spec import framework_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,8 +84,9 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
     for name, (option, why) in _REFUSED.items():
         if config.getoption(name, default=None):
             raise pytest.UsageError(f"{option} cannot be used with pytest-duet's benchmarks: {why}")
-    if settings.gate and config.getoption("benchmark_disable", default=False):
-        raise pytest.UsageError("--duet-gate needs times: drop --benchmark-disable")
+    for name in ("benchmark_disable", "benchmark_skip"):
+        if settings.gate and config.getoption(name, default=False):
+            raise pytest.UsageError(f"--duet-gate needs times: drop --{name.replace('_', '-')}")
 
 
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:

@@ -5,31 +5,29 @@ Not for what is in it: ``report`` renders.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.figures import case_name
 from pytest_duet.gate import Exit
+from pytest_duet.patterns import matches
 from pytest_duet.report import changes, explain, terminal
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.conductor import Conductor
     from pytest_duet.plugin.gating import Gate
+    from pytest_duet.record import RunRecord
 
 
 def write(reporter: Any, conductor: Conductor) -> None:
     """Write the table of `conductor`'s run to pytest's terminal `reporter`."""
     assert conductor.run is not None
-    width = reporter._tw.fullwidth  # noqa: SLF001 - there is no public width
-    encoding = getattr(reporter._tw._file, "encoding", None) or "utf-8"  # noqa: SLF001 - nor a public stream
-    ascii_only = not encoding.lower().startswith("utf")
-    text = terminal.render(conductor.run, width, reporter.verbosity, ascii_only=ascii_only)
     reporter.write_sep("=", "duet")
-    for line in text.rstrip("\n").split("\n"):
-        reporter.write_line(line)
-    if conductor.settings.explain:
-        _explain(reporter, conductor)
-    if conductor.gate is not None:
-        _gate(reporter, conductor, conductor.gate, ascii_only=ascii_only)
+    try:
+        _write(reporter, conductor, conductor.run)
+    except Exception as fault:  # noqa: BLE001 - whatever is wrong with the table, what was measured must be told
+        _plainly(reporter, conductor.run, fault)
+    for message in conductor.faults:
+        reporter.write_line(f"duet: {message}", red=True)
     for error in conductor.storage_errors:
         reporter.write_line(f"duet: not saved: {error}", red=True)
     if conductor.saved is not None:
@@ -38,13 +36,34 @@ def write(reporter: Any, conductor: Conductor) -> None:
         reporter.write_line(f"saved: {conductor.saved.relative_to(root) if inside else conductor.saved}")
 
 
+def _write(reporter: Any, conductor: Conductor, run: RunRecord) -> None:
+    width = reporter._tw.fullwidth  # noqa: SLF001 - there is no public width
+    encoding = getattr(reporter._tw._file, "encoding", None) or "utf-8"  # noqa: SLF001 - nor a public stream
+    ascii_only = not encoding.lower().startswith("utf")
+    text = terminal.render(run, width, reporter.verbosity, ascii_only=ascii_only)
+    for line in text.rstrip("\n").split("\n"):
+        reporter.write_line(line)
+    if conductor.settings.explain:
+        _explain(reporter, conductor)
+    if conductor.gate is not None:
+        _gate(reporter, conductor, conductor.gate, ascii_only=ascii_only)
+
+
+def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
+    """Write what became of each case and nothing that would have to be worked out."""
+    reporter.write_line(f"duet: a fault of pytest-duet, please report it: {type(fault).__name__}: {fault}", red=True)
+    for group in run.groups:
+        for member in group.members:
+            reporter.write_line(f"{case_name(group.id, member.name, group.threads, group.device)}  {member.status}")
+
+
 def _explain(reporter: Any, conductor: Conductor) -> None:
     pattern = conductor.settings.explain
     assert conductor.run is not None
     lines = explain.of_run(conductor.run, pattern)
     decisions = conductor.gate.decisions if conductor.gate else []
     for decided in decisions:
-        if fnmatchcase(decided.change.case, pattern):
+        if matches(pattern, decided.change.case):
             lines += [*explain.of_decision(decided), ""]
     reporter.write_sep("-", "duet: how it came about")
     for line in lines or [f"--duet-explain: no case of this run matches {pattern!r}"]:

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_duet import units
-from pytest_duet.gate import ALPHA, Exit
+from pytest_duet.gate import ALPHA, Exit, compared
 from pytest_duet.report.escape import for_ascii, for_line
 from pytest_duet.words import Decision
 
@@ -99,7 +99,8 @@ def summary(decisions: Sequence[Decided], status: Exit, width: int, *, advisory:
         else ""
     )
     forgiven = " (what cannot be decided is forgiven)" if advisory and counts["cannot decide"] else ""
-    text = f"gate: {each}{rule}; exit status {int(status)}{_meaning(status)}{forgiven}"
+    nothing = "" if compared(decisions) else "; nothing was compared with anything"
+    text = f"gate: {each}{rule}{nothing}; exit status {int(status)}{_meaning(status)}{forgiven}"
     yield from textwrap.wrap(text, width, subsequent_indent="    ")
 
 

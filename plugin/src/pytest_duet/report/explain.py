@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.figures import case_name
+from pytest_duet.patterns import matches
 from pytest_duet.protocol import from_number
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 def of_run(run: RunRecord, pattern: str) -> list[str]:
     """Return how the verdict on each case of `run` that `pattern` matches came about; empty where none does."""
-    from fnmatch import fnmatchcase
-
     waiting = list(run.comparisons)
     lines: list[str] = []
     for group in run.groups:
@@ -34,7 +33,7 @@ def of_run(run: RunRecord, pattern: str) -> list[str]:
             if own is not None:
                 waiting.remove(own)
             case = case_name(group.id, member.name, group.threads, group.device)
-            if fnmatchcase(case, pattern):
+            if matches(pattern, case):
                 lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(group, member.name, own)), ""]
     return lines
 

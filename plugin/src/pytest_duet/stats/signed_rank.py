@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 SMALL: Final = 8
 """Below this many units the signed-rank test has too few outcomes for an interval, and Student's t takes over."""
 
+POWER: Final = 0.9
+"""How often an alarm is to be raised by a change that is called large enough to be seen."""
+_SPREAD: Final = 0.9
+
 Alternative = Literal["two-sided", "greater", "less"]
 
 
@@ -88,6 +92,26 @@ def signed_rank(differences: Sequence[float], shift: float = 0.0, alternative: A
     greater, less = tail(n, total - above), tail(n, not_below)
     p = {"greater": greater, "less": less, "two-sided": min(1.0, 2 * min(greater, less))}[alternative]
     return Outcome("signed-rank", (above + not_below) / 2, p, n)
+
+
+def least_shift(differences: Sequence[float], alpha: float) -> float | None:
+    """Return how far beyond a limit differences of this spread must lie to be above it at `alpha`, nine times in ten.
+
+    None where so few units cannot be above anything at that level. It depends on the spread alone, not on where they lie.
+
+    The distance from the estimate to the one-sided bound, and as much again as the estimate varies by: its standard error, from
+    the width of the 90 % interval, times the normal quantile of `POWER`.
+    """
+    cut = critical(len(differences), alpha)
+    if cut is None:
+        return None
+    from scipy.special import ndtri
+
+    averages = walsh_averages(differences)
+    found = location(differences, _SPREAD)
+    assert found.low is not None and found.high is not None  # noqa: PT018 - one fact
+    error = (found.high - found.low) / 2 / float(ndtri((1 + _SPREAD) / 2))
+    return statistics.median(averages) - averages[cut] + float(ndtri(POWER)) * error
 
 
 def student(differences: Sequence[float], confidence: float) -> Estimate:
