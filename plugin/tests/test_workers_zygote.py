@@ -18,7 +18,7 @@ from pytest_duet.plan import Start
 from pytest_duet.workers import nursery as nurseries
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.nursery import Nursery
-from pytest_duet.workers.zygote import Zygote, absolute_imports
+from pytest_duet.workers.zygote import Zygote
 
 from .fakes import messages
 
@@ -158,19 +158,3 @@ def test_no_descriptor_is_left_open(nursery: Nursery) -> None:
 
 
 # --- what it imports --------------------------------------------------------------------------------------------------
-
-
-def test_libraries_are_found_through_what_stands_beside_and_nothing_of_the_tree_is(tmp_path: Path) -> None:
-    room = tmp_path / "room"
-    room.mkdir()
-    (room / "impl_x.py").write_text(
-        "import os\nimport numpy as np\nfrom sklearn import svm\nfrom sklearn.svm import SVC\n"
-        "from ..shared import scale\nfrom .local import x\nfrom pytest_duet.implementation import Outputs\n"
-        "def later():\n    import torch\n"
-    )
-    (room / "local.py").write_text("import safetensors.numpy\n")
-    (tmp_path / "shared.py").write_text("import scipy\nfrom . import more\n")
-    (tmp_path / "more.py").write_text("import click\nfrom .shared import scale\n")
-    assert {"numpy", "sklearn", "sklearn.svm", "scipy", "safetensors.numpy", "click"} == set(
-        absolute_imports([room / "impl_x.py"])
-    )

@@ -10,9 +10,9 @@ import sys
 import tomllib
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.imports import absolute_imports
 from pytest_duet.plan import Start
 from pytest_duet.workers.python import framework_host
-from pytest_duet.workers.zygote import absolute_imports
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.data import DataSet, folder_digest, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
+from pytest_duet.imports import with_those_beside
 from pytest_duet.patterns import matches
 from pytest_duet.plan import Convergence, Effect, Gap, GroupPlan, Limits, MemberPlan
 from pytest_duet.spec import (
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from pytest_duet.spec import ConvergenceRule, EffectRule, Rule
 
 _RuleT = TypeVar("_RuleT", bound="Rule")
-
-RECIPES: Final = "recipes.py"
-"""What recipes share, beside the rooms: as much a part of each as its own file."""
 
 MODEL: Final = "model"
 """What a recipe is told a user's own model by: the folder it lies in."""
@@ -349,7 +347,8 @@ def _data(
     room: Path, params: Mapping[str, Scalar], seed: int, data_cache: Path, model: _Model | None
 ) -> Callable[[], DataSet]:
     def get() -> DataSet:
-        source = b"\0".join(path.read_bytes() for path in (room / "data.py", room.parent / RECIPES) if path.exists())
+        # Whatever a recipe imports from beside it is as much a part of it as its own file.
+        source = b"\0".join(path.read_bytes() for path in with_those_beside(room / "data.py"))
         if model:
             source += model.digest.encode()
         # Where the model lies is told to the recipe and no part of what it makes.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def self_test(worker: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run it as briefly as can be, in a process of its own: sessions here have a clock that stands still."""
-    command = [sys.executable, "-m", "pytest_duet", "self-test", "--decisions=1", "--seconds=0.3"]
+    command = [sys.executable, "-m", "pytest_duet", "self-test", "--decisions=1", "--seconds=1.5"]
     return subprocess.run(
         [*command, "--worker", str(worker), *options], capture_output=True, text=True, check=False, timeout=120
     )

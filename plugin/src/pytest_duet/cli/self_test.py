@@ -69,6 +69,8 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
         click.echo(json.dumps(document, indent=2))
         return
     click.echo(f"false alarms: {_share(rate)} on nothing (allowed: 1 %); verdicts: {_counted(verdicts)}")
+    if rate.too_few:
+        click.echo(f"not counted: {rate.too_few} with too few cells for any alarm; give each more --seconds")
     for each in overheads:
         on_clock, beside = units.duration(each.clock_ns), units.duration(max(0.0, each.beside_ns))
         click.echo(f"a call that does nothing, {each.path}: {on_clock} on the clock; {beside} a round beside it")

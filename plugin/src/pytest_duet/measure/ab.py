@@ -14,7 +14,6 @@ import msgspec
 
 from pytest_duet import gate
 from pytest_duet.comparison import compare_group
-from pytest_duet.errors import SpecError
 from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files
 from pytest_duet.record import Change
@@ -73,18 +72,20 @@ def pair_of(
 
     """
     plan = make_group(suites[1], case.key, profile, cache)
+    files = Files.of(plan.data())
     try:
         before = make_group(suites[0], case.key, profile, cache)
-    except SpecError as error:
+        digest = before.data().digest
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with base, it is not what head has to answer for
         return None, f"base: {error}"
     old, new = before.member(case.member), plan.member(case.member)
-    files = Files.of(plan.data())
-    if before.data().digest != files.digest:
+    if digest != files.digest:
         return None, "its data recipe is another than base's; set a new base once that is merged"
     if step.make_job(before, old, files) != step.make_job(plan, new, files):
         return None, "its parameters are others than base's; set a new base once that is merged"
     sides = [_side(new, name, start) for name, start in zip((BASE, HEAD), starts[new.framework], strict=True)]
-    return as_pair(plan, case.id, sides), ""
+    margin = plan.margins.get(case.member, plan.margin)
+    return dataclasses.replace(as_pair(plan, case.id, sides), margin=margin, margins={}), ""
 
 
 def _side(member: MemberPlan, name: str, start: Start) -> MemberPlan:

@@ -16,8 +16,10 @@ from pytest_duet.measure.stop import Stop
 
 @dataclass(frozen=True)
 class Mode:
-    """`fresh`: every cell has processes of its own, for Python too. `observed`: memory and processor are looked at. `alike`: by what
-    factor calls may differ and still be equally many in a round.
+    """What a mode decides.
+
+    `fresh`: every cell has processes of its own, for Python too. `observed`: memory and processor are looked at. `alike`: by
+    what factor calls may differ and still be equally many in a round.
     """
 
     name: str

@@ -63,12 +63,16 @@ WORKLOADS: Final = {"short": 300, "middle": 10_000, "long": 120_000}
 
 @dataclass(frozen=True)
 class Rate:
-    """`alarms` in `decisions` on what had not changed, and the exact interval of the rate."""
+    """`alarms` in `decisions` on what had not changed, and the exact interval of the rate.
+
+    Not counted are those `too_few`, whose cells were so few that nothing could have alarmed.
+    """
 
     alarms: int
     decisions: int
     low: float
     high: float
+    too_few: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,12 @@ def false_alarms(
     """Decide `decisions` times over `plans` in turn, in which nothing differs; return how often there was an alarm.
 
     Each is a gate of its own, so the rate is to be at most that gate's level. Also returns the verdicts that were given.
+
+    Raises:
+        Invalid: one could not be measured, or none for long enough.
+
     """
-    alarms = 0
+    alarms = too_few = 0
     verdicts: dict[str, int] = {}
     with Nursery() as nursery:
         for number in range(decisions):
@@ -145,8 +153,11 @@ def false_alarms(
             if change.ratio is None:
                 raise Invalid(f"{plan.id} could not be measured: {change.reason}")
             alarms += change.alarm
+            too_few += change.smallest_change is None
             verdicts[change.verdict] = verdicts.get(change.verdict, 0) + 1
-    return rate(alarms, decisions), verdicts
+    if too_few == decisions:
+        raise Invalid(f"in {decisions} decisions nothing could have alarmed: too few cells; give each more --seconds")
+    return dataclasses.replace(rate(alarms, decisions - too_few), too_few=too_few), verdicts
 
 
 def rate(alarms: int, decisions: int) -> Rate:

@@ -34,14 +34,6 @@ def walsh_averages(differences: Sequence[float]) -> list[float]:
     return sorted((a + b) / 2 for i, a in enumerate(differences) for b in differences[i:])
 
 
-def hodges_lehmann(differences: Sequence[float]) -> float:
-    """Return the median of the Walsh averages; `differences` holds at least one.
-
-    Source: Hodges & Lehmann (1963), Estimates of location based on rank tests, Ann. Math. Statist. 34.
-    """
-    return statistics.median(walsh_averages(differences))
-
-
 @lru_cache(maxsize=64)
 def _cumulative(n: int) -> tuple[int, ...]:
     """Return, for w = 0, 1, …, in how many of the 2^n assignments of signs W+ is at most w."""
@@ -134,10 +126,11 @@ def student(differences: Sequence[float], confidence: float) -> Estimate:
 def location(differences: Sequence[float], confidence: float) -> Estimate:
     """Return the typical difference and its interval.
 
-    From `SMALL` units on the Hodges-Lehmann estimate, with the interval of all shifts that the two-sided signed-rank
-    test does not reject; below that the mean with Student's t interval.
+    From `SMALL` units on the Hodges-Lehmann estimate, the median of the Walsh averages, with the interval of all shifts that
+    the two-sided signed-rank test does not reject; below that the mean with Student's t interval.
 
-    Source: Hollander, Wolfe & Chicken, section 3.3 (inversion over the ordered Walsh averages).
+    Sources: Hodges & Lehmann (1963), Estimates of location based on rank tests, Ann. Math. Statist. 34; Hollander, Wolfe &
+    Chicken, section 3.3 (inversion over the ordered Walsh averages).
     """
     n = len(differences)
     if n < SMALL:

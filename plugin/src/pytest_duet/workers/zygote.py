@@ -5,7 +5,6 @@ Both ends are here: `Zygote` asks, `breed` is what the process does. Not for wha
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import gc
 import importlib
@@ -13,7 +12,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import traceback
 from functools import partial
 from pathlib import Path
@@ -24,43 +22,10 @@ from pytest_duet.workers import strays
 from pytest_duet.workers.process import GRACE_SECONDS, ProcessChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _MESSAGE_BYTES: Final = 64 * 1024
 _STREAMS: Final = 3
-
-
-def absolute_imports(files: Iterable[Path]) -> list[str]:
-    """Return the libraries that `files`, and what they import from beside them, import at their top level.
-
-    Nothing beside them is among these, so what has imported them holds nothing of one tree that could serve another.
-    """
-    found: dict[str, None] = {}
-    waiting, seen = sorted(files), set[Path]()
-    while waiting:
-        file = waiting.pop(0)
-        if file in seen or not file.is_file():
-            continue
-        seen.add(file)
-        for node in ast.parse(file.read_bytes()).body:
-            if isinstance(node, ast.Import):
-                found.update(dict.fromkeys(alias.name for alias in node.names))
-            elif isinstance(node, ast.ImportFrom) and node.level:
-                waiting += _beside(file, node)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found[node.module] = None
-                # `from package import module` names a module as often as not; a class it does not.
-                found.update(
-                    dict.fromkeys(f"{node.module}.{alias.name}" for alias in node.names if alias.name.islower())
-                )
-    return [name for name in found if name.partition(".")[0] not in {*sys.stdlib_module_names, "pytest_duet"}]
-
-
-def _beside(file: Path, node: ast.ImportFrom) -> list[Path]:
-    """Return the files that a relative import may mean."""
-    folder = file.parents[node.level - 1]
-    names = [node.module] if node.module else [alias.name for alias in node.names]
-    return [folder / f"{name.replace('.', '/')}.py" for name in names]
 
 
 # --- this end ---------------------------------------------------------------------------------------------------------
@@ -110,10 +75,14 @@ class Zygote:
         try:
             socket.send_fds(self._socket, [json.dumps(list(arguments)).encode()], theirs)
             pid = int(self._receive()["pid"])
-        except (OSError, Unavailable) as error:
+        except BaseException as error:
             for descriptor in (stdin, stdout, stderr):
                 os.close(descriptor)
-            raise Unavailable(f"{name} cannot be forked: {error}") from error
+            # Its answer may come later, and would be taken for that to the next question.
+            self.close()
+            if isinstance(error, (OSError, Unavailable)):
+                raise Unavailable(f"{name} cannot be forked: {error}") from error
+            raise
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
