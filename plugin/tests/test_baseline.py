@@ -186,7 +186,9 @@ def test_a_group_that_was_only_verified_gives_no_figure() -> None:
     assert figures_of(run(group(reference(), verified_only=True)), "", "").cases == {}
 
 
-@pytest.mark.parametrize("seconds", [[], [0.0], [-1.0], [1.0, float("nan")], [float("inf")]])
+@pytest.mark.parametrize(
+    "seconds", [[], [0.0], [-1.0], [1.0, math.nan], [math.inf], [1.0, 1.0, math.inf], [1e308], [1.7e308, 1.7e308]]
+)
 def test_times_that_make_no_sense_give_no_number(seconds: list[float]) -> None:
     assert figure_from_seconds(seconds, "").status == "invalid"
 

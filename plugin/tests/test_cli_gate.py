@@ -188,6 +188,25 @@ def test_an_unknown_case_to_explain_names_the_nearest(root: Path, before: Path) 
 
 # --- files that are none --------------------------------------------------------------------------------------------------
 
+
+def unsealed(path: Path, change: str, by: str) -> None:
+    """Write a run of a schema that had no seals yet, with something in it changed."""
+    text = msgspec.json.encode(a_run(schema=3)).decode()
+    assert change in text
+    path.write_text(text.replace(change, by, 1))
+
+
+def foreign(path: Path, *medians: float, machine: str = "Example") -> Path:
+    """Write what pytest-benchmark would have written of benchmarks with these medians in seconds."""
+    path.parent.mkdir(exist_ok=True)
+    benchmarks = [{"fullname": f"x::{index}", "stats": {"median": median}} for index, median in enumerate(medians)]
+    path.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": {"cpu": {"brand_raw": machine}}}))
+    return path
+
+
+BEYOND = "9" * 400
+"""The digits of an integer that no float can hold."""
+
 BROKEN = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
@@ -202,7 +221,15 @@ BROKEN = {
     "fifo": lambda path: (path.unlink(), os.mkfifo(path)),
     "link out": lambda path: (path.unlink(), path.symlink_to("/etc/hostname")),
     "dangling": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+    "circle": lambda path: (path.unlink(), path.symlink_to(path.name)),
     "huge": lambda path: os.truncate(path, 2 * 1024**3),
+    "no margin": lambda path: unsealed(path, '"margin":0.05', '"margin":-2.0'),
+    "no member's margin": lambda path: unsealed(path, '"margins":{}', '"margins":{"native":-1.0}'),
+    "no calls": lambda path: unsealed(path, '"calls_per_round":1,', '"calls_per_round":0,'),
+    "endless calls": lambda path: unsealed(path, '"calls_per_round":1,', f'"calls_per_round":{BEYOND},'),
+    "endless round": lambda path: unsealed(path, '"cells":[[[', f'"cells":[[[{BEYOND}'),
+    "endless reading": lambda path: unsealed(path, '"unit":"bytes","value":', f'"unit":"bytes","value":{BEYOND}'),
+    "half a letter": lambda path: foreign(path, 0.1, machine="\ud800"),
 }
 
 
@@ -218,6 +245,30 @@ def test_a_file_that_cannot_be_used_is_named_and_nothing_is_decided(
     assert str(files[which].name) in done.stderr
     assert "Traceback" not in done.output
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("command", "status"), [("gate", 11), ("compare", 11), ("baseline", 14)])
+def test_a_path_that_no_file_can_have_is_named(root: Path, command: str, status: int) -> None:
+    long, run_ = root / ("x" * 300), head(root)
+    arguments = {"gate": [run_, "--baseline", long], "compare": [long, run_], "baseline": [long, "--into", root / "x"]}
+    done = invoke(command, *arguments[command])
+    assert (done.exit_code, "cannot be read (File name too long)" in done.stderr) == (status, True)
+
+
+@pytest.mark.parametrize("ns", [0, -5])
+def test_a_round_that_makes_no_sense_is_invalid(root: Path, before: Path, ns: int) -> None:
+    unsealed(root / "run.json", '"cells":[[[', f'"cells":[[[{ns},')
+    assert invoke("gate", root / "run.json", "--baseline", before).exit_code == 12
+
+
+def test_times_beyond_every_number_are_invalid_and_pinned_as_such(root: Path) -> None:
+    files = [foreign(root / "before" / f"{day}.json", 1e308, 0.1 + day / 1e4) for day in range(12)]
+    now = foreign(root / "now.json", 0.1, 0.1)
+    assert invoke("baseline", *files, "--into", root / "main.json").exit_code == 0
+    for baseline in ("before", "main.json"):
+        done = invoke("gate", now, "--baseline", root / baseline)
+        assert (done.exit_code, "baseline invalid: a time that makes no sense" in done.stdout) == (11, True)
+    assert invoke("gate", files[0], "--baseline", root / "main.json").exit_code == 12
 
 
 # --- pinning and listing --------------------------------------------------------------------------------------------------
@@ -236,6 +287,11 @@ def test_a_baseline_that_cannot_be_written_is_a_storage_failure(root: Path) -> N
     assert invoke("baseline", path, "--into", root / "file" / "main.json").exit_code == 14
 
 
+def test_a_baseline_must_have_a_name(root: Path) -> None:
+    done = invoke("baseline", head(root), "--into", "")
+    assert (done.exit_code, "is not the name of a file; name one to write" in done.stderr) == (14, True)
+
+
 def test_a_pinned_baseline_grows_by_later_runs(root: Path, before: Path) -> None:
     invoke("baseline", before, head(root, day=25), "--into", before)
     assert len(store.load_baseline([before]).runs) == 13
@@ -249,3 +305,13 @@ def test_the_history_lists_newest_first_and_names_what_it_cannot_read(root: Path
     assert [line.split()[0] for line in lines] == [str(path) for path in reversed(paths)]
     assert lines[1].endswith("smoke  direct  interrupted")
     assert "does not begin like a saved run" in lines[2]
+
+
+def test_the_history_acts_on_no_terminal(root: Path) -> None:
+    store.save(a_run(profile="\x1b[31mRED\x1b]0;title\x07"), root / "results")
+    damaged = store.save(a_run(), root / "results")
+    damaged.write_bytes(b'{"\\u001b[31m":1,"groups":[]}')
+    done = CliRunner().invoke(main, ["history", "--results", str(root / "results")], color=True)
+    assert "?[31mRED?]0;title?" in done.stdout
+    assert "unknown field `?[31m`" in done.stdout
+    assert "\x1b" not in done.stdout

@@ -75,6 +75,12 @@ def test_missing_markers_are_an_error_and_the_file_stays(saved: Path, tmp_path: 
     assert readme.read_text() == text
 
 
+def test_a_document_that_links_to_itself_is_named(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").symlink_to("README.md")
+    done = invoke(saved, "--into", tmp_path / "README.md")
+    assert (done.exit_code, "Too many levels of symbolic links" in done.output) == (14, True)
+
+
 def test_into_takes_no_other_format(saved: Path, tmp_path: Path) -> None:
     done = invoke(saved, "--into", tmp_path / "x", "--format", "json")
     assert done.exit_code == 2

@@ -93,6 +93,17 @@ def test_machines_are_never_pooled(tmp_path: Path) -> None:
     assert (done.exit_code, "2 machines, which are never pooled" in done.stderr) == (14, True)
 
 
+def test_one_run_many_times_is_not_many_runs(saved: Path) -> None:
+    done = invoke(*[saved] * 5)
+    assert (done.exit_code, "is the same run as" in done.stderr) == (14, True)
+
+
+@pytest.mark.parametrize("options", [["--per-round"], ["--test", "normality"]])
+def test_what_looks_into_one_run_takes_one(tmp_path: Path, options: list[str]) -> None:
+    done = invoke(*many(tmp_path, 5), *options)
+    assert (done.exit_code, "look into one run; name one" in done.stderr) == (2, True)
+
+
 def test_a_run_without_comparisons_says_so(tmp_path: Path) -> None:
     assert invoke(store.save(run(), tmp_path)).stdout == "no comparison has cells to test\n"
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from pytest_duet import errors
-from pytest_duet.errors import MemberError, nearest
+from pytest_duet.errors import MemberError, StoreError, nearest
 from pytest_duet.words import Status
 
 
@@ -33,3 +33,7 @@ def test_every_error_of_a_member_has_a_status_that_records_know() -> None:
 def test_no_error_of_a_member_is_recorded_as_ok() -> None:
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, MemberError)]
     assert "ok" not in {kind.status for kind in kinds}
+
+
+def test_what_a_file_is_called_moves_no_cursor() -> None:
+    assert str(StoreError("\x1b[31mred\x1b]0;title\x07.json: is no run")) == "?[31mred?]0;title?.json: is no run"

@@ -65,11 +65,42 @@ def test_a_file_that_pytest_benchmark_itself_writes_is_read(tmp_path: Path) -> N
     assert found.cases["test_it.py::test_it"].margin is None
 
 
-def test_our_cases_go_by_their_own_names_in_pytest_benchmarks_file() -> None:
-    ours = {"group": "cnn/lenet-train-digits", "member": "tch"}
-    bench = {"fullname": "x::y", "stats": {"median": 0.1}, "extra_info": {"duet": ours}}
-    found = figures({"benchmarks": [bench], "machine_info": {"cpu": {"brand_raw": "Example"}}}, "", "")
-    assert list(found.cases) == ["cnn/lenet-train-digits/tch"]
+def benchmarks(*documents: dict[str, object]) -> dict[str, object]:
+    return {"benchmarks": list(documents), "machine_info": {"cpu": {"brand_raw": "Example"}}}
+
+
+def benchmark(name: str = "x::y", **ours: object) -> dict[str, object]:
+    return {"fullname": name, "stats": {"median": 0.1}, "extra_info": {"duet": ours} if ours else {}}
+
+
+def test_our_cases_keep_name_and_conditions_in_pytest_benchmarks_file() -> None:
+    case = "cnn/lenet-train-digits/tch@threads=2"
+    found = figures(benchmarks(benchmark(case=case, conditions="profile smoke")), "", "")
+    assert {name: each.conditions for name, each in found.cases.items()} == {case: "profile smoke"}
+
+
+@pytest.mark.parametrize("ours", [{"group": "cnn", "member": "tch"}, {"case": "cnn/tch"}, {"case": 3, "conditions": 4}])
+def test_what_lacks_its_conditions_goes_by_its_full_name(ours: dict[str, object]) -> None:
+    found = figures(benchmarks(benchmark(**ours)), "", "")
+    assert {name: each.conditions for name, each in found.cases.items()} == {"x::y": ""}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        benchmarks(benchmark(), benchmark(), benchmark("other")),
+        {"results": [{"command": name, "median": 0.1} for name in ("x::y", "x::y", "other")]},
+        {
+            "benchmarks": [
+                {"metadata": {"name": name}, "runs": [{"values": [0.1]}]} for name in ("x::y", "x::y", "other")
+            ]
+        },
+    ],
+)
+def test_a_name_that_is_there_twice_means_neither(document: dict[str, object]) -> None:
+    found = figures(document, "", "").cases
+    assert {name: each.status for name, each in found.items()} == {"x::y": "invalid", "other": "ok"}
+    assert found["x::y"].reason == "its name is there twice"
 
 
 @pytest.mark.parametrize("median", [float("nan"), 0.0, -1.0])

@@ -269,6 +269,7 @@ def test_whatever_a_users_check_raises_refuses_the_result(error: Exception, tmp_
             "the first member is the reference and must be a Python function",
         ),
         ((add, "x"), {}, TypeError, r"'x' is neither a function nor a worker\(...\)"),
+        ((add, takes), {"margin": 0.0}, ValueError, "margin 0.0 cannot be used; write a number above 0, such as 0.05"),
         ((add, takes), {"dtype": "f16"}, ValueError, "dtype 'f16' is not known; write 'f32' or 'f64'"),
     ],
 )

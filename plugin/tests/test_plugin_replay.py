@@ -11,7 +11,7 @@ import pytest
 
 from pytest_duet.plugin.replay import VirtualTimer, replay, verify_only
 
-from .samples import group, member, reference
+from .samples import group, member, reference, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,8 @@ def test_the_saved_data_equal_the_nanoseconds_bit_for_bit(
     assert [ns / 7 / 1e9 for ns in rounds] == saved["stats"]["data"]
     assert (len(rounds), 1) == (saved["stats"]["rounds"], saved["stats"]["iterations"])
     assert {
+        "case": "t/g/tch",
+        "conditions": "profile smoke, mode direct, data ",
         "group": "t/g",
         "member": "tch",
         "reference": "torch",
@@ -155,6 +157,19 @@ def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> Non
         benchmark.extra_info["duet"]["quality"],
         benchmark.extra_info["duet"]["peak_memory_bytes"],
     )
+
+
+def test_a_case_is_called_as_in_the_run_that_is_saved() -> None:
+    from pytest_duet.figures import figures_of
+
+    timer = VirtualTimer()
+    benchmark = FakeBenchmark(timer)
+    record = member("tch", cells=CELLS)
+    measured = group(record, threads=2, device="cuda:0", profile="full")
+    replay(benchmark, timer, measured, record)
+    ((case, figure),) = figures_of(run(measured), "", "").cases.items()
+    ours = benchmark.extra_info["duet"]
+    assert (case, figure.conditions) == (ours["case"], ours["conditions"])
 
 
 def test_verifying_uses_the_fixture_once() -> None:

@@ -167,6 +167,12 @@ def test_a_number_json_cannot_hold_travels_as_a_word(value: float, word: str) ->
     assert repr(value) == repr(from_number(NonFinite(word)))
 
 
+@pytest.mark.parametrize("change", [{"loss": [10**400]}, {"elapsed_ns": 2**63}, {"iterations": -(2**63) - 1}])
+def test_an_integer_of_more_than_64_bits_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="not a message"):
+        decode_reply(encode(messages.verified(**change)))
+
+
 def test_a_bare_non_finite_number_is_never_written_as_null() -> None:
     request = Prepare(id=1, job=messages.job(params={"alpha": math.inf}))
     try:

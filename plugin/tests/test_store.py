@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pytest_duet import disk, store
+from pytest_duet import disk, journal, store
 from pytest_duet.errors import StoreError
 from pytest_duet.seal import seal
 
 from .samples import MACHINE, everything, group, member, reference, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -102,6 +103,8 @@ def damaged(tmp_path: Path, content: bytes) -> Path:
         (b'{"schema": true, "groups": []}', "has schema True"),
         (b'{"schema": 1, "groups": []}', "is a damaged run"),
         (b"[" * 200_000, "is not whole JSON"),
+        (b'{"schema": "\\ud800"}', "is not whole JSON"),
+        (b'["\xed\xa0\x80"]', "is not whole JSON"),
     ],
 )
 def test_what_is_no_run_is_refused_by_name(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -122,6 +125,50 @@ def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
     document = json.loads(msgspec.json.encode(msgspec.structs.replace(run(), schema=3)))
     with pytest.raises(StoreError, match="unknown field `surprise`"):
         store.load(damaged(tmp_path, json.dumps({**document, "surprise": 1}).encode()))
+
+
+@pytest.mark.parametrize(
+    ("change", "by"),
+    [
+        ('"margin":0.05', '"margin":-2.0'),
+        ('"margin":0.05', '"margin":0'),
+        ('"margins":{}', '"margins":{"native":-1.0}'),
+        ('"calls_per_round":1', '"calls_per_round":0'),
+        ('"calls_per_round":1', '"calls_per_round":9223372036854775808'),
+        ('"cells":[[[', f'"cells":[[[{"9" * 400}'),
+        ('"unit":"bytes","value":', f'"unit":"bytes","value":{"9" * 400}'),
+    ],
+)
+def test_a_number_that_nothing_could_be_computed_from_is_refused(tmp_path: Path, change: str, by: str) -> None:
+    text = msgspec.json.encode(run(group(reference(), member("native")), schema=3)).decode()
+    assert change in text
+    assert store.load(damaged(tmp_path, text.encode())).groups
+    with pytest.raises(StoreError, match="is a damaged run"):
+        store.load(damaged(tmp_path, text.replace(change, by, 1).encode()))
+
+
+def lines_of_a_journal(tmp_path: Path) -> tuple[Path, list[bytes]]:
+    path = tmp_path / "run.jsonl"
+    with journal.Journal.open(path, machine=MACHINE, profile="smoke", mode="direct", created="2026-01-02") as opened:
+        opened.append(group(reference()))
+    return path, path.read_bytes().splitlines(keepends=True)
+
+
+def test_a_journals_line_with_a_key_twice_is_refused(tmp_path: Path) -> None:
+    path, lines = lines_of_a_journal(tmp_path)
+    path.write_bytes(lines[0] + lines[1].replace(b'"margin":0.05', b'"margin":0.05,"margin":0.9'))
+    with pytest.raises(StoreError, match=r"line 2 is no line of a journal \(key 'margin' appears twice\)"):
+        store.load(path)
+
+
+def test_what_a_file_holds_is_quoted_so_that_it_acts_on_no_terminal(tmp_path: Path) -> None:
+    evil = rb'"\u001b]0;title\u0007":1,'
+    path, lines = lines_of_a_journal(tmp_path)
+    path.write_bytes(lines[0].replace(b"{", b"{" + evil, 1))
+    saved = damaged(tmp_path, b"{" + evil + msgspec.json.encode(run(schema=3))[1:])
+    for file in (path, saved):
+        with pytest.raises(StoreError, match=r"unknown field `\?\]0;title\?`"):
+            store.load(file)
 
 
 def test_a_fifo_does_not_make_it_wait(tmp_path: Path) -> None:
@@ -147,26 +194,25 @@ def test_a_link_out_of_its_folder_is_refused_and_one_inside_is_followed(tmp_path
     assert store.load(inside) == run()
 
 
+def test_links_in_a_circle_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").symlink_to("b.json")
+    (tmp_path / "b.json").symlink_to("a.json")
+    for read in (store.load, store.load_figures, lambda path: store.load_baseline([path])):
+        with pytest.raises(StoreError, match=r"a\.json: cannot be read \(Too many levels of symbolic links\)"):
+            read(tmp_path / "a.json")
+
+
 def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "LARGEST_FILE_BYTES", 10)
     with pytest.raises(StoreError, match="are more than the 10 a saved run may have"):
         store.load(store.save(run(), tmp_path))
 
 
-def test_the_latest_run_is_the_one_saved_last(tmp_path: Path) -> None:
-    assert store.latest(tmp_path, MACHINE) is None
-    store.save(run(), tmp_path)
-    last = run(group(reference(), member("native")))
-    store.save(last, tmp_path)
+def test_saved_runs_are_listed_newest_first_and_nothing_else_is(tmp_path: Path) -> None:
+    assert store.saved(tmp_path, MACHINE) == []
+    paths = [store.save(run(), tmp_path) for _ in range(3)]
     (store.folder(tmp_path, MACHINE) / "notes.json").write_text("not a run")
-    assert store.latest(tmp_path, MACHINE) == last
-
-
-def test_a_latest_run_that_is_damaged_is_not_passed_over_silently(tmp_path: Path) -> None:
-    store.save(run(), tmp_path)
-    store.save(run(), tmp_path).write_bytes(b"{")
-    with pytest.raises(StoreError, match="is not whole JSON"):
-        store.latest(tmp_path, MACHINE)
+    assert store.saved(tmp_path, MACHINE) == paths[::-1]
 
 
 # --- seals ----------------------------------------------------------------------------------------------------------------
@@ -274,6 +320,43 @@ def test_a_folder_of_results_means_this_machines_newest_runs(tmp_path: Path, mon
     store.save(run(machine=msgspec.structs.replace(MACHINE, fingerprint="f" * 16)), tmp_path)
     found = store.load_baseline([tmp_path], MACHINE)
     assert [each.source for each in found.runs] == [path.name for path in paths[-3:]]
+
+
+def test_the_newest_runs_of_a_folder_are_those_created_last_whatever_they_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "NEWEST", 2)
+    for name, day in (("c", 1), ("b", 3), ("a", 2)):
+        machine = {"cpu": {"brand_raw": "Example"}}
+        document = {"benchmarks": [], "machine_info": machine, "datetime": f"2026-01-0{day}"}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    assert [each.source for each in store.load_baseline([tmp_path]).runs] == ["a.json", "b.json"]
+
+
+def copied(path: Path, count: int) -> list[Path]:
+    """Return copies of the run at `path`, each with one more line end behind its seal."""
+    copies = [path.with_name(f"copy{index}.json") for index in range(1, count + 1)]
+    for index, copy in enumerate(copies, start=1):
+        copy.write_bytes(path.read_bytes() + b"\n" * index)
+    return copies
+
+
+def test_copies_of_a_run_count_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "NEWEST", 2)
+    store.save(run(created="2026-01-01"), tmp_path)
+    copies = copied(store.save(run(created="2026-01-02"), tmp_path), 3)
+    assert [each.created for each in store.load_baseline([tmp_path], MACHINE).runs] == ["2026-01-01", "2026-01-02"]
+    assert len(store.load_baseline(copies).runs) == 1
+
+
+@pytest.mark.parametrize("again", [lambda path: [path], lambda path: copied(path, 1)])
+def test_runs_that_must_differ_are_refused_where_one_is_there_twice(
+    tmp_path: Path, again: Callable[[Path], list[Path]]
+) -> None:
+    one, other = store.save(everything(), tmp_path), store.save(run(), tmp_path)
+    assert store.load_different([one, other]) == [everything(), run()]
+    with pytest.raises(StoreError, match=r"is the same run as .*; name each run once"):
+        store.load_different([one, other, *again(one)])
 
 
 def test_one_unreadable_run_of_a_folder_is_not_passed_over(tmp_path: Path) -> None:

@@ -1,20 +1,27 @@
 """Reading files that may be anything, and writing files that are there whole or not at all.
 
-Not for what the bytes mean: ``store`` and ``journal`` know that.
+Not for what their JSON means: ``store`` and ``journal`` know that.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
 
 from pytest_duet.errors import StoreError
+from pytest_duet.report.escape import for_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+_T = TypeVar("_T")
 
 LARGEST_FILE_BYTES: Final = 256 * 1024 * 1024
 """No saved run comes near this; what is larger is not one."""
@@ -28,10 +35,11 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
 
     """
     try:
-        _check_link(path)
         # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            # Only what could be opened leads somewhere: a link may also lead round in a circle.
+            _check_link(path)
             _check_kind(path, os.fstat(descriptor))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 content = file.read(at_most or LARGEST_FILE_BYTES + 1)
@@ -65,6 +73,51 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
         raise StoreError(msg)
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether `path` is a folder; of what cannot be looked at, reading it says why."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where this says no
+
+
+def parse(content: bytes) -> object:
+    """Return the JSON in `content`.
+
+    Raises:
+        ValueError: it is none, has a key twice, or a text that nothing could show or write.
+        RecursionError: it is nested too deeply.
+
+    """
+    document: object = json.loads(content.decode(), object_pairs_hook=_without_duplicates)
+    if b"\\u" in content:
+        # An escape can spell half a surrogate pair, which UTF-8 cannot.
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        msg = f"key {twice!r} appears twice"
+        raise ValueError(msg)
+    return result
+
+
+def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, remedy: str) -> _T:
+    """Return what `read` makes of `content`.
+
+    Raises:
+        StoreError: it makes nothing of it; the message is `otherwise`, why, and the `remedy`.
+
+    """
+    try:
+        return read(content)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        # The reason may quote what the file holds.
+        msg = f"{otherwise} ({for_line(str(error))}); {remedy}"
+        raise StoreError(msg) from error
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that a reader finds the old file or the new one, and a crash leaves one of them.
 
@@ -72,6 +125,9 @@ def write_whole(path: Path, content: bytes) -> None:
         StoreError: it could not be written; what was at `path` is as it was.
 
     """
+    if not path.name:
+        msg = f"{path}: is not the name of a file; name one to write"
+        raise StoreError(msg)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

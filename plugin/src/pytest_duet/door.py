@@ -5,6 +5,7 @@ Not for running them (``conductor``); this module is imported by every test sess
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,9 @@ def compare(
     _check_members((reference, *others))
     if dtype not in {"f32", "f64"}:
         msg = f"compare: dtype {dtype!r} is not known; write 'f32' or 'f64'"
+        raise ValueError(msg)
+    if not 0 < margin < math.inf:
+        msg = f"compare: margin {margin!r} cannot be used; write a number above 0, such as 0.05"
         raise ValueError(msg)
     return _declare(PairDeclaration((reference, *others), check, dtype, margin))
 

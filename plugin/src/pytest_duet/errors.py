@@ -27,7 +27,11 @@ class DataError(DuetError):
 
 
 class StoreError(DuetError):
-    """A result cannot be written or read."""
+    """A result cannot be written or read. Names of files and what they hold are in the message, and a terminal may act on them."""
+
+    def __init__(self, message: str) -> None:
+        """Say what happened."""
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
 
 
 class Undecidable(DuetError):

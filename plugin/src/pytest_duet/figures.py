@@ -9,7 +9,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.record import Record
+from pytest_duet.record import Margin, Record
 from pytest_duet.stats.ratio import cell_log_times
 from pytest_duet.words import Status
 
@@ -29,11 +29,11 @@ class Figure(Record, frozen=True):
     log_ns: float | None = None
     reason: str = ""
     conditions: str = ""
-    margin: float | None = None
+    margin: Margin | None = None
 
 
 class Figures(Record, frozen=True):
-    """The figures of one saved run; `digest` is that of its file, `machine` names the machine for people.
+    """The figures of one saved run; `digest` tells it from other runs, `machine` names the machine for people.
 
     `fingerprint` is empty where the tool says too little of the machine to tell it from others.
     """
@@ -53,8 +53,13 @@ def case_name(group: str, member: str, threads: int = 1, device: str = "cpu") ->
     return f"{group}/{member}{more}"
 
 
+def conditions_of(group: GroupRecord) -> str:
+    """Return what must be the same for figures of `group` and of another to be comparable."""
+    return f"profile {group.profile}, mode {group.mode}, data {group.data_digest[:12]}"
+
+
 def figures_of(run: RunRecord, source: str, digest: str) -> Figures:
-    """Return the figures of `run`, saved in a file called `source` with SHA-256 `digest`."""
+    """Return the figures of `run`, saved in a file called `source` that `digest` tells from others."""
     return Figures(
         source=source,
         digest=digest,
@@ -72,7 +77,7 @@ def figures_of(run: RunRecord, source: str, digest: str) -> Figures:
 
 
 def _figure(group: GroupRecord, member: MemberRecord) -> Figure:
-    conditions = f"profile {group.profile}, mode {group.mode}, data {group.data_digest[:12]}"
+    conditions = conditions_of(group)
     margin = group.margins.get(member.name, group.margin)
     if member.status != "ok":
         return Figure(status=member.status, reason=member.reason, conditions=conditions, margin=margin)
@@ -85,6 +90,8 @@ def _figure(group: GroupRecord, member: MemberRecord) -> Figure:
 
 def figure_from_seconds(seconds: list[float], conditions: str) -> Figure:
     """Return the figure of times a call took, as other tools keep them: the median, since there are no cells."""
-    if not seconds or not all(math.isfinite(each) and each > 0 for each in seconds):
+    sound = bool(seconds) and all(0 < each < math.inf for each in seconds)
+    typical_ns = statistics.median(seconds) * 1e9 if sound else math.nan
+    if not math.isfinite(typical_ns):
         return Figure(status="invalid", reason="a time that makes no sense, or none", conditions=conditions)
-    return Figure(status="ok", log_ns=math.log(statistics.median(seconds) * 1e9), conditions=conditions)
+    return Figure(status="ok", log_ns=math.log(typical_ns), conditions=conditions)

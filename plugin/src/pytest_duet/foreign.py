@@ -15,7 +15,7 @@ import msgspec
 from pytest_duet.figures import Figure, Figures, figure_from_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 class _Loose(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,16 +49,16 @@ def _pytest_benchmark(document: _PytestBenchmark) -> tuple[str, str, str, Iterat
     assert isinstance(cpu, dict)
     name = str(cpu.get("brand_raw") or cpu.get("brand") or info.get("processor") or "")
     parts = [name, str(cpu.get("count", "")), str(info.get("machine", "")), str(info.get("release", ""))]
-    cases = ((_name(each), figure_from_seconds([each.stats.median], "")) for each in document.benchmarks)
-    return document.datetime, name, _fingerprint(parts) if name else "", cases
+    return document.datetime, name, _fingerprint(parts) if name else "", map(_benchmark, document.benchmarks)
 
 
-def _name(benchmark: _Benchmark) -> str:
-    """Return the case as we call it where it was one of ours, else pytest-benchmark's own full name."""
+def _benchmark(benchmark: _Benchmark) -> tuple[str, Figure]:
+    """Return the case and its figure: under our own name and conditions where a session of ours wrote both."""
     ours = benchmark.extra_info.get("duet")
-    if isinstance(ours, dict) and isinstance(ours.get("group"), str) and isinstance(ours.get("member"), str):
-        return f"{ours['group']}/{ours['member']}"
-    return benchmark.fullname
+    case, conditions = (ours.get("case"), ours.get("conditions")) if isinstance(ours, dict) else (None, None)
+    if not (isinstance(case, str) and isinstance(conditions, str)):
+        case, conditions = benchmark.fullname, ""
+    return case, figure_from_seconds([benchmark.stats.median], conditions)
 
 
 # --- hyperfine ------------------------------------------------------------------------------------------------------------
@@ -146,9 +146,17 @@ def figures(document: object, source: str, digest: str) -> Figures | None:
             tool=tool,
             fingerprint=fingerprint,
             machine=machine,
-            cases=dict(cases),
+            cases=_by_name(cases),
         )
     return None
+
+
+def _by_name(cases: Iterable[tuple[str, Figure]]) -> dict[str, Figure]:
+    """Return `cases` by their names; a name that is there twice means neither."""
+    found: dict[str, Figure] = {}
+    for name, figure in cases:
+        found[name] = figure if name not in found else Figure(status="invalid", reason="its name is there twice")
+    return found
 
 
 def _fingerprint(parts: list[str]) -> str:

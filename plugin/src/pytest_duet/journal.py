@@ -191,11 +191,9 @@ def read(path: Path) -> Content:
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], line: bytes, path: Path, number: int) -> _T:
-    try:
-        return decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{path}: line {number} is no line of a journal ({error}); take another file or measure anew"
-        raise StoreError(msg) from error
+    otherwise, remedy = f"{path}: line {number} is no line of a journal", "take another file or measure anew"
+    disk.understood(disk.parse, line, otherwise, remedy)
+    return disk.understood(decoder.decode, line, otherwise, remedy)
 
 
 def _continuable(path: Path, header: Header) -> int:

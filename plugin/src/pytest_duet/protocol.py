@@ -37,7 +37,10 @@ class NonFinite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Index = Annotated[int, msgspec.Meta(ge=0)]
-Number = int | float | NonFinite
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer of 64 bits: no larger one is meant, and some are beyond every float."""
+
+Number = Whole | float | NonFinite
 Scalar = bool | int | float | str | NonFinite
 
 
@@ -196,19 +199,19 @@ class VerifyReply(Message, frozen=True, tag="verify"):
 
     outputs: dict[str, str]
     digest: str
-    iterations: int | None
+    iterations: Whole | None
     converged: bool | None
     loss: list[Number]
-    elapsed_ns: int
+    elapsed_ns: Whole
 
 
 class RunReply(Message, frozen=True, tag="run"):
     """Nanoseconds of each round, the digest of the kept output, named spans (ns a round) and the work one call does."""
 
-    elapsed_ns: list[int]
+    elapsed_ns: list[Whole]
     digest: str | None
-    spans: dict[str, list[int]]
-    work: dict[str, int]
+    spans: dict[str, list[Whole]]
+    work: dict[str, Whole]
 
 
 class OutputsReply(Message, frozen=True, tag="outputs"):

@@ -5,11 +5,11 @@ Not for reading or writing files (``store``, ``journal``) and not for judging (`
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pytest_duet.protocol import Features, Number, Scalar
+from pytest_duet.protocol import Features, Number, Scalar, Whole
 from pytest_duet.words import Language, Role, Side, Status, Verdict
 
 # History of the schema:
@@ -21,6 +21,10 @@ SCHEMA: Final = 4
 READABLE: Final = (1, 2, 3, 4)
 
 
+Margin = Annotated[float, msgspec.Meta(gt=0)]
+Calls = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The base of every saved shape: immutable and strict."""
 
@@ -30,8 +34,8 @@ class Machine(Record, frozen=True):
 
     fingerprint: str
     cpu: str
-    logical_cpus: int
-    memory_bytes: int
+    logical_cpus: Whole
+    memory_bytes: Whole
     kernel: str
     architecture: str
 
@@ -106,13 +110,13 @@ class MemberRecord(Record, frozen=True):
     attestation: Attestation | None = None
     parity: list[ParityRecord] = []
     quality: list[Bound] = []
-    iterations: int | None = None
+    iterations: Whole | None = None
     converged: bool | None = None
-    first_call_ns: int | None = None
-    calls_per_round: int = 1
-    cells: list[list[list[int]]] = []
-    work: dict[str, int] = {}
-    spans: dict[str, int] = {}
+    first_call_ns: Whole | None = None
+    calls_per_round: Calls = 1
+    cells: list[list[list[Whole]]] = []
+    work: dict[str, Whole] = {}
+    spans: dict[str, Whole] = {}
     readings: list[Reading] = []
 
 
@@ -135,14 +139,14 @@ class GroupRecord(Record, frozen=True):
     dtype: str
     mode: str
     profile: str
-    margin: float
+    margin: Margin
     reference: str
     data_digest: str
     verified_only: bool
-    elapsed_ns: int
+    elapsed_ns: Whole
     members: list[MemberRecord]
     flags: list[str] = []
-    margins: dict[str, float] = {}
+    margins: dict[str, Margin] = {}
 
 
 class Interval(Record, frozen=True):

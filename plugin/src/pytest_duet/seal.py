@@ -31,9 +31,24 @@ def unseal(path: Path, content: bytes) -> bytes:
         StoreError: it has none, or was changed after it was sealed.
 
     """
-    start = content.rfind(b',"digest":"', -_SEAL_BYTES)
-    found = _SEAL.fullmatch(content, start) if start >= 0 else None
-    if found is None or hashlib.sha256(content[:start]).hexdigest().encode() != found[1]:
+    body, digest = _opened(content)
+    if not digest:
         msg = f"{path}: was changed after it was saved (its digest does not match); take the file as it was saved"
         raise StoreError(msg)
-    return content[:start] + b"}"
+    return body + b"}"
+
+
+def identity(content: bytes) -> str:
+    """Return what tells a file from others: the digest in its seal, else the SHA-256 of `content`.
+
+    White space behind the seal is not sealed, so a copy with more of it is the same file.
+    """
+    return _opened(content)[1] or hashlib.sha256(content).hexdigest()
+
+
+def _opened(content: bytes) -> tuple[bytes, str]:
+    """Return what stands before the seal of `content`, and its digest; the digest is empty where it is not sealed."""
+    start = content.rfind(b',"digest":"', -_SEAL_BYTES)
+    found = _SEAL.fullmatch(content, start) if start >= 0 else None
+    digest = hashlib.sha256(content[:start]).hexdigest() if found else ""
+    return content[:start], digest if found and digest.encode() == found[1] else ""

@@ -6,7 +6,6 @@ Not for the journal of a run under way (``journal``) nor for what a run means (`
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import re
@@ -22,7 +21,7 @@ from pytest_duet.baseline import Baseline
 from pytest_duet.errors import StoreError
 from pytest_duet.figures import Figures, figures_of
 from pytest_duet.record import READABLE, SCHEMA, Machine, RunRecord
-from pytest_duet.seal import seal, unseal
+from pytest_duet.seal import identity, seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,13 +151,26 @@ def load(path: Path) -> RunRecord:
     return _run(path, content, document)
 
 
+def load_different(paths: Sequence[Path]) -> list[RunRecord]:
+    """Return the runs saved at `paths`.
+
+    Raises:
+        StoreError: one is no such file, or is there twice.
+
+    """
+    seen: dict[str, Path] = {}
+    for path in paths:
+        digest = identity(disk.read_regular(path))
+        if digest in seen:
+            msg = f"{path}: is the same run as {seen[digest]}; name each run once"
+            raise StoreError(msg)
+        seen[digest] = path
+    return [load(path) for path in paths]
+
+
 def _parsed(path: Path, content: bytes) -> object:
-    """Return the JSON in `content`; refuse what is none, or is ambiguous."""
-    try:
-        return json.loads(content, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
-        msg = f"{path}: is not whole JSON ({error}); it may be cut off: take another saved run"
-        raise StoreError(msg) from error
+    remedy = "it may be cut off: take another saved run"
+    return disk.understood(disk.parse, content, f"{path}: is not whole JSON", remedy)
 
 
 def _is_run(document: object) -> TypeGuard[dict[str, object]]:
@@ -182,21 +194,7 @@ def _check_schema(path: Path, schema: object, readable: tuple[int, ...], newest:
 
 
 def _decoded(path: Path, decoder: msgspec.json.Decoder[_T], content: bytes, what: str) -> _T:
-    try:
-        return decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{path}: is a damaged {what} ({error}); take another saved {what}"
-        raise StoreError(msg) from error
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        msg = f"key {twice!r} appears twice"
-        raise ValueError(msg)
-    return result
+    return disk.understood(decoder.decode, content, f"{path}: is a damaged {what}", f"take another saved {what}")
 
 
 def saved(root: Path, machine: Machine) -> list[Path]:
@@ -215,17 +213,6 @@ def saved(root: Path, machine: Machine) -> list[Path]:
         msg = f"{target}: cannot be listed ({error.strerror}); check its permissions"
         raise StoreError(msg) from error
     return [target / name for name in sorted(names, reverse=True)]
-
-
-def latest(root: Path, machine: Machine) -> RunRecord | None:
-    """Return the newest saved run of `machine`, or None where there is none.
-
-    Raises:
-        StoreError: the newest one cannot be read; an older one never takes its place silently.
-
-    """
-    paths = saved(root, machine)
-    return load(paths[0]) if paths else None
 
 
 def header(path: Path) -> Header:
@@ -253,14 +240,14 @@ def load_figures(path: Path) -> Figures:
         StoreError: it is no such file.
 
     """
-    if path.suffix == ".jsonl":
-        content = disk.read_regular(path)
-        return figures_of(journal.read(path).run(), path.name, _sha256(content))
     content = disk.read_regular(path)
+    digest = identity(content)
+    if path.suffix == ".jsonl":
+        return figures_of(journal.read(path).run(), path.name, digest)
     document = _parsed(path, content)
     if _is_run(document):
-        return figures_of(_run(path, content, document), path.name, _sha256(content))
-    found = foreign.figures(document, path.name, _sha256(content))
+        return figures_of(_run(path, content, document), path.name, digest)
+    found = foreign.figures(document, path.name, digest)
     if found is None:
         msg = f"{path}: is JSON, but no saved run of pytest-duet, pytest-benchmark, hyperfine or pyperf; name one"
         raise StoreError(msg)
@@ -268,9 +255,10 @@ def load_figures(path: Path) -> Figures:
 
 
 def load_baseline(paths: Sequence[Path], like: Machine | None = None) -> Baseline:
-    """Return the baseline in `paths`: files of `save_baseline`, saved runs, or folders of them, of which the newest count.
+    """Return the baseline in `paths`: files of `save_baseline`, saved runs, or folders of them.
 
-    A folder of results that holds one for each machine means that of machine `like`.
+    Of a folder the newest runs count, by when they were created. A folder of results that holds one for each machine means
+    that of machine `like`.
 
     Raises:
         StoreError: there is nothing, or anything in it cannot be read; nothing else takes its place silently.
@@ -278,24 +266,37 @@ def load_baseline(paths: Sequence[Path], like: Machine | None = None) -> Baselin
     """
     runs: dict[str, Figures] = {}
     for path in paths:
-        for file in _files(path, like) if path.is_dir() else [path]:
-            for each in _pinned(file):
-                runs[each.digest] = each
+        runs |= _newest(path, like) if disk.is_folder(path) else {each.digest: each for each in _pinned(path)}
     if not runs:
         msg = f"{', '.join(map(str, paths))}: holds no saved run to compare with; save some, or name another"
         raise StoreError(msg)
     return Baseline(schema=baseline.SCHEMA, created=_now(), runs=sorted(runs.values(), key=lambda run: run.created))
 
 
-def _files(path: Path, like: Machine | None) -> list[Path]:
+def _newest(path: Path, like: Machine | None) -> dict[str, Figures]:
+    """Return the newest runs in the folder `path` by what tells them apart; copies of one are one."""
     own = folder(path, like) if like is not None else path
-    place = own if own.is_dir() else path
+    place = own if disk.is_folder(own) else path
     try:
         files = [each for each in place.iterdir() if each.suffix == ".json" and not each.name.startswith(".")]
     except OSError as error:
         msg = f"{place}: cannot be listed ({error.strerror}); check its permissions"
         raise StoreError(msg) from error
-    return sorted(files)[-NEWEST:]
+    found: dict[str, Figures] = {}
+    for file in sorted(files, key=_created, reverse=True):
+        if len(found) >= NEWEST:
+            break
+        found |= {each.digest: each for each in _pinned(file)}
+    return found
+
+
+def _created(path: Path) -> str:
+    """Return when the file at `path` says it was created, empty where it does not: it counts as oldest."""
+    try:
+        # Without reading all of it: there may be thousands.
+        return header(path).created
+    except StoreError:
+        return max(run.created for run in _pinned(path))
 
 
 def _pinned(path: Path) -> list[Figures]:
@@ -319,10 +320,6 @@ def save_baseline(found: Baseline, path: Path) -> None:
     except OSError as error:
         raise disk.unwritable(path, error) from error
     disk.write_whole(path, seal(_ENCODER.encode(found)))
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _now() -> str:

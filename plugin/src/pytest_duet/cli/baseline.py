@@ -21,7 +21,7 @@ from pytest_duet.baseline import ENOUGH_RUNS
 def baseline(runs: tuple[Path, ...], into: Path) -> None:
     """Write a small file that stands for RUNS: saved runs, folders of them, or earlier such files.
 
-    It holds one number a case and run with the digest of the file each came from, and a digest of itself.
+    It holds one number a case and run with the digest that tells it from others, and a digest of itself.
     """
     found = store.load_baseline(runs, store.machine())
     store.save_baseline(found, into)

@@ -11,6 +11,7 @@ import click
 
 from pytest_duet import store
 from pytest_duet.errors import StoreError
+from pytest_duet.report.escape import for_line
 
 
 @click.command("history")
@@ -29,5 +30,6 @@ def _line(path: Path) -> str:
     try:
         found = store.header(path)
     except StoreError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return f"{found.created}  {found.profile}  {found.mode}{'' if found.complete else '  interrupted'}"
+        return for_line(str(error).removeprefix(f"{path}: "))
+    told = (found.created, found.profile, found.mode, *(() if found.complete else ("interrupted",)))
+    return "  ".join(map(for_line, told))

@@ -5,6 +5,7 @@ Not for measuring: it reads what a session saved, judges it anew and renders it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -108,7 +109,7 @@ def splice(path: Path, text: str) -> None:
         StoreError: the file cannot be read or written, or does not have each marker once and in order.
 
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # unlike Path.resolve, it leaves a link in a circle to whoever opens it
     try:
         document = disk.read_regular(target).decode()
     except UnicodeDecodeError as error:

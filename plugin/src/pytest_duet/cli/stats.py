@@ -48,7 +48,9 @@ def stats(
     Bonferroni, Holm, Benjamini-Hochberg and Benjamini-Yekutieli. Over five or more runs: the random-effects mean and what
     one more run should give.
     """
-    records = [store.load(path) for path in runs]
+    if len(runs) > 1 and (per_round or policy != "auto"):
+        raise click.UsageError("--per-round and --test look into one run; name one")
+    records = store.load_different(runs)
     plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
     width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
     if len(records) == 1:

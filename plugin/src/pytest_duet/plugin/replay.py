@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.figures import case_name, conditions_of
 from pytest_duet.plugin.signals import STOPS
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class VirtualTimer:
 def replay(benchmark: Any, timer: VirtualTimer, group: GroupRecord, member: MemberRecord) -> None:
     """Make `benchmark` see the rounds of `member`, each as seconds a call."""
     benchmark.extra_info["duet"] = {
+        "case": case_name(group.id, member.name, group.threads, group.device),
+        "conditions": conditions_of(group),
         "group": group.id,
         "member": member.name,
         "reference": group.reference,
