@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_duet import trees
-from pytest_duet.trees import LOCK, Tree, TreeError, environment
+from pytest_duet.trees import LOCK, Tree, TreeError, environment, seed_target
 
 
 def _tree(folder: Path, lock: str | None) -> Tree:
@@ -57,3 +57,21 @@ def test_an_installation_that_failed_is_not_taken_for_one(tmp_path: Path) -> Non
     for _ in range(2):
         with pytest.raises(TreeError, match="mend that and try again"):
             environment(base, head.root, tmp_path / "cache", print)
+
+
+def test_a_target_folder_has_its_name_only_once_it_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, source = _tree(tmp_path / "base", None), tmp_path / "target"
+    source.mkdir()
+    named: dict[str, bool] = {}
+
+    def run(argv: list[str], cwd: Path) -> str:
+        named[" ".join(argv[:2])] = (cwd / "target").exists()
+        if argv[0] == "cp":
+            Path(argv[-1]).mkdir()
+        return '{"packages": [{"name": "ours"}]}'
+
+    monkeypatch.setattr(trees, "_run", run)
+    seed_target(base, source, print)
+
+    assert {"cp -a": False, "cargo metadata": False, "cargo clean": False} == named
+    assert (base.root / "target").is_dir()

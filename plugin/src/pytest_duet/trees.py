@@ -62,6 +62,7 @@ def check_out(root: Path, revision: str, cache: Path) -> Tree:
     if (folder / ".git").exists():
         # Whatever happened there since: its files are the commit's.
         _git(folder, "reset", "--hard", "--quiet", commit, remedy=f"remove {folder}")
+        _git(folder, "clean", "-ffdq", remedy=f"remove {folder}")
         return tree
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -87,13 +88,15 @@ def seed_target(tree: Tree, source: Path, say: Callable[[str], None]) -> None:
     shutil.rmtree(making, ignore_errors=True)
     # Times must stay: cargo judges by them.
     _run(["cp", "-a", "--reflink=auto", str(source), str(making)], tree.root)
-    making.rename(target)
     manifest = "rust_crates/Cargo.toml"
     metadata = _run(
         ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest], tree.root
     )
     ours = [argument for package in json.loads(metadata)["packages"] for argument in ("-p", package["name"])]
-    _run(["cargo", "clean", "--release", "--offline", "--manifest-path", manifest, *ours], tree.root)
+    cleaned = ["--release", "--offline", "--manifest-path", manifest, "--target-dir", str(making)]
+    _run(["cargo", "clean", *cleaned, *ours], tree.root)
+    # Only what is clean has the name that cargo looks for.
+    making.rename(target)
 
 
 def environment(tree: Tree, head: Path, cache: Path, say: Callable[[str], None]) -> Path:

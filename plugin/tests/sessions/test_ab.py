@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pytest_duet import journal
+from pytest_duet import disk, journal, store
 from pytest_duet.cli import main
+from pytest_duet.cli.ab_cases import Asked, of_commands
+from pytest_duet.errors import DataError, StoreError
 from pytest_duet.measure import group
 from pytest_duet.trees import check_out
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
 BEFORE_NS = 2_000_000
 PASSED, INTERRUPTED, USAGE, REGRESSION, CANNOT_DECIDE, INVALID, UNAVAILABLE = 0, 2, 2, 10, 11, 12, 13
+ERROR, STORAGE_FAILED = 4, 14
 
 
 def _git(root: Path, *arguments: str) -> None:
@@ -155,6 +161,16 @@ def test_other_parameters_cannot_be_decided(repository: Path) -> None:
     assert "its parameters are others than base's" in result.stdout
 
 
+def test_data_that_cannot_be_had_cannot_be_decided(repository: Path) -> None:
+    recipe = repository / "benches" / "tiny" / "data.py"
+    recipe.write_text(recipe.read_text().replace("make(params, rng):", "make(params, rng):\n    import nowhere_at_all"))
+
+    result = _ab(repository, "main")
+
+    assert (CANNOT_DECIDE, {HONEST: "UNSEEN", TWIN: "UNSEEN"}) == (result.exit_code, _lines(result)), result.output
+    assert "needs module 'nowhere_at_all' to make the data; install it" in result.stdout
+
+
 def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repository: Path) -> None:
     members = {"honest": Program(ns=BEFORE_NS, role="reference"), "newcomer": Program(ns=1)}
     _write(repository, members=members)
@@ -171,12 +187,22 @@ def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repositor
     ("arguments", "status", "message"),
     [
         (["nowhere"], CANNOT_DECIDE, "nowhere: git knows no nowhere; name a branch, a tag or a commit"),
-        (["main", "-k", "nobody"], 4, "-k: no case of benches is like 'nobody'"),
+        (["nowhere", "--advisory"], PASSED, "nowhere: git knows no nowhere"),
+        (["main", "-k", "nobody"], ERROR, "-k: no case of benches is like 'nobody'"),
         (["main", "-k", "twin and"], USAGE, "is no expression; write for example"),
-        (["main", "-k", "__import__"], 4, "no case of benches is like"),
-        (["main", "--profile", "somke"], 4, "unknown profile 'somke'"),
+        (["main", "-k", "__import__"], ERROR, "no case of benches is like"),
+        (["main", "--profile", "somke"], ERROR, "unknown profile 'somke'"),
+        (["main", "--seconds", "-5"], USAGE, "-5.0 is not in the range x>0"),
+        (["main", "--seconds", "nan"], USAGE, "nan is no number of seconds; give one such as 8"),
+        (["main", "--task", "sum"], USAGE, "--task says the job of two commands"),
+        (["main", "--phase", "call"], USAGE, "--phase says the job of two commands"),
+        (["main", "--data", "x=x.npy"], USAGE, "leave it out, or give --cmd instead of BASE"),
         ([], USAGE, "name either BASE or --cmd"),
         (["--cmd", "a", "b"], USAGE, "--cmd needs --task"),
+        (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k chooses among the cases of a suite"),
+        (["--cmd", '"a', "b", "--task", "t"], USAGE, "--cmd: '\"a' cannot be read (No closing quotation); quote it"),
+        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd: '' names no program; give two commands"),
+        (["--cmd", "a", "''", "--task", "t"], USAGE, "names no program"),
     ],
 )
 def test_what_cannot_be_meant_is_said_with_its_remedy(
@@ -208,6 +234,38 @@ def test_what_was_missing_on_both_sides_is_no_pass(repository: Path) -> None:
     assert UNAVAILABLE == _ab(repository, "HEAD", "-k", "twin", "--advisory", "--strict").exit_code
 
 
+def test_a_base_that_cannot_be_started_is_no_pass_of_the_case(repository: Path) -> None:
+    frameworks = repository / "benches" / "frameworks.toml"
+    sound = frameworks.read_text()
+    before, twin = sound.split("[twin]")
+    frameworks.write_text(f"{before}[twin]{twin.replace('{python}', '/nowhere/python')}")
+    _commit(repository)
+    frameworks.write_text(sound)
+
+    result = _ab(repository, "main")
+
+    assert (CANNOT_DECIDE, {HONEST: "ok", TWIN: "UNSEEN"}) == (result.exit_code, _lines(result)), result.output
+    assert f"UNSEEN {TWIN}: base unavailable: " in result.stdout
+
+
+def test_a_profile_that_only_head_has_cannot_be_decided(repository: Path) -> None:
+    profiles = repository / "benches" / "profiles.toml"
+    profiles.write_text(profiles.read_text() + "\n[newer]\ngroup_seconds = 1\n")
+
+    result = _ab(repository, "main", "--profile", "newer")
+
+    assert (CANNOT_DECIDE, {HONEST: "UNSEEN", TWIN: "UNSEEN"}) == (result.exit_code, _lines(result)), result.output
+
+
+def test_a_member_keeps_the_margin_of_its_own(repository: Path) -> None:
+    spec = repository / "benches" / "tiny" / "task.toml"
+    spec.write_text(spec.read_text() + '\n[[margins]]\nmember = "twin"\nmargin = 0.2\n')
+    _commit(repository)
+
+    assert PASSED == _ab(repository, "main").exit_code
+    assert {HONEST: 0.05, TWIN: 0.2} == {each.id: each.margin for each in Suite(repository, {}).saved().groups}
+
+
 # --- each side from its own tree --------------------------------------------------------------------------------------
 
 
@@ -230,11 +288,13 @@ def test_each_side_imports_from_its_own_tree(tmp_path: Path) -> None:
 def test_a_checkout_is_kept_by_its_commit_and_cleaned_of_what_was_edited(repository: Path) -> None:
     tree = check_out(repository, "main", repository / ".duet" / "ab")
     (tree.root / "benches" / "frameworks.toml").write_text("broken")
+    (tree.root / "benches" / "tiny" / "more.py").touch()
 
     again = check_out(repository, "main", repository / ".duet" / "ab")
 
     assert tree == again
     assert "scripted_worker.py" in (again.root / "benches" / "frameworks.toml").read_text()
+    assert not (again.root / "benches" / "tiny" / "more.py").exists()
 
 
 # --- progress, an end before its time, and what is kept ---------------------------------------------------------------
@@ -252,10 +312,10 @@ def test_what_was_measured_is_saved_and_the_journal_is_gone(repository: Path) ->
 
 
 @pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Make the n-th group be interrupted."""
+def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], None]:
+    """Make the n-th group end with an error."""
 
-    def at(number: int) -> None:
+    def at(number: int, error: BaseException) -> None:
         count = 0
         measure = group.measure_group
 
@@ -263,7 +323,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             nonlocal count
             count += 1
             if count == number:
-                raise KeyboardInterrupt
+                raise error
             return measure(*args, **options)  # type: ignore[arg-type]
 
         monkeypatch.setattr(group, "measure_group", once_more)
@@ -271,30 +331,88 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return at
 
 
-def test_ctrl_c_shows_and_saves_what_was_finished(repository: Path, interrupted: Callable[[int], None]) -> None:
+def test_ctrl_c_shows_and_saves_what_was_finished(
+    repository: Path, ended: Callable[[int, BaseException], None]
+) -> None:
     _write(repository, ns=BEFORE_NS * 2)
-    interrupted(2)
+    ended(2, KeyboardInterrupt())
 
     result = _ab(repository, "main", "-k", "twin or honest")
 
+    suite = Suite(repository, {})
     assert INTERRUPTED == result.exit_code
     assert {HONEST: "ok"} == _lines(result)
     assert "interrupted: the rest was not measured" in result.stdout
-    assert not Suite(repository, {}).saved().complete
+    assert (False, []) == (suite.saved().complete, suite.journals())
 
 
-def test_each_finished_case_is_on_disk_at_once(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
+@pytest.mark.parametrize("error", [DataError("the cache is broken"), ZeroDivisionError("of the room's")])
+def test_a_case_that_cannot_be_measured_costs_no_other(
+    repository: Path, ended: Callable[[int, BaseException], None], error: Exception
+) -> None:
+    _write(repository, ns=BEFORE_NS * 2)
+    ended(1, error)
+
+    result = _ab(repository, "main")
+
+    assert (REGRESSION, {HONEST: "UNSEEN", TWIN: "FAIL"}) == (result.exit_code, _lines(result)), result.output
+    assert f"UNSEEN {HONEST}: " in result.stdout
+    assert str(error) in result.stdout
+    assert [TWIN] == [each.id for each in Suite(repository, {}).saved().groups]
+
+
+def _full(path: Path) -> StoreError:
+    return disk.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
+def test_a_journal_on_a_full_disk_costs_neither_table_nor_verdict_nor_run(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append(self: journal.Journal, _: object) -> None:
+        raise _full(self.path)
+
+    _write(repository, ns=BEFORE_NS * 2)
+    monkeypatch.setattr(journal.Journal, "append", append)
+
+    result = _ab(repository, "main")
+
+    suite = Suite(repository, {})
+    assert (STORAGE_FAILED, {HONEST: "ok", TWIN: "FAIL"}) == (result.exit_code, _lines(result)), result.output
+    assert "No space left on device" in result.stderr
+    assert [HONEST, TWIN] == [each.id for each in suite.saved().groups]
+    assert [] == suite.journals()
+
+
+def test_where_the_run_cannot_be_saved_the_journal_stays(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(_: object, root: Path) -> Path:
+        raise _full(root)
+
+    monkeypatch.setattr(store, "save", save)
+
+    result = _ab(repository, "main")
+
+    (left,) = Suite(repository, {}).journals()
+    assert (STORAGE_FAILED, {HONEST: "ok", TWIN: "ok"}) == (result.exit_code, _lines(result)), result.output
+    assert [HONEST, TWIN] == [each.id for each in journal.read(left).groups]
+
+
+def test_each_finished_case_is_on_disk_at_once_in_a_journal_of_this_process(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
     measure = group.measure_group
 
     def look(*args: object, **options: object) -> object:
-        seen.append(sum(len(journal.read(path).groups) for path in Suite(repository, {}).journals()))
+        seen.extend(
+            (len(journal.read(path).groups), f"-{os.getpid()}." in path.name)
+            for path in Suite(repository, {}).journals()
+        )
         return measure(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(group, "measure_group", look)
     _ab(repository, "main")
 
-    assert [0, 1] == seen
+    assert [(1, True)] == seen
 
 
 # --- two commands -----------------------------------------------------------------------------------------------------
@@ -321,3 +439,59 @@ def test_two_commands_of_ones_own_are_compared(
     result = CliRunner().invoke(main, ["ab", *commands, "--task", "sum", "--param", "n=3", "--param", "x=0.5"])
 
     assert status == result.exit_code, result.output
+
+
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "there is no such file": lambda path: None,
+    "is not a regular file": os.mkfifo,
+    "is empty": lambda path: path.touch(),
+    "the magic string is not correct": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(64)),
+    "EOF in multi-line statement": lambda path: path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"{(".ljust(118)),
+    "Object arrays cannot be loaded": lambda path: np.save(path, np.array([{}])),
+}
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+def test_a_data_file_that_cannot_be_read_is_a_usage_error_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    UNREADABLE[why](tmp_path / "x.npy")
+
+    result = _ab(tmp_path, "--cmd", "a", "b", "--task", "t", "--data", "x=x.npy")
+
+    (line,) = [each for each in result.stderr.splitlines() if each.startswith("Error")]
+    assert (USAGE, True) == (result.exit_code, line.startswith("Error: --data: x.npy")), result.output
+    assert why in line
+    assert line.endswith("; give a .npy file of numbers")
+
+
+def test_an_archive_of_arrays_is_no_data_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.arange(3))
+
+    result = _ab(tmp_path, "--cmd", "a", "b", "--task", "t", "--data", f"x={tmp_path / 'x.npz'}")
+
+    assert (USAGE, True) == (result.exit_code, "; give a .npy file of numbers" in result.stderr), result.output
+
+
+def test_what_is_no_number_is_an_error_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.array(["a"]))
+
+    result = _ab(tmp_path, "--cmd", "a", "b", "--task", "t", "--data", "x=x.npy")
+
+    assert (ERROR, True) == (result.exit_code, "data 'x' has dtype <U1" in result.stderr), result.output
+
+
+def test_data_of_another_shape_are_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shapes = [(2, 3), (3, 2)]
+    seen = []
+    for shape in shapes:
+        np.save("x.npy", np.arange(6).reshape(shape))
+        plan = of_commands(("a", "b"), Asked("t", "default", "call"), (), ("x=x.npy",), "smoke")
+        seen.append(plan.data().arrays["x"].shape)
+
+    assert shapes == seen

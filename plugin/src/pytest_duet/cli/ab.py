@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import re
+import math
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from pytest_duet import __version__, gate, store
-from pytest_duet.cli import STORAGE_FAILED
-from pytest_duet.errors import StoreError
+from pytest_duet.cli.asking import give_up
+from pytest_duet.errors import DuetError, StoreError
 from pytest_duet.report import ab as lines
 from pytest_duet.trees import TreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pytest_duet.gate import Decided
+    from pytest_duet.journal import Journal
     from pytest_duet.plan import GroupPlan
     from pytest_duet.record import Change, GroupRecord
 
@@ -35,10 +36,10 @@ SECONDS: Final = 8.0
 """How long the rounds of one case may take; most need two or three, quiet or not."""
 
 
-class Undecidable(click.ClickException):
-    """The two cannot be compared at all."""
-
-    exit_code = int(gate.Exit.CANNOT_DECIDE)
+def _finite(_context: click.Context, _option: click.Parameter, seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise click.BadParameter(f"{seconds} is no number of seconds; give one such as {SECONDS:g}")
+    return seconds
 
 
 @click.command("ab")
@@ -52,8 +53,19 @@ class Undecidable(click.ClickException):
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="With --cmd: a parameter of the job.")
 @click.option("--data", "arrays", multiple=True, metavar="NAME=FILE.npy", help="With --cmd: a data file of the job.")
 @click.option("--profile", default="smoke", show_default=True, help="Which size the data have.")
-@click.option("--seconds", default=SECONDS, show_default=True, help="Most seconds the rounds of one case may take.")
-@click.option("--advisory", is_flag=True, help="Exit with 0 where nothing could be decided.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    default=SECONDS,
+    show_default=True,
+    help="Most seconds the rounds of one case may take.",
+)
+@click.option(
+    "--advisory",
+    is_flag=True,
+    help="Exit with 0 instead of 11, whatever the reason.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 13 where a framework is unavailable.")
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
 @click.option(
@@ -95,6 +107,13 @@ def ab(
 
     if bool(commands) == bool(base):
         raise click.UsageError("name either BASE or --cmd with two commands")
+    if commands:
+        _refuse({"expression"}, "chooses among the cases of a suite, and two commands are one case; leave it out")
+    else:
+        _refuse(
+            {"task", "algorithm", "phase", "params", "arrays"},
+            "says the job of two commands, and a suite has jobs of its own; leave it out, or give --cmd instead of BASE",
+        )
     store.check_writable(results, store.machine())
     started = time.monotonic()
     if commands:
@@ -105,7 +124,9 @@ def ab(
         try:
             found, names = ab_cases.of_commits(base, head, expression, profile, benches.resolve(), _say)
         except TreeError as error:
-            raise Undecidable(str(error)) from error
+            give_up(error, advisory=advisory)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
     _say(f"ready after {time.monotonic() - started:.0f} s; {len(found.plans)} cases to measure")
     session = Session(results, profile, seconds)
     changes = session.measure(found.plans)
@@ -116,6 +137,19 @@ def ab(
     sys.exit(_status(session, decisions, advisory=advisory, strict=strict))
 
 
+def _refuse(names: Collection[str], why: str) -> None:
+    """Refuse the options whose values have these `names`, where one was given: it would mean nothing.
+
+    Raises:
+        click.UsageError: with the option, and `why`.
+
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} {why}")
+
+
 class Session:
     """Measures one plan after the other, keeps what is finished, and says so while it goes on."""
 
@@ -123,10 +157,11 @@ class Session:
         """Measure nothing yet."""
         self.complete = True
         self.unavailable = False
-        self.storage_error = ""
+        self.storage_failed = False
         self._results, self._profile, self._seconds = results, profile, seconds
         self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
         self._groups: list[GroupRecord] = []
+        self._journal: Journal | None = None
 
     def measure(self, plans: Sequence[GroupPlan]) -> list[Change]:
         """Return what came of `plans`, as far as it got: Ctrl-C ends it, and what was finished counts."""
@@ -141,8 +176,7 @@ class Session:
         return changes
 
     def _changes(self, plans: Sequence[GroupPlan]) -> Iterator[Change]:
-        from pytest_duet.journal import Journal
-        from pytest_duet.measure.ab import BASE, HEAD, change_of
+        from pytest_duet.measure.ab import BASE, HEAD, change_of, undecided
         from pytest_duet.measure.group import measure_group
         from pytest_duet.measure.mode import base_and_head
         from pytest_duet.workers.nursery import Nursery
@@ -150,30 +184,42 @@ class Session:
         if not plans:
             return
         mode = base_and_head(len(plans))
-        stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
-        path = store.folder(self._results, store.machine()) / f"journal-{stamp}-ab.jsonl"
-        with Nursery() as nursery, ExitStack() as stack:
-            journal = Journal.open(
-                path, machine=store.machine(), profile=self._profile, mode=mode.name, created=self._created
-            )
-            stack.callback(journal.close)
+        with Nursery() as nursery:
             for number, plan in enumerate(plans, 1):
                 where = f"[{number}/{len(plans)}] {plan.id}"
                 timed = _with_seconds(plan, self._seconds)
-                record = measure_group(
-                    timed, selected=(BASE, HEAD), timed=True, mode=mode, nursery=nursery, progress=_progress(where)
-                )
-                _clear()
-                journal.append(record)
-                self._groups.append(record)
-                self.unavailable |= any(member.status == "unavailable" for member in record.members)
-                change = change_of(plan, record, len(plans))
+                try:
+                    record = measure_group(
+                        timed, selected=(BASE, HEAD), timed=True, mode=mode, nursery=nursery, progress=_progress(where)
+                    )
+                except Exception as error:  # noqa: BLE001 - a fault of a room must cost no other case
+                    why = str(error) if isinstance(error, DuetError) else f"{type(error).__name__}: {error}"
+                    change = undecided(plan.id, why)
+                else:
+                    self._keep(record)
+                    change = change_of(plan, record, len(plans))
                 _say(f"{where}: {lines.measured(change)}")
                 yield change
-            stack.pop_all()
-            journal.discard()
+
+    def _keep(self, record: GroupRecord) -> None:
+        """Take `record` into the run and the journal; where that one fails the session goes on, and its status says so."""
+        self._groups.append(record)
+        self.unavailable |= any(member.status == "unavailable" for member in record.members)
+        try:
+            if self._journal is None:
+                self._journal = self._open_journal(record.mode)
+            self._journal.append(record)
+        except StoreError as error:
+            self._not_saved(error)
+
+    def _open_journal(self, mode: str) -> Journal:
+        from pytest_duet.journal import Journal, place
+
+        path = place(store.folder(self._results, store.machine()), self._created)
+        return Journal.open(path, machine=store.machine(), profile=self._profile, mode=mode, created=self._created)
 
     def _save(self) -> None:
+        """Write the result file, then drop the journal that it makes superfluous."""
         from pytest_duet.comparison import compare_run
         from pytest_duet.record import SCHEMA, RunRecord
 
@@ -189,41 +235,42 @@ class Session:
             comparisons=compare_run(self._groups),
         )
         try:
-            click.echo(f"saved: {store.save(run, self._results)}", err=True)
+            _say(f"saved: {store.save(run, self._results)}")
         except StoreError as error:
-            self.storage_error = str(error)
-            click.echo(f"duet: not saved: {error}", err=True)
+            self._not_saved(error)
+        else:
+            if self._journal is not None:
+                self._journal.discard()
+
+    def _not_saved(self, error: StoreError) -> None:
+        self.storage_failed = True
+        _say(f"duet: not saved: {error}")
 
 
 def _with_seconds(plan: GroupPlan, seconds: float) -> GroupPlan:
     return dataclasses.replace(plan, budget=msgspec.structs.replace(plan.budget, group_seconds=seconds))
 
 
-def _status(session: Session, decisions: Iterable[Decided], *, advisory: bool, strict: bool) -> int:
-    decisions = list(decisions)
+def _status(session: Session, decisions: Sequence[Decided], *, advisory: bool, strict: bool) -> int:
     if not session.complete:
         return INTERRUPTED
-    if session.storage_error:
-        return STORAGE_FAILED
-    status = gate.exit_status(decisions, advisory=advisory, unavailable=strict and session.unavailable)
-    if status is gate.Exit.PASSED and not advisory and not any(each.change.units for each in decisions):
-        # Nothing was compared: that is no pass.
-        return int(gate.Exit.CANNOT_DECIDE)
-    return int(status)
+    unavailable = strict and session.unavailable
+    storage_failed = session.storage_failed
+    return int(gate.exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=storage_failed))
 
 
 def _say(what: str) -> None:
-    click.echo(what, err=True)
+    """Write a line, in place of the progress that may stand there."""
+    click.echo(f"{_over()}{what}", err=True)
 
 
 def _progress(where: str) -> Callable[[str], None]:
     def show(what: str) -> None:
         if sys.stderr.isatty():
-            click.echo(f"\r\x1b[2K{where}: {what.partition(': ')[2]}"[:100], err=True, nl=False)
+            click.echo(f"{_over()}{where}: {what.partition(': ')[2]}"[:100], err=True, nl=False)
 
     return show
 
 
-def _clear() -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[2K", err=True, nl=False)
+def _over() -> str:
+    return "\r\x1b[2K" if sys.stderr.isatty() else ""

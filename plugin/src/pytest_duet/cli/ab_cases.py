@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,8 @@ from pytest_duet import trees
 from pytest_duet.attest import file_digest, source_digest
 from pytest_duet.cli.build import build_worker
 from pytest_duet.data import content_digest, obtain
-from pytest_duet.errors import SpecError
+from pytest_duet.disk import read_regular
+from pytest_duet.errors import DataError, SpecError, StoreError
 from pytest_duet.measure.ab import BASE, HEAD, Case, as_pair, cases, pair_of, undecided, without
 from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
@@ -29,7 +31,7 @@ from pytest_duet.starts import THREAD_VARIABLES, start
 from pytest_duet.suite import load_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy as np
     import numpy.typing as npt
@@ -42,6 +44,13 @@ CACHE: Final = Path(".duet")
 WORKING_TREE: Final = "working tree"
 _WORD: Final = re.compile(r"[^\s()]+")
 _CHECK: Final = "pair"
+_CARGO: Final = (
+    "rust_crates/Cargo.lock",
+    "rust_crates/Cargo.toml",
+    ".cargo/config.toml",
+    "rust-toolchain.toml",
+    "rust-toolchain",
+)
 
 
 @dataclass
@@ -62,7 +71,7 @@ def of_commits(
 
     Raises:
         TreeError: a commit cannot be had.
-        SpecError: head's spec cannot be used, or no case is like `expression`.
+        SpecError: head's spec cannot be read, or no case is like `expression`.
 
     """
     root = trees.repository(benches.parent)
@@ -82,7 +91,10 @@ def of_commits(
     starts = {name: _sides((before, after), suites, name, say) for name in _frameworks(both)}
     found = Found()
     for case in both:
-        plan, why = pair_of(case, suites, starts, profile, cache / "data")
+        try:
+            plan, why = pair_of(case, suites, starts, profile, cache / "data")
+        except (DataError, SpecError) as error:
+            plan, why = None, str(error)
         if plan is None:
             found.known.append(undecided(case.id, why))
         else:
@@ -131,7 +143,7 @@ def _rust_sides(
 ) -> tuple[Start, Start]:
     build_worker(suites[1].project, name, both[1].name)
     before, after = (start(suite, name, threads=1) for suite in suites)
-    if before.lock and after.lock and _built_from(before) == _built_from(after):
+    if before.lock and after.lock and _built_from(suites[0].project, before) == _built_from(suites[1].project, after):
         say(f"{name}: the sources are those of {both[0].name}; one binary runs both sides")
         return after, after
     trees.seed_target(both[0], suites[1].project / "target", say)
@@ -140,9 +152,9 @@ def _rust_sides(
     return start(suites[0], name, threads=1), after
 
 
-def _built_from(how: Start) -> tuple[str, str]:
-    assert how.lock is not None
-    return source_digest(how.sources), file_digest(how.lock)
+def _built_from(project: Path, how: Start) -> tuple[str, ...]:
+    """Return what a worker of `project` depends on: its sources, the lock, and how cargo is told to build it."""
+    return source_digest(how.sources), *(file_digest(project / each) for each in _CARGO)
 
 
 # --- which of them ----------------------------------------------------------------------------------------------------
@@ -201,13 +213,14 @@ def of_commands(
 
     Raises:
         click.UsageError: the job is not said, or wrongly.
+        DataError: what the data files hold is nothing for workers, or cannot be kept.
 
     """
     if not asked.task:
         raise click.UsageError("--cmd needs --task: what the workers are asked for")
     told = dict(_named(each, "--param") for each in params)
     files = {name: _array(path) for name, path in (_named(each, "--data") for each in arrays)}
-    digest = content_digest(*(part for name in sorted(files) for part in (name.encode(), files[name].tobytes())))
+    data = obtain(CACHE / "data", _digest(files), lambda: files)
     rule = ParityRule(output="*", check=_CHECK, tolerance=CLOSE_ENOUGH)
     sides = [
         MemberPlan(
@@ -216,7 +229,7 @@ def of_commands(
             variant="",
             role="reference" if name == BASE else "rival",
             language="rust",
-            start=Start("process", argv=tuple(shlex.split(command)), environment=dict.fromkeys(THREAD_VARIABLES, "1")),
+            start=Start("process", argv=_argv(command), environment=dict.fromkeys(THREAD_VARIABLES, "1")),
             params={name: _scalar(value) for name, value in told.items()},
             parity=(rule,),
         )
@@ -234,11 +247,21 @@ def of_commands(
         dtype="f64",
         profile=profile,
         budget=Profile(),
-        data=lambda: obtain(CACHE / "data", digest, lambda: files),
+        data=lambda: data,
         cache=CACHE / "data",
         checks={_CHECK: equal_or_close},
     )
     return as_pair(plan, asked.task, sides)
+
+
+def _argv(command: str) -> tuple[str, ...]:
+    try:
+        argv = tuple(shlex.split(command))
+    except ValueError as error:
+        raise click.UsageError(f"--cmd: {command!r} cannot be read ({error}); quote it as a shell wants it") from error
+    if not any(argv[:1]):
+        raise click.UsageError(f"--cmd: {command!r} names no program; give two commands that start workers")
+    return argv
 
 
 def _named(text: str, option: str) -> tuple[str, str]:
@@ -258,10 +281,19 @@ def _scalar(text: str) -> bool | int | float | str:
 
 
 def _array(path: str) -> npt.NDArray[np.generic]:
-    import numpy as np
+    from numpy.lib import format as npy
 
     try:
-        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        array: npt.NDArray[np.generic] = npy.read_array(BytesIO(read_regular(Path(path))), allow_pickle=False)
+    except StoreError as error:
+        what, _, _ = str(error).rpartition("; ")  # what it advises is meant for saved runs
+        raise click.UsageError(f"--data: {what}; give a .npy file of numbers") from error
+    except Exception as error:
+        # A damaged header makes numpy raise whatever its parser does.
         raise click.UsageError(f"--data: {path} cannot be read ({error}); give a .npy file of numbers") from error
     return array
+
+
+def _digest(files: Mapping[str, npt.NDArray[np.generic]]) -> str:
+    named = ((f"{name} {array.dtype.str} {array.shape}", array) for name, array in sorted(files.items()))
+    return content_digest(*(part for name, array in named for part in (name.encode(), array.tobytes())))

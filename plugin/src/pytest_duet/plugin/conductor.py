@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ from pytest_duet.door import PairDeclaration, SuiteDeclaration
 from pytest_duet.errors import DuetError, SpecError, StoreError, Undecidable, nearest
 from pytest_duet.figures import case_name
 from pytest_duet.gate import exit_status
-from pytest_duet.journal import Journal
+from pytest_duet.journal import Journal, place
 from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.spares import Spares
 from pytest_duet.plugin import pair
@@ -271,8 +269,8 @@ class Conductor:
         raw = msgspec.json.encode(record)
         for model in self.settings.models.values():
             raw = raw.replace(str(model).encode(), model.name.encode())
-        for place, word in ((self._root, ""), (Path.home(), "~/")):
-            raw = raw.replace(f"{place}/".encode(), word.encode())
+        for known, word in ((self._root, ""), (Path.home(), "~/")):
+            raw = raw.replace(f"{known}/".encode(), word.encode())
         return msgspec.json.decode(raw, type=GroupRecord)
 
     def _remember(self, record: GroupRecord) -> None:
@@ -285,9 +283,7 @@ class Conductor:
             self.storage_errors.append(str(error))
 
     def _open_journal(self) -> Journal:
-        stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
-        # The process number tells apart two sessions of the same second.
-        path = folder(self.settings.results, machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
+        path = place(folder(self.settings.results, machine()), self._created)
         return Journal.open(
             path, machine=machine(), profile=self.settings.profile, mode=self.settings.mode.name, created=self._created
         )
