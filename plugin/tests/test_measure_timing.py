@@ -213,6 +213,16 @@ def test_the_budget_ends_the_timing_at_a_whole_cell_and_never_before_four(budget
     assert dict.fromkeys("abc", cells) == {name: len(timed.cells) for name, timed in session.timed.items()}
 
 
+def test_a_gate_that_cannot_see_yet_takes_more_seconds_than_were_planned() -> None:
+    def cells(stop: Stop) -> int:
+        readings = itertools.chain.from_iterable((10.0 * cell, 10.0 * cell + 10.0) for cell in itertools.count())
+        members = {"a": itertools.repeat(1_000_000), "b": _disturbed(1000)}
+        session = Session(members, stop=stop, pairs=[("b", "a")], budget=80.0, clock=readings.__next__)
+        return len(session.timed["a"].cells)
+
+    assert (8, 24) == (cells(Stop()), cells(Stop.of_gate(1, ALPHA)))
+
+
 @pytest.mark.parametrize(("slower", "shrunk"), [(1.0, False), (1.4, True), (2.5, True)])
 def test_on_a_machine_that_got_slower_cells_shrink_before_their_number_does(slower: float, *, shrunk: bool) -> None:
     schedule = Schedule(calls={"a": 1, "b": 1}, burst=3, warmup=2, cycles=20, cells=8)

@@ -59,7 +59,7 @@ def _finite(_context: click.Context, _option: click.Parameter, seconds: float) -
     callback=_finite,
     default=SECONDS,
     show_default=True,
-    help="Most seconds the rounds of one case may take.",
+    help="Seconds that the rounds of one case are planned to take; up to thrice that where noise hides what matters.",
 )
 @click.option(
     "--advisory",

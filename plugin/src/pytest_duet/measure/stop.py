@@ -22,18 +22,22 @@ HALF_WIDTH: Final = 0.0194
 SHARE: Final = 0.1
 """Across languages ratios are large, and a tenth of one is narrow enough."""
 CONFIDENCE: Final = 0.90
+PATIENCE: Final = 3.0
+"""A gate that cannot see its margin yet has decided nothing: better to measure for longer than for nothing."""
 
 
 @dataclass(frozen=True)
 class Stop:
     """At least `least` cells, then `STEP` more until every half-width is at most max(`HALF_WIDTH`, `SHARE` · |log-ratio|).
 
-    With a `level` it is a gate that decides: until it would alarm at that level on what the margin lets pass.
+    With a `level` it is a gate that decides: until it would alarm at that level on what the margin lets pass. `patience` is
+    how many times the seconds that were planned for it may take.
     """
 
     least: int = CELLS
     most: int = MOST_CELLS
     level: float | None = None
+    patience: float = 1.0
 
     @classmethod
     def of_gate(cls, decisions: int, alpha: float) -> Stop:
@@ -41,7 +45,7 @@ class Stop:
 
         With fewer cells than log2(decisions / alpha) no outcome whatever could be significant after Holm's correction.
         """
-        return cls(least=max(CELLS, fewest_units(alpha, decisions)), level=alpha / max(1, decisions))
+        return cls(least=max(CELLS, fewest_units(alpha, decisions)), level=alpha / max(1, decisions), patience=PATIENCE)
 
     def is_reached(self, cells: int, log_ratios: Iterable[Sequence[float]]) -> bool:
         """Say whether `cells` are enough, given the log-ratios of every comparison."""

@@ -108,7 +108,7 @@ def _draw(schedule: Schedule, rng: random.Random) -> Keep:
 
 def _is_enough(took: Sequence[float], timed: Mapping[str, Timed], how: Timing) -> bool:
     cells = len(took)
-    if cells >= LEAST_CELLS and sum(took) + took[-1] > how.budget_seconds:
+    if cells >= LEAST_CELLS and sum(took) + took[-1] > how.budget_seconds * how.stop.patience:
         return True
     return cells >= how.stop.least and how.stop.is_reached(cells, _log_ratios(timed, how))
 
