@@ -105,9 +105,9 @@ def hogs(count: int) -> Iterator[None]:
             each.wait()
 
 
-def _decide(book: Book, more: float, decisions: int, seconds: float) -> None:
+def _decide(book: Book, more: float, decisions: int, seconds: float, names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="duet-trial-") as folder, Nursery() as nursery:
-        plans = [pair(name, more, Path(folder), seconds) for name in UNITS]
+        plans = [pair(name, more, Path(folder), seconds) for name in names or UNITS]
         for number in range(decisions):
             change, _, took = measured(plans[number % len(plans)], nursery)
             (change,) = gate.judge_family([change])
@@ -137,6 +137,11 @@ _HOGS = click.option("--hogs", "busy", default=0, show_default=True, help="How m
 _SECONDS = click.option("--seconds", default=SECONDS, show_default=True, help="Most seconds the rounds of a pair take.")
 
 
+_WORKLOADS = click.option(
+    "--workload", "names", multiple=True, type=click.Choice(list(UNITS)), help="Only this workload; may be repeated."
+)
+
+
 def _decisions(default: int) -> Any:
     return click.option("--decisions", default=default, show_default=True, type=click.IntRange(min=1))
 
@@ -145,11 +150,12 @@ def _decisions(default: int) -> Any:
 @_decisions(400)
 @_HOGS
 @_SECONDS
-def alarms(decisions: int, busy: int, seconds: float) -> None:
+@_WORKLOADS
+def alarms(decisions: int, busy: int, seconds: float, names: tuple[str, ...]) -> None:
     """Compare everything with itself: how often is there an alarm, how often is it called equivalent?"""
     book = Book("alarms", busy)
     with hogs(busy):
-        _decide(book, 0.0, decisions, seconds)
+        _decide(book, 0.0, decisions, seconds, names)
     _print_summary([book.path])
 
 
@@ -158,11 +164,12 @@ def alarms(decisions: int, busy: int, seconds: float) -> None:
 @_HOGS
 @_SECONDS
 @click.option("--more", default="5%", show_default=True, help="How much more work head does.")
-def detection(decisions: int, busy: int, seconds: float, more: str) -> None:
+@_WORKLOADS
+def detection(decisions: int, busy: int, seconds: float, more: str, names: tuple[str, ...]) -> None:
     """Give head more work: how often is that caught, and how fast?"""
     book = Book("detection", busy)
     with hogs(busy):
-        _decide(book, float(more.rstrip("%")) / 100, decisions, seconds)
+        _decide(book, float(more.rstrip("%")) / 100, decisions, seconds, names)
     _print_summary([book.path])
 
 
@@ -170,12 +177,13 @@ def detection(decisions: int, busy: int, seconds: float, more: str) -> None:
 @_decisions(400)
 @_HOGS
 @_SECONDS
-def coverage(decisions: int, busy: int, seconds: float) -> None:
+@_WORKLOADS
+def coverage(decisions: int, busy: int, seconds: float, names: tuple[str, ...]) -> None:
     """Inject ratios of 1, 1.05, 1.25 and 2: how often does the 95 % interval hold the truth?"""
     book = Book("coverage", busy)
     with hogs(busy):
         for more in (0.0, 0.05, 0.25, 1.0):
-            _decide(book, more, max(1, decisions // 4), seconds)
+            _decide(book, more, max(1, decisions // 4), seconds, names)
     _print_summary([book.path])
 
 

@@ -44,6 +44,8 @@ def _what(decided: Decided) -> str:
     # A pass needs no reason; whatever else does.
     if decided.decision != "passed":
         parts.append(decided.why)
+    if decided.decision == "cannot decide":
+        parts.append("give it more --seconds or a quieter machine")
     return "; ".join([*parts, _evidence(change)])
 
 
