@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pytest_duet import disk, journal, store
+from pytest_duet import disk, journal, store, trees
 from pytest_duet.cli import main
 from pytest_duet.cli.ab_cases import Asked, of_commands
 from pytest_duet.errors import DataError, StoreError
 from pytest_duet.measure import group
-from pytest_duet.trees import check_out
+from pytest_duet.trees import TreeError, check_out
 
 from .suites import SCRIPTED_WORKER, Program, Python, Suite
 
@@ -267,6 +267,25 @@ def test_a_member_keeps_the_margin_of_its_own(repository: Path) -> None:
 
 
 # --- each side from its own tree --------------------------------------------------------------------------------------
+
+
+def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "inner"
+    lock = project / "requirements" / "lock.txt"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("numpy==2.0\n")
+    _git(tmp_path, "init", "--quiet")
+    _write(project)
+    _commit(tmp_path)
+    assert PASSED == _ab(project, "main").exit_code
+
+    def install(argv: list[str], cwd: Path) -> str:
+        raise TreeError(f"{cwd.name} wants {argv[0]}")
+
+    lock.write_text("numpy==2.1\n")
+    monkeypatch.setattr(trees, "_run", install)
+    result = _ab(project, "main")
+    assert (CANNOT_DECIDE, True) == (result.exit_code, "inner wants" in result.stderr), result.output
 
 
 def test_each_side_imports_from_its_own_tree(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def of_commits(
             f"-k: no case of {inside} is like {expression!r}; `pytest benches --collect-only -q` lists them"
         )
     both = [case for case in wanted if case in gone]
-    starts = {name: _sides((before, after), suites, name, say) for name in _frameworks(both)}
+    # The project may be a folder of a larger repository.
+    projects = (trees.Tree(suites[0].project, before.name), trees.Tree(suites[1].project, after.name))
+    starts = {name: _sides(projects, suites, name, cache / "ab", say) for name in _frameworks(both)}
     found = Found()
     for case in both:
         try:
@@ -121,13 +123,13 @@ def _frameworks(chosen: Iterable[Case]) -> list[str]:
 
 
 def _sides(
-    both: tuple[Tree, Tree], suites: tuple[Suite, Suite], name: str, say: Callable[[str], None]
+    both: tuple[Tree, Tree], suites: tuple[Suite, Suite], name: str, cache: Path, say: Callable[[str], None]
 ) -> tuple[Start, Start]:
     """Return how workers of framework `name` are started on either side, building what has to be built."""
     if suites[1].frameworks[name].language == "rust" and not suites[1].frameworks[name].command:
         return _rust_sides(both, suites, name, say)
     before, after = (start(suite, name, threads=1) for suite in suites)
-    python = str(trees.environment(both[0], both[1].root, both[1].root / CACHE / "ab", say))
+    python = str(trees.environment(both[0], both[1].root, cache, say))
     if before.argv[0] != python and before.modules is not None:
         environment = {**before.environment, **trees.our_package()}
         return dataclasses.replace(before, argv=(python, *before.argv[1:]), environment=environment), after
