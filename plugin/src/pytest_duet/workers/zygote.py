@@ -156,11 +156,14 @@ def _fork(child: Callable[[], None]) -> int:
     told, tell = os.pipe()
     between = os.fork()
     if between == 0:
+        middle = os.getpid()
         pid = os.fork()
         if pid == 0:
             try:
                 os.close(told)
                 os.close(tell)
+                while os.getppid() == middle:
+                    os.sched_yield()
                 child()
             except BaseException:  # noqa: BLE001 - it must end here, whatever it is
                 traceback.print_exc()
@@ -182,8 +185,7 @@ def _be_worker(
     for standard, stream in enumerate(streams):
         os.dup2(stream, standard)
         os.close(stream)
-    parent = int(os.environ[strays.PARENT_VARIABLE])
-    while os.getppid() != parent:
-        os.sched_yield()
-    work(arguments)
+    # Where the one it was left to has been killed meanwhile, there is nobody to work for.
+    if os.getppid() == int(os.environ[strays.PARENT_VARIABLE]):
+        work(arguments)
     os._exit(0)
