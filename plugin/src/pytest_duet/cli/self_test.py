@@ -41,7 +41,7 @@ WORKER = Path("target/release/lcg")
 def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> None:  # noqa: FBT001 - click's flag
     """Compare things with themselves: false alarms, what a round costs, what a process of one's own changes.
 
-    Takes about three seconds a decision. A level of 1 % is seen to be kept from some hundred decisions on.
+    Takes about five seconds a decision. A level of 1 % is seen to be kept from some hundred decisions on.
     """
     from pytest_duet.measure import selftest
 
