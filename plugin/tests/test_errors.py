@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from pytest_duet import errors
-from pytest_duet.errors import MemberError, StoreError, nearest
+from pytest_duet.errors import MemberError, SpecError, StoreError, nearest, reason_of
 from pytest_duet.words import Status
 
 
@@ -37,3 +37,7 @@ def test_no_error_of_a_member_is_recorded_as_ok() -> None:
 
 def test_what_a_file_is_called_moves_no_cursor() -> None:
     assert str(StoreError("\x1b[31mred\x1b]0;title\x07.json: is no run")) == "?[31mred?]0;title?.json: is no run"
+
+
+def test_an_error_that_is_not_ours_is_told_with_its_kind() -> None:
+    assert ("rename it", "KeyError: 'x'") == (reason_of(SpecError("rename it")), reason_of(KeyError("x")))

@@ -38,3 +38,11 @@ def test_what_a_file_imports_from_beside_it_is_found_wherever_it_says_so(tmp_pat
     found = [path.relative_to(tmp_path).as_posix() for path in with_those_beside(room / "data.py")]
 
     assert ["room/data.py", "recipes.py", "room/world.py", "control.py"] == found
+
+
+def test_a_file_with_a_slip_in_it_is_named_by_whoever_imports_it(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text("def make(:\n")
+    assert ([], [tmp_path / "data.py"]) == (
+        absolute_imports(tmp_path.iterdir()),
+        with_those_beside(tmp_path / "data.py"),
+    )

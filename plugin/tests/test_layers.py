@@ -28,6 +28,7 @@ ROWS = (
     ("starts",),
     ("workers",),
     ("telemetry",),
+    ("recorder",),
     ("store",),
     ("journal",),
     ("data", "disk", "seal"),

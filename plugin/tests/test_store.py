@@ -204,7 +204,7 @@ def test_links_in_a_circle_are_named(tmp_path: Path) -> None:
 
 def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "LARGEST_FILE_BYTES", 10)
-    with pytest.raises(StoreError, match="are more than the 10 a saved run may have"):
+    with pytest.raises(StoreError, match="are more than the 10 that are read"):
         store.load(store.save(run(), tmp_path))
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from pytest_duet.errors import StoreError
-from pytest_duet.report.escape import for_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 LARGEST_FILE_BYTES: Final = 256 * 1024 * 1024
-"""No saved run comes near this; what is larger is not one."""
+"""No saved run comes near this."""
 
 
 def read_regular(path: Path, at_most: int | None = None) -> bytes:
@@ -52,7 +51,7 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
         msg = f"{path}: cannot be read ({error.strerror}); check its type and permissions"
         raise StoreError(msg) from error
     if not content:
-        msg = f"{path}: is empty; take another saved run"
+        msg = f"{path}: is empty; name another file"
         raise StoreError(msg)
     return content
 
@@ -65,11 +64,10 @@ def _check_link(path: Path) -> None:
 
 def _check_kind(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        msg = f"{path}: is not a regular file; name a saved run (.json) or a journal (.jsonl)"
+        msg = f"{path}: is not a regular file; name one"
         raise StoreError(msg)
     if found.st_size > LARGEST_FILE_BYTES:
-        limit = f"the {LARGEST_FILE_BYTES} a saved run may have"
-        msg = f"{path}: {found.st_size} bytes are more than {limit}; name a saved run"
+        msg = f"{path}: {found.st_size} bytes are more than the {LARGEST_FILE_BYTES} that are read; name a smaller file"
         raise StoreError(msg)
 
 
@@ -113,8 +111,7 @@ def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, reme
     try:
         return read(content)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        # The reason may quote what the file holds.
-        msg = f"{otherwise} ({for_line(str(error))}); {remedy}"
+        msg = f"{otherwise} ({error}); {remedy}"
         raise StoreError(msg) from error
 
 

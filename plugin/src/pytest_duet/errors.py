@@ -106,6 +106,11 @@ class ProtocolError(MemberError):
     status = "protocol"
 
 
+def reason_of(error: Exception) -> str:
+    """Return what `error` says, and where it is none of ours of what kind it is: some say nothing without that."""
+    return str(error) if isinstance(error, DuetError) else f"{type(error).__name__}: {error}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` when a known name is close to `name`, else ``; known: ...``."""
     names = sorted(known)

@@ -46,7 +46,11 @@ def _reached(files: Iterable[Path], *, anywhere: bool) -> Iterator[tuple[Path, a
         if file in seen or not file.is_file():
             continue
         seen.add(file)
-        tree = ast.parse(file.read_bytes())
+        try:
+            tree = ast.parse(file.read_bytes())
+        except SyntaxError:
+            # Whoever imports it says what is wrong.
+            tree = ast.Module([], [])
         yield file, tree
         for node in ast.walk(tree) if anywhere else tree.body:
             if isinstance(node, ast.ImportFrom) and node.level:

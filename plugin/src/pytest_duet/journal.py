@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -63,13 +62,6 @@ class Content:
             complete=False,
             groups=list({(group.id, group.threads, group.device): group for group in self.groups}.values()),
         )
-
-
-def place(folder: Path, created: str) -> Path:
-    """Return where in `folder` the journal of a session that began at `created` lies, an ISO 8601 time."""
-    stamp = re.sub(r"[^0-9T]", "", created.partition("+")[0])
-    # The process number tells apart two sessions of the same second.
-    return folder / f"journal-{stamp}-{os.getpid()}.jsonl"
 
 
 class Journal:

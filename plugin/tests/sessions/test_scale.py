@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from pytest_duet import journal, store
 from pytest_duet.cli import main
 from pytest_duet.cli.scale import sizes_of
+from pytest_duet.errors import StoreError
 
 from .suites import REFERENCE_NS, TWIN_NS, Python, Suite
 
@@ -77,6 +79,18 @@ def test_where_the_reference_would_take_too_long_it_ends(suite: Suite) -> None:
 
     assert "rows = 1000 and above: the reference would take more than 0.001 s a call" in result.stderr
     assert 1 == len(suite.saved().groups)
+
+
+def test_a_full_disk_costs_no_row(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(*_: object) -> Path:
+        raise StoreError("results: No space left on device")
+
+    monkeypatch.setattr(store, "save", save)
+    result = _scale(suite, "--over", "rows=100..1000", "--points", "2", "--framework", "twin")
+    assert (14, True) == (result.exit_code, "not saved: results: No space left" in result.stderr), result.output
+    assert "time ~ rows^" in result.stdout
+    (left,) = suite.journals()
+    assert [each.id for each in journal.read(left).groups]
 
 
 def test_a_member_that_fails_its_checks_has_no_time_and_makes_the_status_1(suite: Suite) -> None:

@@ -6,7 +6,6 @@ Not for runs that were saved (``duet gate``), and not for Rust against Python (`
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import math
 import sys
 import time
@@ -17,9 +16,9 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from pytest_duet import __version__, gate, store
+from pytest_duet import gate, store
 from pytest_duet.cli.asking import give_up
-from pytest_duet.errors import DuetError, StoreError
+from pytest_duet.errors import reason_of
 from pytest_duet.report import ab as lines
 from pytest_duet.trees import TreeError
 
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pytest_duet.gate import Decided
-    from pytest_duet.journal import Journal
     from pytest_duet.plan import GroupPlan
     from pytest_duet.record import Change, GroupRecord
 
 INTERRUPTED: Final = 2
 SECONDS: Final = 8.0
-"""How long the rounds of one case may take; most need two or three, quiet or not."""
+"""How long the rounds of one case are planned to take; most need two or three, quiet or not."""
 
 
 def _finite(_context: click.Context, _option: click.Parameter, seconds: float) -> float:
@@ -61,11 +59,7 @@ def _finite(_context: click.Context, _option: click.Parameter, seconds: float) -
     show_default=True,
     help="Seconds that the rounds of one case are planned to take; up to thrice that where noise hides what matters.",
 )
-@click.option(
-    "--advisory",
-    is_flag=True,
-    help="Exit with 0 instead of 11, whatever the reason.",
-)
+@click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11, whatever the reason.")
 @click.option("--strict", is_flag=True, help="Exit with 13 where a framework is unavailable.")
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
 @click.option(
@@ -157,11 +151,11 @@ class Session:
         """Measure nothing yet."""
         self.complete = True
         self.unavailable = False
-        self.storage_failed = False
-        self._results, self._profile, self._seconds = results, profile, seconds
-        self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
+        from pytest_duet.recorder import Recorder
+
+        self.recorder = Recorder(results, profile, "ab")
+        self._seconds = seconds
         self._groups: list[GroupRecord] = []
-        self._journal: Journal | None = None
 
     def measure(self, plans: Sequence[GroupPlan]) -> list[Change]:
         """Return what came of `plans`, as far as it got: Ctrl-C ends it, and what was finished counts."""
@@ -172,7 +166,11 @@ class Session:
         except KeyboardInterrupt:
             self.complete = False
         if self._groups:
-            self._save()
+            saved = self.recorder.save(self.recorder.run(self._groups, complete=self.complete))
+            if saved is not None:
+                _say(f"saved: {saved}")
+        for error in self.recorder.errors:
+            _say(f"duet: not saved: {error}")
         return changes
 
     def _changes(self, plans: Sequence[GroupPlan]) -> Iterator[Change]:
@@ -193,58 +191,14 @@ class Session:
                         timed, selected=(BASE, HEAD), timed=True, mode=mode, nursery=nursery, progress=_progress(where)
                     )
                 except Exception as error:  # noqa: BLE001 - a fault of a room must cost no other case
-                    why = str(error) if isinstance(error, DuetError) else f"{type(error).__name__}: {error}"
-                    change = undecided(plan.id, why)
+                    change = undecided(plan.id, reason_of(error))
                 else:
-                    self._keep(record)
+                    self._groups.append(record)
+                    self.recorder.keep(record)
+                    self.unavailable |= any(member.status == "unavailable" for member in record.members)
                     change = change_of(plan, record, len(plans))
                 _say(f"{where}: {lines.measured(change)}")
                 yield change
-
-    def _keep(self, record: GroupRecord) -> None:
-        """Take `record` into the run and the journal; where that one fails the session goes on, and its status says so."""
-        self._groups.append(record)
-        self.unavailable |= any(member.status == "unavailable" for member in record.members)
-        try:
-            if self._journal is None:
-                self._journal = self._open_journal(record.mode)
-            self._journal.append(record)
-        except StoreError as error:
-            self._not_saved(error)
-
-    def _open_journal(self, mode: str) -> Journal:
-        from pytest_duet.journal import Journal, place
-
-        path = place(store.folder(self._results, store.machine()), self._created)
-        return Journal.open(path, machine=store.machine(), profile=self._profile, mode=mode, created=self._created)
-
-    def _save(self) -> None:
-        """Write the result file, then drop the journal that it makes superfluous."""
-        from pytest_duet.comparison import compare_run
-        from pytest_duet.record import SCHEMA, RunRecord
-
-        run = RunRecord(
-            schema=SCHEMA,
-            created=self._created,
-            version=__version__,
-            machine=store.machine(),
-            profile=self._profile,
-            mode="ab",
-            complete=self.complete,
-            groups=self._groups,
-            comparisons=compare_run(self._groups),
-        )
-        try:
-            _say(f"saved: {store.save(run, self._results)}")
-        except StoreError as error:
-            self._not_saved(error)
-        else:
-            if self._journal is not None:
-                self._journal.discard()
-
-    def _not_saved(self, error: StoreError) -> None:
-        self.storage_failed = True
-        _say(f"duet: not saved: {error}")
 
 
 def _with_seconds(plan: GroupPlan, seconds: float) -> GroupPlan:
@@ -255,7 +209,7 @@ def _status(session: Session, decisions: Sequence[Decided], *, advisory: bool, s
     if not session.complete:
         return INTERRUPTED
     unavailable = strict and session.unavailable
-    storage_failed = session.storage_failed
+    storage_failed = bool(session.recorder.errors)
     return int(gate.exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=storage_failed))
 
 

@@ -22,7 +22,7 @@ from pytest_duet.attest import file_digest, source_digest
 from pytest_duet.cli.build import build_worker
 from pytest_duet.data import content_digest, obtain
 from pytest_duet.disk import read_regular
-from pytest_duet.errors import DataError, SpecError, StoreError
+from pytest_duet.errors import SpecError, StoreError, reason_of
 from pytest_duet.measure.ab import BASE, HEAD, Case, as_pair, cases, pair_of, undecided, without
 from pytest_duet.parity import CLOSE_ENOUGH, equal_or_close
 from pytest_duet.plan import GroupPlan, MemberPlan, Start
@@ -95,8 +95,8 @@ def of_commits(
     for case in both:
         try:
             plan, why = pair_of(case, suites, starts, profile, cache / "data")
-        except (DataError, SpecError) as error:
-            plan, why = None, str(error)
+        except Exception as error:  # noqa: BLE001 - a fault of a room must cost no other case
+            plan, why = None, reason_of(error)
         if plan is None:
             found.known.append(undecided(case.id, why))
         else:
@@ -288,8 +288,7 @@ def _array(path: str) -> npt.NDArray[np.generic]:
     try:
         array: npt.NDArray[np.generic] = npy.read_array(BytesIO(read_regular(Path(path))), allow_pickle=False)
     except StoreError as error:
-        what, _, _ = str(error).rpartition("; ")  # what it advises is meant for saved runs
-        raise click.UsageError(f"--data: {what}; give a .npy file of numbers") from error
+        raise click.UsageError(f"--data: {error}") from error
     except Exception as error:
         # A damaged header makes numpy raise whatever its parser does.
         raise click.UsageError(f"--data: {path} cannot be read ({error}); give a .npy file of numbers") from error

@@ -30,6 +30,6 @@ def _line(path: Path) -> str:
     try:
         found = store.header(path)
     except StoreError as error:
-        return for_line(str(error).removeprefix(f"{path}: "))
+        return str(error).removeprefix(f"{path}: ")
     told = (found.created, found.profile, found.mode, *(() if found.complete else ("interrupted",)))
     return "  ".join(map(for_line, told))

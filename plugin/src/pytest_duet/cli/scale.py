@@ -6,7 +6,6 @@ Not for verdicts at one size: ``pytest benches`` gives those.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import re
 import shutil
 import sys
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet import __version__, store
+from pytest_duet import store
 from pytest_duet.cli.asking import benches_option, json_option, known, threads_option
-from pytest_duet.comparison import compare_run
 from pytest_duet.errors import SpecError, nearest
-from pytest_duet.record import SCHEMA, RunRecord
+from pytest_duet.gate import Exit
+from pytest_duet.measure.mode import DIRECT
+from pytest_duet.recorder import Recorder
 from pytest_duet.report import model
 from pytest_duet.report import scale as pages
 from pytest_duet.stats.growth import exponent
@@ -109,8 +109,10 @@ def scale(
     known("profile", profile, suite.profiles)
     store.check_writable(results, store.machine())
     chosen = {each for each in frameworks.split(",") if each}
+    recorder = Recorder(results, profile, DIRECT.name)
     groups: list[GroupRecord] = []
     done: list[int] = []
+    complete = False
     with suppress(KeyboardInterrupt):
         for size in sizes_of(low, high, points):
             plan = _plan(suite, key, profile, {name: size}, threads, call_cap)
@@ -121,18 +123,25 @@ def scale(
                 )
                 break
             groups.append(_measure(plan, members, f"{name} = {size}"))
+            recorder.keep(groups[-1])
             done.append(size)
+        complete = True
     if not groups:
         raise click.Abort
-    run = _run(groups, profile)
-    saved = store.save(run, results)
+    run = recorder.run(groups, complete=complete)
+    saved = recorder.save(run)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(pages.document(run, name, done), order="sorted"), indent=2))
     else:
         plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
         width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
         click.echo(pages.render(run, name, done, width, ascii_only=plain), nl=False)
-    click.echo(f"saved: {saved}", err=True)
+    for error in recorder.errors:
+        click.echo(f"duet: not saved: {error}", err=True)
+    if saved is not None:
+        click.echo(f"saved: {saved}", err=True)
+    if recorder.errors:
+        raise SystemExit(int(Exit.STORAGE_FAILED))
     if any(member.status not in {"ok", "skipped", "unavailable"} for group in groups for member in group.members):
         raise SystemExit(1)
 
@@ -215,17 +224,3 @@ def _measure(plan: GroupPlan, members: list[str], where: str) -> GroupRecord:
     finally:
         if sys.stderr.isatty():
             click.echo("\r\x1b[2K", err=True, nl=False)
-
-
-def _run(groups: list[GroupRecord], profile: str) -> RunRecord:
-    return RunRecord(
-        schema=SCHEMA,
-        created=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
-        version=__version__,
-        machine=store.machine(),
-        profile=profile,
-        mode=groups[0].mode,
-        complete=True,
-        groups=groups,
-        comparisons=compare_run(groups),
-    )

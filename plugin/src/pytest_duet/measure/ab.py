@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_duet import gate
 from pytest_duet.comparison import compare_group
+from pytest_duet.errors import reason_of
 from pytest_duet.measure import member as step
 from pytest_duet.measure.member import Files
 from pytest_duet.record import Change
@@ -77,7 +78,7 @@ def pair_of(
         before = make_group(suites[0], case.key, profile, cache)
         digest = before.data().digest
     except Exception as error:  # noqa: BLE001 - whatever is wrong with base, it is not what head has to answer for
-        return None, f"base: {error}"
+        return None, f"base: {reason_of(error)}"
     old, new = before.member(case.member), plan.member(case.member)
     if digest != files.digest:
         return None, "its data recipe is another than base's; set a new base once that is merged"

@@ -6,7 +6,6 @@ Not for hooks (``plugin``) and not for measuring (``measure``).
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,21 +13,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-import pytest_duet
-from pytest_duet.comparison import compare_run
 from pytest_duet.door import PairDeclaration, SuiteDeclaration
-from pytest_duet.errors import DuetError, SpecError, StoreError, Undecidable, nearest
+from pytest_duet.errors import DuetError, SpecError, StoreError, Undecidable, nearest, reason_of
 from pytest_duet.figures import case_name
 from pytest_duet.gate import exit_status
-from pytest_duet.journal import Journal, place
 from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.spares import Spares
 from pytest_duet.plugin import pair
 from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.replay import replay, verify_only
-from pytest_duet.record import SCHEMA, GroupRecord, MemberRecord, RunRecord
+from pytest_duet.record import GroupRecord, MemberRecord
+from pytest_duet.recorder import Recorder
 from pytest_duet.spec import Profile
-from pytest_duet.store import check_writable, folder, machine, save
+from pytest_duet.store import check_writable, machine
 from pytest_duet.suite import GroupKey, check_model, load_suite, make_group
 from pytest_duet.workers.nursery import Nursery
 
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_duet.plan import GroupPlan, MemberPlan
     from pytest_duet.plugin.options import Settings
     from pytest_duet.plugin.slots import Slot
+    from pytest_duet.record import RunRecord
     from pytest_duet.words import Status
 
 GroupId = tuple[str, str, str]
@@ -67,7 +65,7 @@ class Conductor:
         self.timed = timed
         self.run: RunRecord | None = None
         self.saved: Path | None = None
-        self.storage_errors: list[str] = []
+        self.recorder = Recorder(settings.results, settings.profile, settings.mode.name)
         self.interrupted = False
         self.faults: list[str] = []
         self._root = root
@@ -75,9 +73,7 @@ class Conductor:
         self._spares = Spares()
         self._nursery = Nursery()
         self._groups: dict[GroupId, _Group] = {}
-        self._journal: Journal | None = None
         self.gate: Gate | None = None
-        self._created = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
 
     # --- before -------------------------------------------------------------------------------------------------------
 
@@ -183,7 +179,7 @@ class Conductor:
         ]
         group.record = msgspec.structs.replace(group.record, members=members)
         if self.timed:
-            self._remember(group.record)
+            self.recorder.keep(group.record)
 
     def _pair_plan(self, slot: Slot, inputs: pair.Inputs) -> GroupPlan:
         assert isinstance(slot.declaration, PairDeclaration)
@@ -229,10 +225,10 @@ class Conductor:
             return
         except Exception as error:
             # A fault of ours or of a room: the first item shows where, the others need not run into it again.
-            group.error = DuetError(f"{type(error).__name__}: {error}")
+            group.error = DuetError(reason_of(error))
             raise
         if self.timed:
-            self._remember(group.record)
+            self.recorder.keep(group.record)
 
     def _record_of(
         self, group: _Group, plan: GroupPlan, *, spares: Spares | None = None, upcoming: Sequence[MemberPlan] = ()
@@ -273,21 +269,6 @@ class Conductor:
             raw = raw.replace(f"{known}/".encode(), word.encode())
         return msgspec.json.decode(raw, type=GroupRecord)
 
-    def _remember(self, record: GroupRecord) -> None:
-        """Write the journal's line; where that fails the session goes on and says so at its end."""
-        try:
-            if self._journal is None:
-                self._journal = self._open_journal()
-            self._journal.append(record)
-        except StoreError as error:
-            self.storage_errors.append(str(error))
-
-    def _open_journal(self) -> Journal:
-        path = place(folder(self.settings.results, machine()), self._created)
-        return Journal.open(
-            path, machine=machine(), profile=self.settings.profile, mode=self.settings.mode.name, created=self._created
-        )
-
     # --- after --------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
@@ -295,19 +276,10 @@ class Conductor:
         groups = [
             group.record or self._without_places(_unfinished(group, self.settings)) for group in self._groups.values()
         ]
-        self.run = RunRecord(
-            schema=SCHEMA,
-            created=self._created,
-            version=pytest_duet.__version__,
-            machine=machine(),
-            profile=self.settings.profile,
-            mode=self.settings.mode.name,
-            complete=all(group.record or group.error or group.ended for group in self._groups.values()),
-            groups=groups,
-            comparisons=compare_run(groups),
-        )
+        complete = all(group.record or group.error or group.ended for group in self._groups.values())
+        self.run = self.recorder.run(groups, complete=complete)
         if self.timed and any(group.record for group in self._groups.values()):
-            self.saved = self._save(self.run)
+            self.saved = self.recorder.save(self.run)
 
     def judge(self, deselected: Sequence[Slot], *, narrowed: bool) -> None:
         """Let the gate decide, where there is one and the session came to its end."""
@@ -320,7 +292,6 @@ class Conductor:
 
         A group that cannot be measured again is left out, and after an interrupt all that would follow.
         """
-        assert self.run is not None
         records: list[GroupRecord] = []
         for group in self._groups.values():
             names = {
@@ -336,24 +307,12 @@ class Conductor:
                 self.interrupted = True
                 break
             except Exception as error:  # noqa: BLE001 - a room's fault must not cost what is decided about the others
-                self.faults.append(f"{group.plan.id} could not be measured once more: {type(error).__name__}: {error}")
+                self.faults.append(f"{group.plan.id} could not be measured once more: {reason_of(error)}")
         if not records:
             return None
-        complete = not self.interrupted
-        again = msgspec.structs.replace(self.run, groups=records, comparisons=compare_run(records), complete=complete)
-        self._save(again)
+        again = self.recorder.run(records, complete=not self.interrupted)
+        self.recorder.save(again)
         return again
-
-    def _save(self, run: RunRecord) -> Path | None:
-        """Write the result file, then drop the journal that it makes superfluous."""
-        try:
-            path = save(run, self.settings.results)
-        except StoreError as error:
-            self.storage_errors.append(str(error))
-            return None
-        if self._journal is not None:
-            self._journal.discard()
-        return path
 
     def seconds_of(self, slot: Slot) -> float | None:
         """Return the time that the rounds of one item took, None where it was not timed."""
@@ -366,7 +325,7 @@ class Conductor:
     def status(self) -> int:
         """Return our own exit status for a session whose tests passed, 0 where nothing is wrong."""
         unavailable = self.settings.strict and self.has_unavailable()
-        storage_failed = bool(self.storage_errors)
+        storage_failed = bool(self.recorder.errors)
         if self.gate is not None:
             return int(self.gate.status(unavailable=unavailable, storage_failed=storage_failed))
         return int(exit_status(None, unavailable=unavailable, storage_failed=storage_failed))

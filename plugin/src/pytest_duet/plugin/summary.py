@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.errors import reason_of
 from pytest_duet.figures import case_name
 from pytest_duet.gate import Exit
 from pytest_duet.patterns import matches
@@ -28,7 +29,7 @@ def write(reporter: Any, conductor: Conductor) -> None:
         _plainly(reporter, conductor.run, fault)
     for message in conductor.faults:
         reporter.write_line(f"duet: {message}", red=True)
-    for error in conductor.storage_errors:
+    for error in conductor.recorder.errors:
         reporter.write_line(f"duet: not saved: {error}", red=True)
     if conductor.saved is not None:
         root = reporter.config.rootpath
@@ -51,7 +52,7 @@ def _write(reporter: Any, conductor: Conductor, run: RunRecord) -> None:
 
 def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
     """Write what became of each case and nothing that would have to be worked out."""
-    reporter.write_line(f"duet: a fault of pytest-duet, please report it: {type(fault).__name__}: {fault}", red=True)
+    reporter.write_line(f"duet: a fault of pytest-duet, please report it: {reason_of(fault)}", red=True)
     for group in run.groups:
         for member in group.members:
             reporter.write_line(f"{case_name(group.id, member.name, group.threads, group.device)}  {member.status}")
