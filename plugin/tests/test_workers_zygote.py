@@ -16,6 +16,7 @@ import pytest
 from pytest_duet.errors import ImplementationError, Unavailable
 from pytest_duet.plan import Start
 from pytest_duet.workers import nursery as nurseries
+from pytest_duet.workers import strays
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.nursery import Nursery
 from pytest_duet.workers.zygote import Zygote
@@ -146,6 +147,23 @@ def test_all_are_gone_when_their_driver_is_killed(tmp_path: Path) -> None:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def test_a_worker_does_not_wait_for_a_session_that_is_gone() -> None:
+    """A session may be killed in the very moment that a worker is left to it: it never becomes its parent."""
+    script = (
+        "import socket\nfrom pytest_duet.workers.zygote import _be_worker\n"
+        "_be_worker(socket.socketpair()[0], [], [], lambda _: print('at work', flush=True))\n"
+    )
+    environment = {**os.environ, strays.PARENT_VARIABLE: "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        timeout=ENDED_WITHIN_MS / 1000,
+        check=True,
+    )
+    assert b"at work\n" == done.stdout
 
 
 def test_no_descriptor_is_left_open(nursery: Nursery) -> None:

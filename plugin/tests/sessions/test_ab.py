@@ -5,21 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from pytest_duet import disk, journal, store, trees
 from pytest_duet.cli import main
-from pytest_duet.cli.ab_cases import Asked, of_commands
 from pytest_duet.errors import DataError, StoreError
 from pytest_duet.measure import group
-from pytest_duet.trees import TreeError, check_out
+from pytest_duet.trees import Tree, TreeError, check_out
 
-from .suites import SCRIPTED_WORKER, Program, Python, Suite
+from .suites import Program, Python, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -365,6 +362,16 @@ def test_ctrl_c_shows_and_saves_what_was_finished(
     assert (False, []) == (suite.saved().complete, suite.journals())
 
 
+def test_ctrl_c_before_anything_is_measured_is_an_interrupt_too(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Tree:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trees, "check_out", interrupted)
+    assert INTERRUPTED == _ab(repository, "main").exit_code
+
+
 @pytest.mark.parametrize("error", [DataError("the cache is broken"), ZeroDivisionError("of the room's")])
 def test_a_case_that_cannot_be_measured_costs_no_other(
     repository: Path, ended: Callable[[int, BaseException], None], error: Exception
@@ -432,85 +439,3 @@ def test_each_finished_case_is_on_disk_at_once_in_a_journal_of_this_process(
     _ab(repository, "main")
 
     assert [(1, True)] == seen
-
-
-# --- two commands -----------------------------------------------------------------------------------------------------
-
-
-def _command(ns: int, fault: str = "honest") -> str:
-    return f"{sys.executable} {SCRIPTED_WORKER} {fault} {ns}"
-
-
-@pytest.mark.parametrize(
-    ("ns", "fault", "status"),
-    [
-        (BEFORE_NS, "honest", PASSED),
-        (BEFORE_NS * 21 // 20, "honest", REGRESSION),
-        (BEFORE_NS, "wrong_sum", INVALID),
-    ],
-)
-def test_two_commands_of_ones_own_are_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ns: int, fault: str, status: int
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    commands = ["--cmd", _command(BEFORE_NS), _command(ns, fault)]
-
-    result = CliRunner().invoke(main, ["ab", *commands, "--task", "sum", "--param", "n=3", "--param", "x=0.5"])
-
-    assert status == result.exit_code, result.output
-
-
-UNREADABLE: dict[str, Callable[[Path], object]] = {
-    "there is no such file": lambda path: None,
-    "is not a regular file": os.mkfifo,
-    "is empty": lambda path: path.touch(),
-    "the magic string is not correct": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(64)),
-    "EOF in multi-line statement": lambda path: path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + b"{(".ljust(118)),
-    "Object arrays cannot be loaded": lambda path: np.save(path, np.array([{}])),
-}
-
-
-@pytest.mark.parametrize("why", UNREADABLE)
-def test_a_data_file_that_cannot_be_read_is_a_usage_error_with_its_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    UNREADABLE[why](tmp_path / "x.npy")
-
-    result = _ab(tmp_path, "--cmd", "a", "b", "--task", "t", "--data", "x=x.npy")
-
-    (line,) = [each for each in result.stderr.splitlines() if each.startswith("Error")]
-    assert (USAGE, True) == (result.exit_code, line.startswith("Error: --data: x.npy")), result.output
-    assert why in line
-    assert line.endswith("; give a .npy file of numbers")
-
-
-def test_an_archive_of_arrays_is_no_data_file(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", x=np.arange(3))
-
-    result = _ab(tmp_path, "--cmd", "a", "b", "--task", "t", "--data", f"x={tmp_path / 'x.npz'}")
-
-    assert (USAGE, True) == (result.exit_code, "; give a .npy file of numbers" in result.stderr), result.output
-
-
-def test_what_is_no_number_is_an_error_before_anything_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    np.save("x.npy", np.array(["a"]))
-
-    result = _ab(tmp_path, "--cmd", "a", "b", "--task", "t", "--data", "x=x.npy")
-
-    assert (ERROR, True) == (result.exit_code, "data 'x' has dtype <U1" in result.stderr), result.output
-
-
-def test_data_of_another_shape_are_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    shapes = [(2, 3), (3, 2)]
-    seen = []
-    for shape in shapes:
-        np.save("x.npy", np.arange(6).reshape(shape))
-        plan = of_commands(("a", "b"), Asked("t", "default", "call"), (), ("x=x.npy",), "smoke")
-        seen.append(plan.data().arrays["x"].shape)
-
-    assert shapes == seen

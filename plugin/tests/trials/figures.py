@@ -134,7 +134,9 @@ def main() -> None:
 
 
 _HOGS = click.option("--hogs", "busy", default=0, show_default=True, help="How many processors to keep busy.")
-_SECONDS = click.option("--seconds", default=SECONDS, show_default=True, help="Most seconds the rounds of a pair take.")
+_SECONDS = click.option(
+    "--seconds", default=SECONDS, show_default=True, help="Seconds the rounds of a pair are planned to take."
+)
 
 
 _WORKLOADS = click.option(

@@ -47,7 +47,8 @@ def across_runs(estimates: Sequence[float], errors: Sequence[float], confidence:
 
     Sources: Paule & Mandel (1982), J. Res. Natl. Bur. Stand. 87 (the variance between runs, here never below zero);
     Hartung & Knapp (2001), Statist. Med. 20 (the interval of the mean); Higgins, Thompson & Spiegelhalter (2009),
-    J. R. Statist. Soc. A 172 (the prediction interval; here with K − 1 degrees of freedom, as the interval of the mean has); statsmodels' `combine_effects`.
+    J. R. Statist. Soc. A 172 (the prediction interval; here with K − 1 degrees of freedom, as the interval of the mean
+    has); statsmodels' `combine_effects`.
     """
     runs = len(estimates)
     if runs < FEWEST_RUNS:

@@ -162,6 +162,8 @@ def _fork(child: Callable[[], None]) -> int:
             try:
                 os.close(told)
                 os.close(tell)
+                # Until the one between is gone it is left to nobody. To whom it then is, `die_with_parent` asks: the session may
+                # have been killed meanwhile.
                 while os.getppid() == middle:
                     os.sched_yield()
                 child()
@@ -185,7 +187,5 @@ def _be_worker(
     for standard, stream in enumerate(streams):
         os.dup2(stream, standard)
         os.close(stream)
-    # Where the one it was left to has been killed meanwhile, there is nobody to work for.
-    if os.getppid() == int(os.environ[strays.PARENT_VARIABLE]):
-        work(arguments)
+    work(arguments)
     os._exit(0)
