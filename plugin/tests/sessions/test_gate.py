@@ -132,7 +132,7 @@ def test_ctrl_c_in_the_second_measurement_confirms_nothing_and_is_an_interrupt(p
     assert [True] == [run.complete for run in pair.runs()]
 
 
-def test_a_fault_in_the_second_measurement_of_one_group_is_said_and_costs_no_other(
+def test_a_fault_in_the_second_measurement_is_said_and_confirms_nothing(
     pytester, pair, session, before, monkeypatch
 ) -> None:
     option = before()
