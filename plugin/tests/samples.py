@@ -9,9 +9,9 @@ import math
 
 import msgspec
 
-from pytest_duet.comparison import compare_run
+from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.protocol import Features, NonFinite
-from pytest_duet.record import (
+from pytest_duet.records.schema import (
     SCHEMA,
     Attestation,
     Bound,

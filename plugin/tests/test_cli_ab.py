@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.cli.ab_cases import _built_from
-from pytest_duet.plan import Start
+from pytest_duet.extras.ab_cases import _built_from
+from pytest_duet.spec.group import LaunchSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_whatever_a_worker_is_built_from_makes_it_another(tmp_path: Path, file: 
     crate = tmp_path / "rust_crates" / "x"
     (crate / "src").mkdir(parents=True)
     (tmp_path / ".cargo").mkdir()
-    how = Start("process", argv=("x",), sources=(crate,))
+    how = LaunchSpec("process", argv=("x",), sources=(crate,))
     before = _built_from(tmp_path, how)
 
     (tmp_path / file).write_text("opt-level = 1\n")

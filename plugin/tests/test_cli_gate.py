@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from pytest_duet import store
 from pytest_duet.cli import main
+from pytest_duet.records import store
 
 from .samples import MACHINE, cells, group, member, reference, run, without_numbers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from syrupy.assertion import SnapshotAssertion
 
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
 
 NOISE = [0.011, -0.008, 0.003, -0.012, 0.006, 0.0, -0.004, 0.009, -0.01, 0.007, 0.002, -0.006]
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from pytest_duet import store
 from pytest_duet.cli.report import BEGIN, END, report
-from pytest_duet.journal import Journal
-from pytest_duet.record import Comparison
+from pytest_duet.records import store
+from pytest_duet.records.journal import Journal
+from pytest_duet.records.schema import Comparison
 from pytest_duet.report import markdown, terminal
 
 from .samples import MACHINE, everything

@@ -1,4 +1,4 @@
-"""The command that prints the classical battery."""
+"""The command that prints the classical classical_tests."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy import stats as reference_stats
 
-from pytest_duet import store
 from pytest_duet.cli import main
+from pytest_duet.records import store
 from pytest_duet.stats.ratio import cell_log_ratios
 
 from .samples import MACHINE, cells, everything, group, member, reference, run

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_duet import errors
 from pytest_duet.errors import MemberError, SpecError, StoreError, nearest, reason_of
-from pytest_duet.words import Status
+from pytest_duet.vocabulary import Status
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A module imports only from rooms below its own, and the edge is light."""
+"""A module imports only from task folders below its own, and the edge is light."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PACKAGE = "pytest_duet"
 ROOT = Path(pytest_duet.__file__).parent
 
-# From the edge inwards. A room may import from itself and from the rows below; rooms of one row do not know each other.
+# From the edge inwards. A room may import from itself and from the rows below; task folders of one row do not know each other.
 ROWS = (
     ("__main__",),
     ("plugin", "cli"),
@@ -46,7 +46,7 @@ ROWS = (
     ("imports", "patterns"),
     ("errors", "units", "words"),
 )
-ROW = {room: index for index, row in enumerate(ROWS) for room in row}
+ROW = {task_folder: index for index, row in enumerate(ROWS) for task_folder in row}
 
 # Libraries that only one room may know, at run time or not.
 KEPT_APART = {"pytest": {"plugin"}, "pytest_benchmark": {"plugin"}, "click": {"cli"}, "pynvml": {"telemetry"}}
@@ -99,8 +99,8 @@ def test_every_module_has_its_row() -> None:
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_imports_only_from_rooms_below_its_own(path: Path) -> None:
-    room = _room(path)
-    assert set() == {other for other in _rooms_imported(path) - {room} if ROW[other] <= ROW[room]}
+    task_folder = _room(path)
+    assert set() == {other for other in _rooms_imported(path) - {task_folder} if ROW[other] <= ROW[task_folder]}
 
 
 @pytest.mark.parametrize("library", KEPT_APART)
@@ -122,7 +122,7 @@ def _imported_by(module: str) -> set[str]:
 
 def test_the_plugin_costs_a_stranger_nothing_heavy() -> None:
     loaded = _imported_by(f"{PACKAGE}.plugin")
-    assert f"{PACKAGE}.plugin.slots" in loaded
+    assert f"{PACKAGE}.plugin.bench_items" in loaded
     assert set() == loaded & set(LIGHT)
 
 
@@ -137,7 +137,7 @@ def test_a_room_above_is_told_from_one_below(tmp_path: Path) -> None:
         "from typing import TYPE_CHECKING\n"
         "from pytest_duet import __version__, disk\n"
         "import pytest_duet.errors\n"
-        "if TYPE_CHECKING:\n    from pytest_duet.plugin import slots\n"
+        "if TYPE_CHECKING:\n    from pytest_duet.plugin import bench_items\n"
         "else:\n    pass\n"
         "def later():\n    from pytest_duet.measure.group import MODE\n"
     )

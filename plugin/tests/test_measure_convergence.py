@@ -7,8 +7,8 @@ import math
 import pytest
 
 from pytest_duet.measure.convergence import _gap, _readings, _target_readings
-from pytest_duet.plan import Convergence, Limits
 from pytest_duet.protocol import from_number
+from pytest_duet.spec.group import Convergence, Limits
 
 
 def _time(steps, best, gap=0.01):

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_duet.binding.member import Files, Member
 from pytest_duet.errors import Crashed, MemberError, Refused, Unavailable
 from pytest_duet.measure import observe as module
-from pytest_duet.measure import spares
-from pytest_duet.measure.member import Files, Member
+from pytest_duet.measure import prewarmed
 from pytest_duet.measure.observe import observe, observe_members, unavailable
-from pytest_duet.measure.spares import Spares
-from pytest_duet.plan import MemberPlan, Start
-from pytest_duet.spec import Profile
+from pytest_duet.measure.prewarmed import Prewarmed
+from pytest_duet.spec.group import LaunchSpec, MemberSpec
+from pytest_duet.spec.schema import Profile
 from pytest_duet.telemetry import memory
 
 from .fakes import messages, nvml
 from .fakes.clients import FakeClient
 
 if TYPE_CHECKING:
-    from pytest_duet.record import Reading
+    from pytest_duet.records.schema import Reading
 
 METRICS = [
     *["peak_memory", "average_memory", "prepared_memory", "prepare_time", "first_call"],
@@ -215,13 +215,13 @@ class Watched:
         Process(monkeypatch)
         self.log: list[str] = []
         self._workers = workers
-        self.members = [Member(MemberPlan(name, name, "", "rival", "rust", Start("process"))) for name in workers]
-        monkeypatch.setattr(spares, "open_client", self._open)
+        self.members = [Member(MemberSpec(name, name, "", "rival", "rust", LaunchSpec("process"))) for name in workers]
+        monkeypatch.setattr(prewarmed, "open_client", self._open)
         monkeypatch.setattr(module.step, "make_job", lambda *_: messages.job())
         for each in self.members:
             each.call_ns = 1e8
 
-    def _open(self, plan: MemberPlan, _seconds: float, *, served: bool) -> FakeClient:
+    def _open(self, plan: MemberSpec, _seconds: float, *, served: bool) -> FakeClient:
         assert served
         self.log.append(f"start {plan.name}")
         worker = self._workers[plan.name]
@@ -232,7 +232,7 @@ class Watched:
 
     def observe(self) -> list[Member]:
         group: Any = SimpleNamespace(budget=Profile())
-        observe_members(self.members, group, Files({}, {}, {}, ""), self.log.append, Spares())
+        observe_members(self.members, group, Files({}, {}, {}, ""), self.log.append, Prewarmed())
         return self.members
 
 

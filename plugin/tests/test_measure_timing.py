@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_duet.analysis.gate import ALPHA
 from pytest_duet.errors import Crashed, MemberError, Refused
-from pytest_duet.gate import ALPHA
-from pytest_duet.measure.crew import Standing
 from pytest_duet.measure.schedule import LEAST_CELLS, LEAST_CYCLES, Schedule
 from pytest_duet.measure.stop import HALF_WIDTH, Stop
 from pytest_duet.measure.timing import Timing, time_members
+from pytest_duet.measure.worker_provider import Persistent
 from pytest_duet.stats.signed_rank import least_shift
 
 from .fakes.clients import FakeClient
@@ -63,7 +63,7 @@ class Session:
             check_kept=self._check_kept,
             progress=self._note,
         )
-        self.timed = time_members(Standing(clients), list(clients), how, random.Random(seed), self._read)  # type: ignore[arg-type]
+        self.timed = time_members(Persistent(clients), list(clients), how, random.Random(seed), self._read)  # type: ignore[arg-type]
 
     def _check_kept(self, name: str, client: Any, digest: str | None) -> None:
         assert client.name == name

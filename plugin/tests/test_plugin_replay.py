@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SESSION = """
 import pytest
 from pytest_duet.plugin.replay import VirtualTimer, replay
-from pytest_duet.record import Bound, GroupRecord, MemberRecord, Reading
+from pytest_duet.records.schema import Bound, GroupRecord, MemberRecord, Reading
 
 CELLS = [[[1, 3, 7], [10**15 + 1, 123456789, 2]], [[333333333, 999999937, 10**9]]]
 MEMBER = MemberRecord(
@@ -146,7 +146,7 @@ def test_a_thread_that_may_not_touch_signals_replays_all_the_same() -> None:
 
 def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> None:
     from pytest_duet.protocol import NonFinite
-    from pytest_duet.record import Bound
+    from pytest_duet.records.schema import Bound
 
     timer = VirtualTimer()
     benchmark = FakeBenchmark(timer)
@@ -160,14 +160,14 @@ def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> Non
 
 
 def test_a_case_is_called_as_in_the_run_that_is_saved() -> None:
-    from pytest_duet.figures import figures_of
+    from pytest_duet.records.summaries import summary_of_run
 
     timer = VirtualTimer()
     benchmark = FakeBenchmark(timer)
     record = member("tch", cells=CELLS)
     measured = group(record, threads=2, device="cuda:0", profile="full")
     replay(benchmark, timer, measured, record)
-    ((case, figure),) = figures_of(run(measured), "", "").cases.items()
+    ((case, figure),) = summary_of_run(run(measured), "", "").cases.items()
     ours = benchmark.extra_info["duet"]
     assert (case, figure.conditions) == (ours["case"], ours["conditions"])
 

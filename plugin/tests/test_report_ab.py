@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_duet.gate import decide
+from pytest_duet.analysis.gate import decide
 from pytest_duet.protocol import to_number
-from pytest_duet.record import Change, Interval
+from pytest_duet.records.schema import Change, Interval
 from pytest_duet.report.ab import lines, summary
 
 NAMES = ("main (0123)", "working tree")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pytest_duet.protocol import NonFinite
-from pytest_duet.record import MemberRecord, ParityRecord
+from pytest_duet.records.schema import MemberRecord, ParityRecord
 from pytest_duet.report.model import Row, build, typical_call_ns
 
 from .samples import cells, everything, group, member, reference, run, without_numbers

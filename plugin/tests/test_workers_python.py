@@ -1,4 +1,4 @@
-"""Finding Python implementations: rooms as packages, plain functions, and what is said where there is none."""
+"""Finding Python implementations: task folders as packages, plain functions, and what is said where there is none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pytest_duet.protocol import (
     Prepare,
     PrepareReply,
 )
-from pytest_duet.spec import Framework
+from pytest_duet.spec.schema import Framework
 from pytest_duet.workers.python import FunctionCall, framework_host, function_host, load_function, load_module
 
 from .fakes import messages
@@ -36,61 +36,61 @@ def _room(folder: Path, **files: str) -> Path:
     return folder
 
 
-# --- rooms ------------------------------------------------------------------------------------------------------------
+# --- task folders ------------------------------------------------------------------------------------------------------------
 
 
 def test_modules_of_a_room_import_each_other_relatively(tmp_path: Path) -> None:
-    room = _room(tmp_path / "room_a", data="from .helper import VALUE\n", helper="VALUE = 7\n")
-    assert 7 == load_module(room, "data").VALUE
+    task_folder = _room(tmp_path / "room_a", data="from .helper import VALUE\n", helper="VALUE = 7\n")
+    assert 7 == load_module(task_folder, "data").VALUE
 
 
 def test_a_module_is_loaded_once(tmp_path: Path) -> None:
-    room = _room(tmp_path / "room_b", data="TOKEN = object()\n")
-    assert load_module(room, "data").TOKEN is load_module(room, "data").TOKEN
+    task_folder = _room(tmp_path / "room_b", data="TOKEN = object()\n")
+    assert load_module(task_folder, "data").TOKEN is load_module(task_folder, "data").TOKEN
 
 
 def test_two_rooms_of_one_name_in_two_trees_are_kept_apart(tmp_path: Path) -> None:
     one = _room(tmp_path / "one" / "room_c", data="from .helper import VALUE\n", helper="VALUE = 1\n")
     two = _room(tmp_path / "two" / "room_c", data="from .helper import VALUE\n", helper="VALUE = 2\n")
-    assert [1, 2, 1] == [load_module(room, "data").VALUE for room in (one, two, one)]
+    assert [1, 2, 1] == [load_module(task_folder, "data").VALUE for task_folder in (one, two, one)]
 
 
 def test_rooms_share_what_stands_beside_them(tmp_path: Path) -> None:
     (tmp_path / "shared.py").write_text("VALUE = 5\n")
-    room = _room(tmp_path / "room_h", data="from ..shared import VALUE\n")
-    assert 5 == load_module(room, "data").VALUE
+    task_folder = _room(tmp_path / "room_h", data="from ..shared import VALUE\n")
+    assert 5 == load_module(task_folder, "data").VALUE
 
 
 def test_what_rooms_share_is_one_of_each_tree(tmp_path: Path) -> None:
-    rooms = []
+    task_folders = []
     for tree, value in (("one", 1), ("two", 2)):
-        rooms.append(_room(tmp_path / tree / "room_i", data="from ..shared import VALUE\n"))
+        task_folders.append(_room(tmp_path / tree / "room_i", data="from ..shared import VALUE\n"))
         (tmp_path / tree / "shared.py").write_text(f"VALUE = {value}\n")
-    assert [1, 2, 1] == [load_module(room, "data").VALUE for room in (*rooms, rooms[0])]
+    assert [1, 2, 1] == [load_module(task_folder, "data").VALUE for task_folder in (*task_folders, task_folders[0])]
 
 
 def test_a_room_does_not_shadow_modules_of_the_world(tmp_path: Path) -> None:
-    room = _room(tmp_path / "room_d", json="BROKEN = True\n", data="import json\nFOUND = json.__name__\n")
-    assert "json" == load_module(room, "data").FOUND
-    assert str(room) not in sys.path
+    task_folder = _room(tmp_path / "room_d", json="BROKEN = True\n", data="import json\nFOUND = json.__name__\n")
+    assert "json" == load_module(task_folder, "data").FOUND
+    assert str(task_folder) not in sys.path
 
 
 def test_a_missing_module_of_a_room_is_an_error_of_the_spec(tmp_path: Path) -> None:
-    room = _room(tmp_path / "room_e")
+    task_folder = _room(tmp_path / "room_e")
     with pytest.raises(SpecError, match=r"room_e/quality\.py does not exist; create it or drop what names it"):
-        load_module(room, "quality")
+        load_module(task_folder, "quality")
 
 
 def test_a_room_that_needs_what_is_not_installed_is_unavailable(tmp_path: Path) -> None:
-    room = _room(tmp_path / "room_f", data="import no_such_module_anywhere\n")
+    task_folder = _room(tmp_path / "room_f", data="import no_such_module_anywhere\n")
     with pytest.raises(Unavailable, match=r"room_f/data\.py needs module 'no_such_module_anywhere'"):
-        load_module(room, "data")
+        load_module(task_folder, "data")
 
 
 def test_a_room_that_fails_by_itself_shows_its_own_error(tmp_path: Path) -> None:
-    room = _room(tmp_path / "room_g", data="1 / 0\n")
+    task_folder = _room(tmp_path / "room_g", data="1 / 0\n")
     with pytest.raises(ZeroDivisionError):
-        load_module(room, "data")
+        load_module(task_folder, "data")
 
 
 # --- frameworks -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pytest_duet.protocol import LINE_LIMIT_BYTES
-from pytest_duet.workers.strays import PARENT_VARIABLE
+from pytest_duet.workers.orphans import PARENT_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,7 @@
 Not for the measuring itself: every room below has its own one-sentence purpose in its first line.
 """
 
-from pytest_duet.door import cases, compare, worker
+from pytest_duet.api import cases, compare, worker
 
 __all__ = ["__version__", "cases", "compare", "worker"]
 

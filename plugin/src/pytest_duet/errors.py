@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_duet.words import Status
+    from pytest_duet.vocabulary import Status
 
 
 class DuetError(Exception):

@@ -1,8 +1,8 @@
-"""What a Python implementation is: the seam between a room's ``impl_<framework>.py`` and the harness that runs it.
+"""What a Python implementation is: the seam between a task's ``impl_<framework>.py`` and the harness that runs it.
 
 Not for running one: ``workers.host`` does. The Rust twin is the trait ``Implementation`` of ``rust_crates/duet-worker``.
 
-A room's module holds one mapping, from (algorithm, phase) to what prepares it::
+A task's module holds one mapping, from (algorithm, phase) to what prepares it::
 
     IMPLEMENTATIONS = {("linear", "train"): LinearTrain, ("linear", "predict"): LinearPredict}
 """

@@ -1,4 +1,4 @@
-"""What the spec files of the real benches promise, held against what there is; and a room that nobody foresaw."""
+"""What the spec files of the real benches promise, held against what there is; and a task folder that nobody foresaw."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_duet.spec import framework_of
-from pytest_duet.starts import start
-from pytest_duet.store import load
-from pytest_duet.suite import GroupKey, applying, group_keys, load_suite, member_names
+from pytest_duet.records.store import load
+from pytest_duet.spec.launch import start
+from pytest_duet.spec.resolve import GroupKey, applying, group_keys, load_suite, member_names
+from pytest_duet.spec.schema import framework_of
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.process import spawn
 
@@ -123,7 +123,7 @@ def test_every_python_framework_has_the_extra_it_names() -> None:
     assert set() == named_extras - set(project["optional-dependencies"])
 
 
-# --- a room that nobody foresaw -------------------------------------------------------------------------------------------
+# --- a task folder that nobody foresaw -------------------------------------------------------------------------------------------
 
 ROOM = {
     "task.toml": """\
@@ -198,7 +198,7 @@ command = ["{python}", "{root}/stranger.py"]
 STRANGER = """\
 from pathlib import Path
 
-from pytest_duet.spec import Framework
+from pytest_duet.spec.schema import Framework
 from pytest_duet.workers.python import framework_host
 from pytest_duet.workers.serve import serve
 

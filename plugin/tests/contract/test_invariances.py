@@ -1,4 +1,4 @@
-"""Every member of every room keeps the invariances that the room states; no line here knows a task."""
+"""Every member of every room keeps the invariances that the task folder states; no line here knows a task."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_duet import parity
-from pytest_duet.data import obtain
+from pytest_duet.binding import member as step
+from pytest_duet.binding.datasets import obtain
+from pytest_duet.binding.member import Files
 from pytest_duet.errors import Unavailable
-from pytest_duet.measure import member as step
-from pytest_duet.measure.member import Files
-from pytest_duet.suite import group_keys, load_suite, make_group
+from pytest_duet.spec.resolve import group_keys, load_suite, make_group
+from pytest_duet.validate import parity
 from pytest_duet.workers.python import load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from pytest_duet.plan import GroupPlan, MemberPlan
+    from pytest_duet.spec.group import GroupSpec, MemberSpec
 
 BENCHES = Path(__file__).resolve().parents[3] / "benches"
 SUITE = load_suite(BENCHES)
@@ -44,7 +44,7 @@ def _stated() -> Iterator[tuple[str, str, str, str]]:
                     yield task, algorithm, member.name, name
 
 
-def _plan(task: str, algorithm: str, workload: str) -> GroupPlan:
+def _plan(task: str, algorithm: str, workload: str) -> GroupSpec:
     keys = (each for each in group_keys(task, SUITE.tasks[task]) if each.algorithm == algorithm)
     return make_group(SUITE, next(key for key in keys if workload in {"", key.workload}), "smoke", CACHE)
 
@@ -80,7 +80,7 @@ def test_what_is_stated_holds(task: str, algorithm: str, member: str, invariance
 
 
 @contextmanager
-def _worker(group: GroupPlan, plan: MemberPlan, folder: Path) -> Iterator[Callable[[Arrays], Mapping[str, np.ndarray]]]:
+def _worker(group: GroupSpec, plan: MemberSpec, folder: Path) -> Iterator[Callable[[Arrays], Mapping[str, np.ndarray]]]:
     """Start a worker of the member, and give what tells its outputs for arrays."""
     try:
         client = step.open_client(plan, SECONDS)

@@ -1,4 +1,4 @@
-"""What the tests of rooms that take a user's own model share: breaking its folder, and running the room on it.
+"""What the tests of task folders that take a user's own model share: breaking its folder, and running the task folder on it.
 
 Not a test.
 """
@@ -40,7 +40,7 @@ UNREADABLE = {
     ),
     "no tokeniser": (lambda folder: (folder / "tokenizer.json").write_text("[]"), "is no tokeniser .*save_pretrained"),
 }
-"""Folders that hold nothing of use, whatever the room: how each is broken, and why it is refused."""
+"""Folders that hold nothing of use, whatever the task folder: how each is broken, and why it is refused."""
 
 
 def check_room(task: str, model: Path, cache: Path, cases: str, expected: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 IMPORTED_ONCE = (
     "pytest_duet.cli",
-    "pytest_duet.plugin.conductor",
+    "pytest_duet.plugin.session",
     "pytest_duet.plugin.plan_view",
     "pytest_duet.plugin.progress",
     "pytest_duet.plugin.selection",

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet import store
+from pytest_duet.records import store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_duet.record import MemberRecord, RunRecord
+    from pytest_duet.records.schema import MemberRecord, RunRecord
 
 SCRIPTED_WORKER = Path(__file__).with_name("scripted_worker.py")
 
@@ -157,23 +157,23 @@ class Suite:
     workloads: Sequence[str] = ("small",)
     profiles: str = PROFILE
     rules: str = ""
-    room: str = "tiny"
+    task_folder: str = "tiny"
 
     def write(self) -> Suite:
         """Write every file and return the suite."""
-        room = self.root / "benches" / self.room
-        room.mkdir(parents=True, exist_ok=True)
+        task_folder = self.root / "benches" / self.task_folder
+        task_folder.mkdir(parents=True, exist_ok=True)
         (self.root / "pytest.ini").write_text(INI)
         shutil.copy(SCRIPTED_WORKER, self.root)
-        (room.parent / "frameworks.toml").write_text("\n".join(self._frameworks()))
-        (room.parent / "profiles.toml").write_text(self.profiles)
-        (room / "task.toml").write_text("\n".join(self._task()) + self.rules)
-        (room / "data.py").write_text(DATA)
-        (room / "quality.py").write_text(QUALITY)
-        (room / f"bench_{self.room}.py").write_text(BENCH)
+        (task_folder.parent / "frameworks.toml").write_text("\n".join(self._frameworks()))
+        (task_folder.parent / "profiles.toml").write_text(self.profiles)
+        (task_folder / "task.toml").write_text("\n".join(self._task()) + self.rules)
+        (task_folder / "data.py").write_text(DATA)
+        (task_folder / "quality.py").write_text(QUALITY)
+        (task_folder / f"bench_{self.task_folder}.py").write_text(BENCH)
         for name, kind in self.members.items():
             if isinstance(kind, Python):
-                (room / f"impl_{name}.py").write_text(self._implementation(kind))
+                (task_folder / f"impl_{name}.py").write_text(self._implementation(kind))
             if isinstance(kind, Binary):
                 self._crate(name, kind)
         return self

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from pytest_duet import disk, journal, store, trees
 from pytest_duet.cli import main
 from pytest_duet.errors import DataError, StoreError
+from pytest_duet.extras import worktrees
+from pytest_duet.extras.worktrees import Worktree, WorktreeError, check_out
 from pytest_duet.measure import group
-from pytest_duet.trees import Tree, TreeError, check_out
+from pytest_duet.records import files, journal, store
 
 from .suites import Program, Python, Suite
 
@@ -277,10 +278,10 @@ def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path: Path, monkey
     assert PASSED == _ab(project, "main").exit_code
 
     def install(argv: list[str], cwd: Path) -> str:
-        raise TreeError(f"{cwd.name} wants {argv[0]}")
+        raise WorktreeError(f"{cwd.name} wants {argv[0]}")
 
     lock.write_text("numpy==2.1\n")
-    monkeypatch.setattr(trees, "_run", install)
+    monkeypatch.setattr(worktrees, "_run", install)
     result = _ab(project, "main")
     assert (CANNOT_DECIDE, True) == (result.exit_code, "inner wants" in result.stderr), result.output
 
@@ -365,14 +366,14 @@ def test_ctrl_c_shows_and_saves_what_was_finished(
 def test_ctrl_c_before_anything_is_measured_is_an_interrupt_too(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> Tree:
+    def interrupted(*_: object) -> Worktree:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trees, "check_out", interrupted)
+    monkeypatch.setattr(worktrees, "check_out", interrupted)
     assert INTERRUPTED == _ab(repository, "main").exit_code
 
 
-@pytest.mark.parametrize("error", [DataError("the cache is broken"), ZeroDivisionError("of the room's")])
+@pytest.mark.parametrize("error", [DataError("the cache is broken"), ZeroDivisionError("of the task's")])
 def test_a_case_that_cannot_be_measured_costs_no_other(
     repository: Path, ended: Callable[[int, BaseException], None], error: Exception
 ) -> None:
@@ -388,7 +389,7 @@ def test_a_case_that_cannot_be_measured_costs_no_other(
 
 
 def _full(path: Path) -> StoreError:
-    return disk.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    return files.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def test_a_journal_on_a_full_disk_costs_neither_table_nor_verdict_nor_run(

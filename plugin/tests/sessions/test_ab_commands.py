@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_duet.cli import main
-from pytest_duet.cli.ab_cases import Asked, of_commands
+from pytest_duet.extras.ab_cases import Asked, of_commands
 
 from .suites import SCRIPTED_WORKER
 

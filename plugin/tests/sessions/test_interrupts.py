@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pytest_duet import journal
+from pytest_duet.records import journal
 
 from .suites import REFERENCE_NS, Program, Python, Suite
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
 
 DEADLINE_SECONDS = 60.0
 

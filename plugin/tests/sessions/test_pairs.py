@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_duet import store
+from pytest_duet.records import store
 
 from .suites import Suite, script, statuses, verdicts
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from pytest_duet import journal, store
 from pytest_duet.cli import main
 from pytest_duet.cli.scale import sizes_of
 from pytest_duet.errors import StoreError
+from pytest_duet.records import journal, store
 
 from .suites import REFERENCE_NS, TWIN_NS, Python, Suite
 

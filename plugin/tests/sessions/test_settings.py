@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_duet import disk, journal, store
-from pytest_duet.attest import file_digest, source_digest
 from pytest_duet.errors import StoreError
+from pytest_duet.records import files, journal, store
+from pytest_duet.validate.attest import file_digest, source_digest
 
 from .suites import REFERENCE_NS, Binary, Missing, Program, Python, Suite, script, statuses
 
@@ -285,14 +285,14 @@ def test_a_full_disk_outranks_strictness(gaps, session, full_disk) -> None:
 
 
 def test_a_result_file_that_fails_leaves_the_journal_to_load(pytester, pair, session, monkeypatch) -> None:
-    real = disk.write_whole
+    real = files.write_whole
 
     def write_whole(path, content):
         if path.suffix == ".json":
             raise StoreError(f"{path}: cannot be written (Input/output error)")
         real(path, content)
 
-    monkeypatch.setattr(disk, "write_whole", write_whole)
+    monkeypatch.setattr(files, "write_whole", write_whole)
 
     result = session()
 

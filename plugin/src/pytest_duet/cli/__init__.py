@@ -14,7 +14,7 @@ from pytest_duet.errors import DuetError, StoreError
 
 COMMANDS: Final = (
     *("ab", "baseline", "build", "compare", "gate", "history", "job", "learn"),
-    *("report", "scale", "self-test", "serve", "stats", "zygote"),
+    *("report", "scale", "self-test", "serve", "stats", "serve-forks"),
 )
 STORAGE_FAILED: Final = 14
 USAGE: Final = 4

@@ -16,18 +16,19 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from pytest_duet import gate, store
-from pytest_duet.cli.asking import give_up
+from pytest_duet.analysis import gate
+from pytest_duet.cli.common_options import give_up
 from pytest_duet.errors import reason_of
+from pytest_duet.extras.worktrees import WorktreeError
+from pytest_duet.records import store
 from pytest_duet.report import ab as lines
-from pytest_duet.trees import TreeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from pytest_duet.gate import Decided
-    from pytest_duet.plan import GroupPlan
-    from pytest_duet.record import Change, GroupRecord
+    from pytest_duet.analysis.gate import Decided
+    from pytest_duet.records.schema import Change, GroupRecord
+    from pytest_duet.spec.group import GroupSpec
 
 INTERRUPTED: Final = 2
 SECONDS: Final = 8.0
@@ -97,7 +98,7 @@ def ab(
               duet ab main -k "lasso and native"
               duet ab --cmd old/lcg new/lcg --task lcg --param n=1000
     """  # noqa: D301 - the backspace is click's sign to leave lines as they are
-    from pytest_duet.cli import ab_cases
+    from pytest_duet.extras import ab_cases
 
     if bool(commands) == bool(base):
         raise click.UsageError("name either BASE or --cmd with two commands")
@@ -117,7 +118,7 @@ def ab(
     else:
         try:
             found, names = ab_cases.of_commits(base, head, expression, profile, benches.resolve(), _say)
-        except TreeError as error:
+        except WorktreeError as error:
             give_up(error, advisory=advisory)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
@@ -151,13 +152,13 @@ class Session:
         """Measure nothing yet."""
         self.complete = True
         self.unavailable = False
-        from pytest_duet.recorder import Recorder
+        from pytest_duet.session import Recorder
 
         self.recorder = Recorder(results, profile, "ab")
         self._seconds = seconds
         self._groups: list[GroupRecord] = []
 
-    def measure(self, plans: Sequence[GroupPlan]) -> list[Change]:
+    def measure(self, plans: Sequence[GroupSpec]) -> list[Change]:
         """Return what came of `plans`, as far as it got: Ctrl-C ends it, and what was finished counts."""
         changes: list[Change] = []
         try:
@@ -173,24 +174,24 @@ class Session:
             _say(f"duet: not saved: {error}")
         return changes
 
-    def _changes(self, plans: Sequence[GroupPlan]) -> Iterator[Change]:
-        from pytest_duet.measure.ab import BASE, HEAD, change_of, undecided
+    def _changes(self, plans: Sequence[GroupSpec]) -> Iterator[Change]:
+        from pytest_duet.extras.ab import BASE, HEAD, change_of, undecided
         from pytest_duet.measure.group import measure_group
         from pytest_duet.measure.mode import base_and_head
-        from pytest_duet.workers.nursery import Nursery
+        from pytest_duet.workers.spawner import Spawner
 
         if not plans:
             return
         mode = base_and_head(len(plans))
-        with Nursery() as nursery:
+        with Spawner() as spawner:
             for number, plan in enumerate(plans, 1):
                 where = f"[{number}/{len(plans)}] {plan.id}"
                 timed = _with_seconds(plan, self._seconds)
                 try:
                     record = measure_group(
-                        timed, selected=(BASE, HEAD), timed=True, mode=mode, nursery=nursery, progress=_progress(where)
+                        timed, selected=(BASE, HEAD), timed=True, mode=mode, spawner=spawner, progress=_progress(where)
                     )
-                except Exception as error:  # noqa: BLE001 - a fault of a room must cost no other case
+                except Exception as error:  # noqa: BLE001 - a fault of a task folder must cost no other case
                     change = undecided(plan.id, reason_of(error))
                 else:
                     self._groups.append(record)
@@ -201,7 +202,7 @@ class Session:
                 yield change
 
 
-def _with_seconds(plan: GroupPlan, seconds: float) -> GroupPlan:
+def _with_seconds(plan: GroupSpec, seconds: float) -> GroupSpec:
     return dataclasses.replace(plan, budget=msgspec.structs.replace(plan.budget, group_seconds=seconds))
 
 

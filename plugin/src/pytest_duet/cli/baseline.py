@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from pytest_duet import store
-from pytest_duet.baseline import ENOUGH_RUNS
+from pytest_duet.analysis.baseline import ENOUGH_RUNS
+from pytest_duet.records import store
 
 
 @click.command("baseline")

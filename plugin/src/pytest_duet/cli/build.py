@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from pytest_duet.cli.asking import benches_option, known
+from pytest_duet.cli.common_options import benches_option, known
 
 
 @click.command()
@@ -21,7 +21,7 @@ from pytest_duet.cli.asking import benches_option, known
 @benches_option
 def build(frameworks: tuple[str, ...], benches: Path) -> None:
     """Build the workers of FRAMEWORKS (default: every Rust framework) in release, from the locked versions."""
-    from pytest_duet.suite import load_suite
+    from pytest_duet.spec.resolve import load_suite
 
     suite = load_suite(benches.resolve())
     built = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]

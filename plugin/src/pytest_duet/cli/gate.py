@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet import margins, store
-from pytest_duet.baseline import changes
-from pytest_duet.cli.asking import give_up, json_option
+from pytest_duet.analysis import margins
+from pytest_duet.analysis.baseline import changes
+from pytest_duet.analysis.gate import decide, exit_status
+from pytest_duet.cli.common_options import give_up, json_option
 from pytest_duet.errors import SpecError, StoreError
-from pytest_duet.gate import decide, exit_status
-from pytest_duet.patterns import matches, unmatched
+from pytest_duet.records import store
 from pytest_duet.report import changes as pages
 from pytest_duet.report import explain as reasons
+from pytest_duet.spec.selectors import matches, unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_duet.baseline import Baseline
-    from pytest_duet.figures import Figures
-    from pytest_duet.gate import Decided, Exit
+    from pytest_duet.analysis.baseline import Baseline
+    from pytest_duet.analysis.gate import Decided, Exit
+    from pytest_duet.records.summaries import RunSummary
 
 _LEAST_WIDTH: Final = 72
 
@@ -108,8 +109,8 @@ def held(
     except SpecError as error:
         raise click.UsageError(f"--margin: {error}") from error
     try:
-        head = store.load_figures(run)
-        again = store.load_figures(second) if second else None
+        head = store.load_summary(run)
+        again = store.load_summary(second) if second else None
         found = store.load_baseline(baselines, store.machine())
         _check_second(head, again)
         found = _without(found, [each for each in (head, again) if each], baselines)
@@ -123,12 +124,12 @@ def held(
     return [decide(each, allow_missing) for each in changed]
 
 
-def _check_second(head: Figures, again: Figures | None) -> None:
+def _check_second(head: RunSummary, again: RunSummary | None) -> None:
     if again is not None and again.digest == head.digest:
         raise StoreError(f"{again.source}: is the same run twice, which confirms nothing; measure a second time")
 
 
-def _without(found: Baseline, runs: Sequence[Figures], baselines: Sequence[Path]) -> Baseline:
+def _without(found: Baseline, runs: Sequence[RunSummary], baselines: Sequence[Path]) -> Baseline:
     """Return the baseline without the `runs` in question: none may be part of what it is held against."""
     digests = {each.digest for each in runs}
     kept = [each for each in found.runs if each.digest not in digests]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from pytest_duet import store
 from pytest_duet.errors import StoreError
+from pytest_duet.records import store
 from pytest_duet.report.escape import for_line
 
 

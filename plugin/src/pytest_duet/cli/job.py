@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from pytest_duet.cli.asking import benches_option, known
+from pytest_duet.cli.common_options import benches_option, known
 
 
 @click.command()
@@ -44,9 +44,9 @@ def job(
     Example: duet job cnn lenet train tch | target/release/duet-tch
     """
     from pytest_duet import protocol
-    from pytest_duet.measure import member as step
+    from pytest_duet.binding import member as step
     from pytest_duet.measure.group import obtain_files
-    from pytest_duet.suite import GroupKey, load_suite, make_group, member_names
+    from pytest_duet.spec.resolve import GroupKey, load_suite, make_group, member_names
 
     suite = load_suite(benches.resolve())
     known("task", task, suite.tasks)

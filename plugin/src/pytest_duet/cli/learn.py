@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from pytest_duet import __version__, disk, store
-from pytest_duet.cli.asking import benches_option, json_option, known, threads_option
+from pytest_duet import __version__
+from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
 from pytest_duet.errors import MemberError
+from pytest_duet.records import files, store
 from pytest_duet.report import learn as pages
 from pytest_duet.report.learn import Learning, Trial
 
 if TYPE_CHECKING:
-    from pytest_duet.measure.member import Files, Member
-    from pytest_duet.plan import GroupPlan
-    from pytest_duet.suite import GroupKey, Suite
+    from pytest_duet.binding.member import Files, Member
+    from pytest_duet.spec.group import GroupSpec
+    from pytest_duet.spec.resolve import GroupKey, Suite
 
 
 @click.command("learn")
@@ -55,12 +56,12 @@ def learn(
 ) -> None:
     """Train every member of ALGORITHM of TASK once a seed, with the parameters quality is judged by.
 
-    The seed draws the data anew, the same for all members. What a run earns is the room's first metric. Runs that
+    The seed draws the data anew, the same for all members. What a run earns is the task's first metric. Runs that
     are done are shown and saved even after Ctrl-C. The exit status is 1 where a run failed.
 
     Example: duet learn dqn dqn --seeds 10 --member tch
     """
-    from pytest_duet.suite import load_suite, make_group
+    from pytest_duet.spec.resolve import load_suite, make_group
 
     suite = load_suite(benches.resolve())
     known("profile", profile, suite.profiles)
@@ -92,7 +93,7 @@ def learn(
 
 def _key(suite: Suite, task: str, algorithm: str, workload: str, profile: str) -> GroupKey:
     """Return the group that learns: of those of the algorithm the first with a floor of quality."""
-    from pytest_duet.suite import applying, group_keys
+    from pytest_duet.spec.resolve import applying, group_keys
 
     known("task", task, suite.tasks)
     spec = suite.tasks[task]
@@ -111,7 +112,7 @@ def _key(suite: Suite, task: str, algorithm: str, workload: str, profile: str) -
     return keys[0]
 
 
-def _chosen(plan: GroupPlan, members: str) -> list[str]:
+def _chosen(plan: GroupSpec, members: str) -> list[str]:
     """Return the names of the members to train, the reference first."""
     names = [member.name for member in plan.members]
     asked = [each for each in members.split(",") if each]
@@ -120,16 +121,16 @@ def _chosen(plan: GroupPlan, members: str) -> list[str]:
     return [plan.reference, *(name for name in asked or names if name != plan.reference)]
 
 
-def _trials(plan: GroupPlan, names: list[str], metric: str) -> list[Trial]:
+def _trials(plan: GroupSpec, names: list[str], metric: str) -> list[Trial]:
     from pytest_duet.measure.group import obtain_files
 
     files = obtain_files(plan)
     return [_trial(plan, name, files, metric) for name in names]
 
 
-def _trial(plan: GroupPlan, name: str, files: Files, metric: str) -> Trial:
+def _trial(plan: GroupSpec, name: str, files: Files, metric: str) -> Trial:
     """Train one member once; what goes wrong is its own."""
-    from pytest_duet.measure.member import Member
+    from pytest_duet.binding.member import Member
 
     member = Member(plan.member(name))
     try:
@@ -140,8 +141,8 @@ def _trial(plan: GroupPlan, name: str, files: Files, metric: str) -> Trial:
     return Trial(name, plan.seed, score, elapsed_ns)
 
 
-def _train(plan: GroupPlan, member: Member, files: Files, metric: str, stack: ExitStack) -> tuple[float, int]:
-    from pytest_duet.measure import member as step
+def _train(plan: GroupSpec, member: Member, files: Files, metric: str, stack: ExitStack) -> tuple[float, int]:
+    from pytest_duet.binding import member as step
 
     step.enter(member, plan, stack)
     step.prepare(member, plan, files, for_quality=True)
@@ -156,6 +157,6 @@ def _save(folder: Path, name: str, content: bytes) -> Path:
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise disk.unwritable(path.parent, error) from error
-    disk.write_whole(path, content + b"\n")
+        raise files.unwritable(path.parent, error) from error
+    files.write_whole(path, content + b"\n")
     return path

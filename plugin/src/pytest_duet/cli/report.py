@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet import __version__, disk, journal, store
-from pytest_duet.comparison import compare_run
+from pytest_duet import __version__
+from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.errors import StoreError
+from pytest_duet.records import files, journal, store
 from pytest_duet.report import markdown, terminal
 
 if TYPE_CHECKING:
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
 
 BEGIN: Final = "<!-- duet:begin -->"
 END: Final = "<!-- duet:end -->"
@@ -111,7 +112,7 @@ def splice(path: Path, text: str) -> None:
     """
     target = Path(os.path.realpath(path))  # unlike Path.resolve, it leaves a link in a circle to whoever opens it
     try:
-        document = disk.read_regular(target).decode()
+        document = files.read_regular(target).decode()
     except UnicodeDecodeError as error:
         msg = f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8"
         raise StoreError(msg) from error
@@ -120,4 +121,4 @@ def splice(path: Path, text: str) -> None:
         raise StoreError(msg)
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
-    disk.write_whole(target, f"{before}{BEGIN}\n{text}{END}{after}".encode())
+    files.write_whole(target, f"{before}{BEGIN}\n{text}{END}{after}".encode())

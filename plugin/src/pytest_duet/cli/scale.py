@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet import store
-from pytest_duet.cli.asking import benches_option, json_option, known, threads_option
+from pytest_duet.analysis.gate import Exit
+from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
 from pytest_duet.errors import SpecError, nearest
-from pytest_duet.gate import Exit
 from pytest_duet.measure.mode import DIRECT
-from pytest_duet.recorder import Recorder
+from pytest_duet.records import store
 from pytest_duet.report import model
 from pytest_duet.report import scale as pages
-from pytest_duet.stats.growth import exponent
+from pytest_duet.session import Recorder
+from pytest_duet.stats.scaling import exponent
 
 if TYPE_CHECKING:
-    from pytest_duet.plan import GroupPlan
-    from pytest_duet.record import GroupRecord
-    from pytest_duet.suite import GroupKey, Suite
+    from pytest_duet.records.schema import GroupRecord
+    from pytest_duet.spec.group import GroupSpec
+    from pytest_duet.spec.resolve import GroupKey, Suite
 
 HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
@@ -101,7 +101,7 @@ def scale(
 
     Example: duet scale regression lasso --over n=1e3..1e6
     """
-    from pytest_duet.suite import load_suite
+    from pytest_duet.spec.resolve import load_suite
 
     name, low, high = over
     suite = load_suite(benches.resolve())
@@ -148,7 +148,7 @@ def scale(
 
 def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, over: str) -> GroupKey:
     """Return the group that grows: of those of the algorithm the first that has what grows."""
-    from pytest_duet.suite import group_keys
+    from pytest_duet.spec.resolve import group_keys
 
     known("task", task, suite.tasks)
     spec = suite.tasks[task]
@@ -172,8 +172,8 @@ def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, ove
     raise click.UsageError(f"no workload of {task} {algorithm} has a whole number {over!r}{nearest(over, names)}")
 
 
-def _plan(suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threads: int, call_cap: float) -> GroupPlan:
-    from pytest_duet.suite import make_group
+def _plan(suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threads: int, call_cap: float) -> GroupSpec:
+    from pytest_duet.spec.resolve import make_group
 
     try:
         plan = make_group(suite, key, profile, suite.project / ".duet" / "data", threads=threads, data=data)
@@ -184,7 +184,7 @@ def _plan(suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threa
 
 
 def _affordable(
-    plan: GroupPlan, groups: list[GroupRecord], sizes: list[int], size: int, chosen: set[str], call_cap: float
+    plan: GroupSpec, groups: list[GroupRecord], sizes: list[int], size: int, chosen: set[str], call_cap: float
 ) -> list[str]:
     """Return the members that were chosen and whose call, by how it grew so far, stays below the cap."""
     return [
@@ -211,7 +211,7 @@ def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: i
     return float(seen[-1][1] * (size / seen[-1][0]) ** max(power or 1.0, 1.0))
 
 
-def _measure(plan: GroupPlan, members: list[str], where: str) -> GroupRecord:
+def _measure(plan: GroupSpec, members: list[str], where: str) -> GroupRecord:
     from pytest_duet.measure.group import measure_group
 
     def progress(what: str) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_duet import units
-from pytest_duet.cli.asking import json_option
+from pytest_duet.cli.common_options import json_option
 from pytest_duet.errors import MemberError
 
 if TYPE_CHECKING:
-    from pytest_duet.measure.selftest import Overhead, Rate
+    from pytest_duet.extras.self_test import Overhead, Rate
 
 WORKER = Path("target/release/lcg")
 """The example worker, which has a call that does nothing too."""
@@ -43,19 +43,19 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
 
     Takes about five seconds a decision. A level of 1 % is seen to be kept from some hundred decisions on.
     """
-    from pytest_duet.measure import selftest
+    from pytest_duet.extras import self_test as measure
 
     with tempfile.TemporaryDirectory(prefix="duet-self-") as folder:
         cache = Path(folder)
-        forked = selftest.function_start(selftest.spin, direct=False)
+        forked = measure.function_start(measure.spin, direct=False)
         plans = [
-            selftest.against_itself(f"spin/{name}", (forked, forked), cache, seconds, n=steps)
-            for name, steps in selftest.WORKLOADS.items()
+            measure.against_itself(f"spin/{name}", (forked, forked), cache, seconds, n=steps)
+            for name, steps in measure.WORKLOADS.items()
         ]
-        rate, verdicts = selftest.false_alarms(plans, decisions, _progress)
+        rate, verdicts = measure.false_alarms(plans, decisions, _progress)
         overheads = _overheads(worker)
-        steps = selftest.WORKLOADS["middle"]
-        bias = selftest.bias("spin/middle", cache, seconds, _progress, n=steps)
+        steps = measure.WORKLOADS["middle"]
+        bias = measure.bias("spin/middle", cache, seconds, _progress, n=steps)
     _progress("")
     assert bias.ratio is not None
     low, high = (bias.interval.low, bias.interval.high) if bias.interval else (None, None)
@@ -83,17 +83,20 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
 
 def _overheads(worker: Path) -> list[Overhead]:
     """Return what each path costs; Rust is left out, and that is said, where its worker cannot tell."""
-    from pytest_duet.measure import selftest
-    from pytest_duet.plan import Start
+    from pytest_duet.extras import self_test as measure
+    from pytest_duet.spec.group import LaunchSpec
 
     found = [
-        selftest.overhead("Python in this process", selftest.function_start(selftest.noop, direct=True)),
-        selftest.overhead("Python in a worker", selftest.function_start(selftest.noop, direct=False)),
+        measure.overhead("Python in this process", measure.function_start(measure.noop, direct=True)),
+        measure.overhead("Python in a worker", measure.function_start(measure.noop, direct=False)),
     ]
     why = f"{worker} is not built"
     if worker.is_file():
         try:
-            return [*found, selftest.overhead("Rust in a worker", Start("process", argv=(str(worker.resolve()),)))]
+            return [
+                *found,
+                measure.overhead("Rust in a worker", LaunchSpec("process", argv=(str(worker.resolve()),))),
+            ]
         except MemberError as error:
             why = str(error)
     click.echo(f"{why}: Rust is left out; `make build` builds it anew", err=True)

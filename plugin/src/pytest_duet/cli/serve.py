@@ -13,7 +13,7 @@ import click
 
 @click.command()
 @click.option(
-    "--benches", type=click.Path(path_type=Path, exists=True), help="Folder with frameworks.toml and the rooms."
+    "--benches", type=click.Path(path_type=Path, exists=True), help="Folder with frameworks.toml and the task folders."
 )
 @click.option("--framework", help="Serve every implementation of this framework.")
 @click.option("--callable", "function", metavar="FILE::NAME", help="Serve one plain function instead.")
@@ -26,7 +26,7 @@ def serve(benches: Path | None, framework: str | None, function: str | None, tas
     # First of all: importing takes seconds, and nobody may be left to import for.
     die_with_parent()
     from pytest_duet.errors import Unavailable, nearest
-    from pytest_duet.suite import load_suite
+    from pytest_duet.spec.resolve import load_suite
     from pytest_duet.workers.python import framework_host, function_host, import_modules, load_function
 
     if function:

@@ -14,9 +14,10 @@ from typing import Final
 import click
 import msgspec
 
-from pytest_duet import analysis, store
-from pytest_duet.cli.asking import json_option
+from pytest_duet.analysis import statistics
+from pytest_duet.cli.common_options import json_option
 from pytest_duet.errors import StoreError
+from pytest_duet.records import store
 from pytest_duet.report import statistics as pages
 
 _LEAST_WIDTH: Final = 72
@@ -42,7 +43,7 @@ def stats(
     policy: str,
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """Print the classical battery of the run RUNS, or what several RUNS of one machine say together.
+    """Print the classical classical_tests of the run RUNS, or what several RUNS of one machine say together.
 
     Over cells: signed-rank, t, Welch, Mann-Whitney, Brunner-Munzel, normality, equivalence, effects, corrections by
     Bonferroni, Holm, Benjamini-Hochberg and Benjamini-Yekutieli. Over five or more runs: the random-effects mean and what
@@ -54,13 +55,13 @@ def stats(
     plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
     width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
     if len(records) == 1:
-        found = [each for each in analysis.analyse(records[0], rounds=per_round) if fnmatchcase(each.case, pattern)]
+        found = [each for each in statistics.analyse(records[0], rounds=per_round) if fnmatchcase(each.case, pattern)]
         click.echo(_json(found) if as_json else pages.render(found, width, policy=policy, plain=plain), nl=as_json)
         return
     machines = {record.machine.fingerprint: record.machine.cpu for record in records}
     if len(machines) > 1:
         raise StoreError(f"the runs are of {len(machines)} machines, which are never pooled; name those of one")
-    over = [each for each in analysis.analyse_across(records) if fnmatchcase(each.case, pattern)]
+    over = [each for each in statistics.analyse_across(records) if fnmatchcase(each.case, pattern)]
     name = next(iter(machines.values()))
     click.echo(_json(over) if as_json else pages.render_across(over, name, width, plain=plain), nl=as_json)
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeVar
 
+from pytest_duet.binding import member as step
 from pytest_duet.errors import MemberError
-from pytest_duet.measure import member as step
-from pytest_duet.plan import Gap
 from pytest_duet.protocol import to_number
-from pytest_duet.record import Reading
+from pytest_duet.records.schema import Reading
+from pytest_duet.spec.group import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from pytest_duet.measure.member import Arrays, Files, Member
-    from pytest_duet.plan import Convergence, GroupPlan, Limits
+    from pytest_duet.binding.member import Arrays, Files, Member
+    from pytest_duet.spec.group import Convergence, GroupSpec, Limits
 
     Progress = Callable[[str], None]
 
@@ -53,7 +53,7 @@ def time_to_goal(
 def _time_to_gap(
     members: Mapping[str, Member], plan: Convergence, goal: Gap, files: Files, progress: Progress
 ) -> dict[str, list[Reading]]:
-    def objective(group: GroupPlan, member: Member, outputs: Arrays) -> float:
+    def objective(group: GroupSpec, member: Member, outputs: Arrays) -> float:
         params = group.member(member.plan.name).params
         return float(goal.objective(group.algorithm, outputs, files.arrays, params))
 
@@ -74,7 +74,7 @@ def _time_to_gap(
 def _qualities(member: Member, plan: Convergence, limits: Limits, files: Files) -> list[tuple[bool, float]]:
     """Climb until the limits are kept: what comes after would only take longer."""
 
-    def kept(group: GroupPlan, _: Member, outputs: Arrays) -> bool:
+    def kept(group: GroupSpec, _: Member, outputs: Arrays) -> bool:
         return limits.kept_by(step.qualities(group, outputs, files))
 
     climbed = []
@@ -86,7 +86,7 @@ def _qualities(member: Member, plan: Convergence, limits: Limits, files: Files) 
 
 
 def _climb(
-    member: Member, plan: Convergence, files: Files, judge: Callable[[GroupPlan, Member, Arrays], _JudgedT]
+    member: Member, plan: Convergence, files: Files, judge: Callable[[GroupSpec, Member, Arrays], _JudgedT]
 ) -> Iterator[tuple[_JudgedT, float]]:
     """Yield what `judge` says of each rung of the ladder, and the ns of one call there."""
     for group in plan.groups:

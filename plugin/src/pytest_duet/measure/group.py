@@ -12,27 +12,28 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pytest_duet import attest, parity
+from pytest_duet.binding import checkpoint
+from pytest_duet.binding import member as step
+from pytest_duet.binding.member import Files, Member
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.measure import checkpoint, convergence, pinning
-from pytest_duet.measure import member as step
-from pytest_duet.measure.crew import Fresh, Standing
-from pytest_duet.measure.member import Files, Member
+from pytest_duet.measure import convergence, pinning
 from pytest_duet.measure.mode import DIRECT, Mode
 from pytest_duet.measure.observe import observe_members
+from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.measure.schedule import make_schedule
-from pytest_duet.measure.spares import Spares
 from pytest_duet.measure.timing import Timing, time_members
 from pytest_duet.measure.warmup import PATIENCE_NS, warm_up
-from pytest_duet.record import GroupRecord
+from pytest_duet.measure.worker_provider import Fresh, Persistent
+from pytest_duet.records.schema import GroupRecord
 from pytest_duet.telemetry import cpu
-from pytest_duet.workers.nursery import Nursery
+from pytest_duet.validate import attest, parity
+from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from pytest_duet.measure.crew import Crews
-    from pytest_duet.plan import GroupPlan, MemberPlan
+    from pytest_duet.measure.worker_provider import WorkerProvider
+    from pytest_duet.spec.group import GroupSpec, MemberSpec
     from pytest_duet.workers.client import Client
 
 _IDLE_SECONDS = 0.3
@@ -41,21 +42,21 @@ _LOOKS = 3
 
 
 def measure_group(
-    plan: GroupPlan,
+    plan: GroupSpec,
     *,
     selected: Collection[str],
     timed: bool,
     mode: Mode = DIRECT,
     progress: Callable[[str], None] = lambda _: None,
     rng: random.Random | None = None,
-    spares: Spares | None = None,
-    nursery: Nursery | None = None,
-    upcoming: Iterable[MemberPlan] = (),
+    prewarmed: Prewarmed | None = None,
+    spawner: Spawner | None = None,
+    upcoming: Iterable[MemberSpec] = (),
 ) -> GroupRecord:
     """Return the record of the members of `plan` whose names are in `selected`.
 
-    `spares` are processes that an earlier call started for this one, and that this one starts for `upcoming` members.
-    `nursery` starts those that are timed where `mode` wants fresh ones.
+    `prewarmed` are processes that an earlier call started for this one, and that this one starts for `upcoming` members.
+    `spawner` starts those that are timed where `mode` wants fresh ones.
 
     Without `timed` parity and quality are checked and nothing else. A reference that was not selected runs for parity
     alone and is not timed.
@@ -71,14 +72,14 @@ def measure_group(
         members = {name: Member(plan.member(name)) for name in _in_order(plan, selected)}
         session = _Session(plan, members, stack, progress, mode)
         session.check()
-        if timed and spares:
+        if timed and prewarmed:
             session.progress("waiting for the processes that will be watched")
-            spares.settle()
+            prewarmed.settle()
         if timed:
-            session.time({name for name in members if name in selected}, rng, nursery or stack.enter_context(Nursery()))
+            session.time({name for name in members if name in selected}, rng, spawner or stack.enter_context(Spawner()))
             session.converge(selected)
     if timed and mode.observed:
-        session.observe(selected, spares or Spares(), upcoming)
+        session.observe(selected, prewarmed or Prewarmed(), upcoming)
     return GroupRecord(
         id=plan.id,
         task=plan.task,
@@ -102,7 +103,7 @@ def measure_group(
     )
 
 
-def obtain_files(plan: GroupPlan) -> Files:
+def obtain_files(plan: GroupSpec) -> Files:
     """Return the data files of `plan`, made or trained now if they are not in the cache.
 
     Raises:
@@ -114,7 +115,7 @@ def obtain_files(plan: GroupPlan) -> Files:
     return checkpoint.add(plan, files) if plan.checkpoint else files
 
 
-def _in_order(plan: GroupPlan, selected: Collection[str]) -> list[str]:
+def _in_order(plan: GroupSpec, selected: Collection[str]) -> list[str]:
     """Return the names to run, the reference first: the others are held against it."""
     rivals = [member.name for member in plan.members if member.name in selected and member.name != plan.reference]
     return [plan.reference, *rivals]
@@ -132,7 +133,7 @@ class _Session:
     """The members of one group while they are alive."""
 
     def __init__(
-        self, plan: GroupPlan, members: dict[str, Member], stack: ExitStack, progress: Callable[[str], None], mode: Mode
+        self, plan: GroupSpec, members: dict[str, Member], stack: ExitStack, progress: Callable[[str], None], mode: Mode
     ) -> None:
         self.plan, self.members, self.stack, self.mode = plan, members, stack, mode
         self.reference = members[plan.reference]
@@ -197,7 +198,7 @@ class _Session:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def time(self, names: Collection[str], rng: random.Random, nursery: Nursery) -> None:
+    def time(self, names: Collection[str], rng: random.Random, spawner: Spawner) -> None:
         """Time every member that is ok and in `names`, interleaved, and check that they tell the truth all the while."""
         self._estimate(names)
         if self.plan.smaller:
@@ -225,7 +226,7 @@ class _Session:
             check_kept=self._check_kept,
             progress=self.progress,
         )
-        timed = time_members(self._crews(ready, nursery, rng), list(ready), how, rng)
+        timed = time_members(self._provider(ready, spawner, rng), list(ready), how, rng)
         for name, each in ready.items():
             result = timed[name]
             each.calls_per_round, each.cells, each.work = schedule.calls[name], result.cells, result.work
@@ -234,10 +235,10 @@ class _Session:
                 each.fail(result.error)
         self._blame_reference()
 
-    def _crews(self, ready: Mapping[str, Member], nursery: Nursery, rng: random.Random) -> Crews:
+    def _provider(self, ready: Mapping[str, Member], spawner: Spawner, rng: random.Random) -> WorkerProvider:
         if self.mode.fresh:
-            return Fresh(ready, self.plan, self.files, nursery, rng)
-        return Standing({name: each.client for name, each in ready.items() if each.client})
+            return Fresh(ready, self.plan, self.files, spawner, rng)
+        return Persistent({name: each.client for name, each in ready.items() if each.client})
 
     def _pairs(self, ready: Mapping[str, Member]) -> list[tuple[str, str]]:
         """Return the rivals, each with the member it is set against, as far as both are timed."""
@@ -292,7 +293,7 @@ class _Session:
                 f"{name}: no steady state within {PATIENCE_NS / 1e9:g} s of rounds; its times may still have been changing"
             )
 
-    def _check_growth(self, smaller: GroupPlan, names: Collection[str]) -> None:
+    def _check_growth(self, smaller: GroupSpec, names: Collection[str]) -> None:
         """Give every member an eighth of the work and hold the time it saves against what the reference saves."""
         # The weights are those that were checked: only the work gets smaller.
         files = Files.of(smaller.data())
@@ -306,7 +307,7 @@ class _Session:
                 each.grown = attest.check_growth(looks, self.reference.grown, name=name)
         self._blame_reference()
 
-    def _looks_at_growth(self, member: Member, smaller: GroupPlan, files: Files) -> Iterator[float]:
+    def _looks_at_growth(self, member: Member, smaller: GroupSpec, files: Files) -> Iterator[float]:
         """Yield how many times as long a call takes as one of `smaller`; after each look `member` is as it was."""
         for look in range(_LOOKS):
             if look:
@@ -345,8 +346,8 @@ class _Session:
 
     # --- resources ----------------------------------------------------------------------------------------------------
 
-    def observe(self, selected: Collection[str], spares: Spares, upcoming: Iterable[MemberPlan]) -> None:
+    def observe(self, selected: Collection[str], prewarmed: Prewarmed, upcoming: Iterable[MemberSpec]) -> None:
         """Watch a fresh process of every member that is ok; one that breaks the thread promise loses its times."""
         members = [member for name, member in self.members.items() if name in selected and member.is_ok]
-        observe_members(members, self.plan, self.files, self.progress, spares, upcoming)
+        observe_members(members, self.plan, self.files, self.progress, prewarmed, upcoming)
         self._blame_reference()

@@ -10,20 +10,20 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from pytest_duet import attest
+from pytest_duet.binding import member as step
 from pytest_duet.errors import MemberError, Refused
-from pytest_duet.measure import member as step
-from pytest_duet.record import Reading
+from pytest_duet.records.schema import Reading
 from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.gpu import Gpu, GpuUnavailable, device
+from pytest_duet.validate import attest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pytest_duet.measure.member import Files, Member
-    from pytest_duet.measure.spares import Spares
-    from pytest_duet.plan import GroupPlan, MemberPlan
+    from pytest_duet.binding.member import Files, Member
+    from pytest_duet.measure.prewarmed import Prewarmed
     from pytest_duet.protocol import Job
+    from pytest_duet.spec.group import GroupSpec, MemberSpec
     from pytest_duet.workers.client import Client
 
 _MOST_ROUNDS = 2000
@@ -48,11 +48,11 @@ def unavailable(reason: str) -> list[Reading]:
 
 def observe_members(
     members: Sequence[Member],
-    group: GroupPlan,
+    group: GroupSpec,
     files: Files,
     progress: Callable[[str], None],
-    spares: Spares,
-    upcoming: Iterable[MemberPlan] = (),
+    prewarmed: Prewarmed,
+    upcoming: Iterable[MemberSpec] = (),
 ) -> None:
     """Give each of `members` the readings of a fresh process of its own, in both languages alike.
 
@@ -63,7 +63,7 @@ def observe_members(
         clients = {}
         for member in members:
             try:
-                client = spares.take(member.plan, group.budget.request_seconds)
+                client = prewarmed.take(member.plan, group.budget.request_seconds)
             except MemberError as error:
                 member.readings += unavailable(str(error))
                 continue
@@ -73,7 +73,7 @@ def observe_members(
             # One that cannot even greet says why when its turn comes.
             with suppress(MemberError):
                 client.hello()
-        spares.start(upcoming, group.budget.request_seconds)
+        prewarmed.start(upcoming, group.budget.request_seconds)
         for member in members:
             if member.plan.name not in clients:
                 continue

@@ -72,19 +72,19 @@ def make_schedule(
     burst = 1 if long_rounds else BURST_ROUNDS
     cycle_ns = sum(calls[name] * call_ns[name] * burst for name in calls)
     # As many as leave room for all cells with their warm-up, and for what passes between the rounds.
-    room = int(IN_ROUNDS * group_seconds * 1e9 / cells / cycle_ns)
+    task_folder = int(IN_ROUNDS * group_seconds * 1e9 / cells / cycle_ns)
     warmup, least = (1 if long_rounds else WARMUP_CYCLES), LEAST_CYCLES
     if fresh and warm_after:
         wanted = max(math.ceil(after / (calls[name] * burst)) for name, after in warm_after.items())
-        warmup = max(warmup, min(wanted, room // 2, MOST_CYCLES))
-    if long_rounds and room < warmup + least:
+        warmup = max(warmup, min(wanted, task_folder // 2, MOST_CYCLES))
+    if long_rounds and task_folder < warmup + least:
         # A long call was warmed by those that checked and estimated it, and is its own average.
         warmup, least = int(fresh), 1
     return Schedule(
         calls=calls,
         burst=burst,
         warmup=warmup,
-        cycles=min(max(room - warmup, least), MOST_CYCLES),
+        cycles=min(max(task_folder - warmup, least), MOST_CYCLES),
         cells=cells,
     )
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping, Sequence
 
-    from pytest_duet.measure.crew import Crew, Crews
     from pytest_duet.measure.schedule import Schedule
     from pytest_duet.measure.stop import Stop
+    from pytest_duet.measure.worker_provider import WorkerProvider, Workers
     from pytest_duet.workers.client import Client
 
 SPARE: Final = 0.1
@@ -61,7 +61,7 @@ class Timing:
 
 
 def time_members(
-    crews: Crews,
+    provider: WorkerProvider,
     names: Sequence[str],
     how: Timing,
     rng: random.Random,
@@ -84,8 +84,8 @@ def time_members(
             break
         cell = len(took)
         how.progress(f"timing, cell {cell + 1} of {max(how.stop.least, cell + 1)}")
-        with crews.cell(running) as crew:
-            took.append(_cell(cell, cycles, crew, timed, keep_at, how, rng, clock))
+        with provider.cell(running) as workers:
+            took.append(_cell(cell, cycles, workers, timed, keep_at, how, rng, clock))
         all_cycles += how.schedule.warmup + cycles
         cycles = _next_cycles(took, all_cycles, how)
     return timed
@@ -97,8 +97,8 @@ def _next_cycles(took: Sequence[float], all_cycles: int, how: Timing) -> int:
     if missing <= 0:
         return planned
     left = (1 - SPARE) * (how.budget_seconds - sum(took)) / missing
-    room = int(left / (sum(took) / all_cycles)) - how.schedule.warmup if sum(took) else planned
-    return min(planned, max(min(planned, LEAST_CYCLES), room))
+    task_folder = int(left / (sum(took) / all_cycles)) - how.schedule.warmup if sum(took) else planned
+    return min(planned, max(min(planned, LEAST_CYCLES), task_folder))
 
 
 def _draw(schedule: Schedule, rng: random.Random) -> Keep:
@@ -125,7 +125,7 @@ def _log_ratios(timed: Mapping[str, Timed], how: Timing) -> list[list[float]]:
 def _cell(
     cell: int,
     cycles: int,
-    crew: Crew,
+    workers: Workers,
     timed: Mapping[str, Timed],
     keep_at: Mapping[str, Keep],
     how: Timing,
@@ -134,7 +134,7 @@ def _cell(
 ) -> float:
     """Run one cell and return the seconds it took."""
     clients: dict[str, Client] = {}
-    for name, client in crew.items():
+    for name, client in workers.items():
         timed[name].cells.append([])
         if isinstance(client, MemberError):
             timed[name].error = client

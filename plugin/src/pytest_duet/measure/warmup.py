@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.measure.schedule import BURST_ROUNDS, LONGEST_ROUND_NS, SHORTEST_ROUND_NS
-from pytest_duet.stats.steady import steady_from
+from pytest_duet.stats.changepoint import steady_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

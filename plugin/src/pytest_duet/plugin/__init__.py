@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.plugin import options, slots
+from pytest_duet.plugin import items, options
+from pytest_duet.plugin.items import bench_item_of
 from pytest_duet.plugin.signals import STOPPED, end_in_order
-from pytest_duet.plugin.slots import slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from pytest_duet.plugin.conductor import Conductor
-    from pytest_duet.plugin.slots import Slot
+    from pytest_duet.plugin.items import BenchItem
+    from pytest_duet.plugin.session import PytestSession
 
-_CONDUCTOR = pytest.StashKey["Conductor"]()
+_SESSION = pytest.StashKey["PytestSession"]()
 _CALLED = pytest.StashKey[bool]()
 _SETTINGS = pytest.StashKey[options.Settings]()
 
-_DESELECTED = pytest.StashKey[list["Slot"]]()
+_DESELECTED = pytest.StashKey[list["BenchItem"]]()
 
 STORAGE_FAILED = 14
 CANNOT_DECIDE = 11
@@ -43,19 +43,19 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item per member; last, so that a member's name ends the id."""
-    slots.parametrize(metafunc, metafunc.config.stash[_SETTINGS].profile)
+    items.parametrize(metafunc, metafunc.config.stash[_SETTINGS].profile)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Find out which member of which group an item is."""
-    slots.assign(item)
+    items.assign(item)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Remember which cases the user left out: the gate does not miss them."""
     for item in items:
-        if slot := slot_of(item):
-            item.config.stash.setdefault(_DESELECTED, []).append(slot)
+        if bench_item := bench_item_of(item):
+            item.config.stash.setdefault(_DESELECTED, []).append(bench_item)
 
 
 @pytest.hookimpl(trylast=True)
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     from pytest_duet.plugin import selection
 
     settings = config.stash[_SETTINGS]
-    ours = [(item, slot) for item in items if (slot := slot_of(item))]
+    ours = [(item, bench_item) for item in items if (bench_item := bench_item_of(item))]
     if not ours:
         selection.check_unused(settings, config.rootpath)
         if config.option.duet_gate and not config.option.collectonly and not session.testsfailed:
@@ -76,30 +76,30 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
         items[:] = [item for item in items if item not in dropped]
     if not config.option.collectonly:
-        config.stash[_CONDUCTOR] = conductor = _conductor(session, items)
-        config.add_cleanup(conductor.close)
+        config.stash[_SESSION] = duet_session = _make_session(session, items)
+        config.add_cleanup(duet_session.close)
         end_in_order(config)
 
 
-def _conductor(session: pytest.Session, items: list[pytest.Item]) -> Conductor:
+def _make_session(session: pytest.Session, items: list[pytest.Item]) -> PytestSession:
     from pytest_duet.errors import DuetError, StoreError, Undecidable
-    from pytest_duet.plugin.conductor import Conductor
     from pytest_duet.plugin.progress import Progress
+    from pytest_duet.plugin.session import PytestSession
 
     config = session.config
     timed = not (
         config.getoption("benchmark_disable", default=False) or config.getoption("benchmark_skip", default=False)
     )
-    conductor = Conductor(config.stash[_SETTINGS], config.rootpath, timed=timed, progress=Progress(config))
+    duet_session = PytestSession(config.stash[_SETTINGS], config.rootpath, timed=timed, progress=Progress(config))
     try:
-        conductor.plan([slot for item in items if (slot := slot_of(item))])
+        duet_session.plan([bench_item for item in items if (bench_item := bench_item_of(item))])
     except StoreError as error:
         pytest.exit(str(error), returncode=STORAGE_FAILED)
     except Undecidable as error:
         pytest.exit(str(error), returncode=CANNOT_DECIDE)
     except DuetError as error:
         raise pytest.UsageError(str(error)) from error
-    return conductor
+    return duet_session
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
@@ -109,9 +109,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     from pytest_duet.plugin import plan_view
 
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    conductor = session.config.stash.get(_CONDUCTOR, None)
-    if conductor is not None and reporter is not None:
-        for line in plan_view.lines(conductor):
+    duet_session = session.config.stash.get(_SESSION, None)
+    if duet_session is not None and reporter is not None:
+        for line in plan_view.lines(duet_session):
             reporter.write_line(line)
     return True
 
@@ -136,18 +136,18 @@ def duet(
     duet_member: str,  # noqa: ARG001 - likewise
 ) -> Callable[..., None]:
     """Measure the members of this benchmark against each other; call it once, with the inputs if there are any."""
-    slot = slot_of(request.node)
-    if slot is None:
+    bench_item = bench_item_of(request.node)
+    if bench_item is None:
         pytest.fail("the fixture 'duet' needs a benchmark declared with @cases or @compare", pytrace=False)
     if not hasattr(benchmark, "disabled"):
         pytest.fail(
             f"the fixture 'benchmark' is a {type(benchmark).__name__}, not pytest-benchmark's; disable the other plugin"
         )
-    conductor = request.config.stash[_CONDUCTOR]
+    duet_session = request.config.stash[_SESSION]
     # A rerun of the item starts anew; what was measured is replayed.
     request.node.stash[_CALLED] = False
 
-    if hasattr(request.config, "workerinput") and conductor.timed:
+    if hasattr(request.config, "workerinput") and duet_session.timed:
         pytest.fail("times taken side by side mean nothing: run without -n, or with --benchmark-disable", pytrace=False)
 
     def call(*args: Any, **kwargs: Any) -> None:
@@ -156,7 +156,7 @@ def duet(
         request.node.stash[_CALLED] = True
         # One that is interrupted before its replay did not forget pytest-benchmark's fixture; spare the user that warning.
         benchmark.skipped = True
-        conductor.play(slot, benchmark, args, kwargs)
+        duet_session.play(bench_item, benchmark, args, kwargs)
 
     return call
 
@@ -165,8 +165,8 @@ def duet(
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a benchmark whose body ended well without measuring anything."""
     result = yield
-    conductor = item.config.stash.get(_CONDUCTOR, None)
-    if conductor is not None and slot_of(item) and not item.stash.get(_CALLED, False):
+    duet_session = item.config.stash.get(_SESSION, None)
+    if duet_session is not None and bench_item_of(item) and not item.stash.get(_CALLED, False):
         pytest.fail("the body never called duet(...); call it once", pytrace=False)
     return result
 
@@ -174,7 +174,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None:  # noqa: ARG001 - the hook's signature
     """Keep pytest-timeout from charging a whole group to its first item: every request has its own deadline."""
-    return True if slot_of(item) else None
+    return True if bench_item_of(item) else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -183,13 +183,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show each item its own share of the group's time; the first one would show all of it."""
     report = yield
-    conductor = item.config.stash.get(_CONDUCTOR, None)
-    slot = slot_of(item)
-    if conductor is None or slot is None:
+    duet_session = item.config.stash.get(_SESSION, None)
+    bench_item = bench_item_of(item)
+    if duet_session is None or bench_item is None:
         return report
-    conductor.end(slot, report)
+    duet_session.end(bench_item, report)
     if call.when == "call":
-        seconds = conductor.seconds_of(slot)
+        seconds = duet_session.seconds_of(bench_item)
         if seconds is not None:
             report.duration = seconds
         if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined]  # our items are functions
@@ -201,23 +201,23 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Judge, save, and set the exit status where ours outranks pytest's."""
-    conductor = session.config.stash.get(_CONDUCTOR, None)
-    if conductor is None or conductor.settings.plan or session.config.getoption("benchmark_skip", default=False):
+    duet_session = session.config.stash.get(_SESSION, None)
+    if duet_session is None or duet_session.settings.plan or session.config.getoption("benchmark_skip", default=False):
         return
-    conductor.finish()
+    duet_session.finish()
     narrowed = any("::" in str(given) for given in session.config.args)
-    deselected: list[Slot] = session.config.stash.get(_DESELECTED, [])
-    conductor.judge(deselected, narrowed=narrowed)
-    if conductor.interrupted:
+    deselected: list[BenchItem] = session.config.stash.get(_DESELECTED, [])
+    duet_session.judge(deselected, narrowed=narrowed)
+    if duet_session.interrupted:
         session.exitstatus = exitstatus = pytest.ExitCode.INTERRUPTED
-    if conductor.gate is not None:
+    if duet_session.gate is not None:
         from pytest_duet.plugin import gating
 
-        gating.report(session.config, session, conductor.gate)
+        gating.report(session.config, session, duet_session.gate)
     if exitstatus == pytest.ExitCode.INTERRUPTED and STOPPED in session.config.stash:
         session.exitstatus = 128 + session.config.stash[STOPPED]
     if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        status = conductor.status()
+        status = duet_session.status()
         session.exitstatus = status or exitstatus
 
 
@@ -225,11 +225,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Print the verdict table, below pytest-benchmark's own tables; where nothing was collected, say what is missing."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-        for line in slots.hint(config):
+        for line in items.hint(config):
             terminalreporter.write_line(line)
-    conductor = config.stash.get(_CONDUCTOR, None)
-    if conductor is None or conductor.run is None:
+    duet_session = config.stash.get(_SESSION, None)
+    if duet_session is None or duet_session.run is None:
         return
     from pytest_duet.plugin import summary
 
-    summary.write(terminalreporter, conductor)
+    summary.write(terminalreporter, duet_session)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.baseline import changes
-from pytest_duet.figures import case_name, figures_of
-from pytest_duet.gate import decide, exit_status
-from pytest_duet.store import load_baseline, machine
+from pytest_duet.analysis.baseline import changes
+from pytest_duet.analysis.gate import decide, exit_status
+from pytest_duet.records.store import load_baseline, machine
+from pytest_duet.records.summaries import case_name, summary_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from pytest_duet.baseline import Baseline
-    from pytest_duet.gate import Decided, Exit
+    from pytest_duet.analysis.baseline import Baseline
+    from pytest_duet.analysis.gate import Decided, Exit
+    from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
-    from pytest_duet.plugin.slots import Slot
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
 
 _NODE = "duet-gate"
 
@@ -58,18 +58,18 @@ class Gate:
         """
         if self.baseline is None:
             return
-        head, given = figures_of(run, "this run", "head"), self.settings.margins
+        head, given = summary_of_run(run, "this run", "head"), self.settings.margins
         found = changes(head, self.baseline, given, expected=expected)
         alarmed = [each.case for each in found if each.alarm]
         repeated = again(alarmed) if alarmed else None
         if repeated is not None:
-            second = figures_of(repeated, "second run", "second")
+            second = summary_of_run(repeated, "second run", "second")
             found = changes(head, self.baseline, given, second=second, expected=expected)
         self.decisions = [decide(each, self.settings.allow_missing) for each in found]
 
     def status(self, *, unavailable: bool, storage_failed: bool) -> Exit:
         """Return the status that follows, together with what else may be wrong."""
-        from pytest_duet.gate import Exit
+        from pytest_duet.analysis.gate import Exit
 
         found = exit_status(
             self.decisions,
@@ -80,13 +80,15 @@ class Gate:
         blind = self.baseline is None and not self.settings.gate_advisory
         return Exit.CANNOT_DECIDE if blind and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
 
-    def expected(self, slots: Iterable[Slot], deselected: Iterable[Slot], *, narrowed: bool) -> set[str]:
+    def expected(
+        self, bench_items: Iterable[BenchItem], deselected: Iterable[BenchItem], *, narrowed: bool
+    ) -> set[str]:
         """Return the cases that must be there: those that ran, and of their tasks those of the baseline.
 
         Not what was deselected, nor what another profile, number of threads or device has; and where the session was
         `narrowed` to single tests, nothing that was not named.
         """
-        ran = {self._case(slot) for slot in slots}
+        ran = {self._case(bench_item) for bench_item in bench_items}
         if narrowed or self.baseline is None:
             return ran
         tasks = {case.partition("/")[0] for case in ran}
@@ -100,10 +102,10 @@ class Gate:
             and case.partition("@device")[2] == suffix.partition("@device")[2]
             and figure.conditions.startswith(f"profile {self.settings.profile},")
         }
-        return (known - {self._case(slot) for slot in deselected}) | ran
+        return (known - {self._case(bench_item) for bench_item in deselected}) | ran
 
-    def _case(self, slot: Slot) -> str:
-        return case_name(slot.group_id, slot.member, self.settings.threads, self.settings.device)
+    def _case(self, bench_item: BenchItem) -> str:
+        return case_name(bench_item.group_id, bench_item.member, self.settings.threads, self.settings.device)
 
 
 def report(config: pytest.Config, session: pytest.Session, gate: Gate) -> None:

@@ -1,6 +1,6 @@
 """The ``--duet-*`` options, their ini twins, and the settings they are parsed into, once.
 
-Not for what they select: ``selection`` and ``conductor`` read the settings.
+Not for what they select: ``selection`` and ``duet_session`` read the settings.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet import margins
+from pytest_duet.analysis import margins
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.measure.mode import MODES, Mode
 from pytest_duet.measure.pinning import ALLOWED
 from pytest_duet.telemetry import gpu
 
 if TYPE_CHECKING:
-    from pytest_duet.margins import Margins
+    from pytest_duet.analysis.margins import Margins
 
 SELECTORS = ("task", "algorithm", "framework", "phase")
 

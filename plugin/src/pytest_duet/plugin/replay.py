@@ -10,13 +10,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet.figures import case_name, conditions_of
 from pytest_duet.plugin.signals import STOPS
+from pytest_duet.records.summaries import case_name, conditions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.record import GroupRecord, MemberRecord
+    from pytest_duet.records.schema import GroupRecord, MemberRecord
 
 
 class VirtualTimer:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.errors import SpecError, nearest
-from pytest_duet.patterns import matches
-from pytest_duet.plugin.slots import slot_of
-from pytest_duet.spec import framework_of
+from pytest_duet.plugin.items import bench_item_of
+from pytest_duet.spec.schema import framework_of
+from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,10 +38,13 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
     check_names(settings, root, items)
     dropped = set()
     for item in items:
-        slot = slot_of(item)
+        bench_item = bench_item_of(item)
         for selector, names in settings.selected.items():
             # A framework's name means its variants too; a full member name means that variant alone.
-            values = {str(getattr(slot, selector)), slot.member if selector == "framework" and slot else ""}
+            values = {
+                str(getattr(bench_item, selector)),
+                bench_item.member if selector == "framework" and bench_item else "",
+            }
             if not any(matches(names, value) for value in values):
                 dropped.add(item)
     return dropped
@@ -90,16 +93,16 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
 
 
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:
-    from pytest_duet.suite import load_suite
+    from pytest_duet.spec.resolve import load_suite
 
     known: dict[str, set[str]] = {"task": set(), "algorithm": set(), "framework": set(), "phase": set()}
     for item in items:
-        slot = slot_of(item)
-        if slot:
-            known["task"].add(slot.task)
-            known["algorithm"].add(slot.algorithm)
-            known["phase"].add(slot.phase)
-            known["framework"] |= {slot.framework, slot.member}
+        bench_item = bench_item_of(item)
+        if bench_item:
+            known["task"].add(bench_item.task)
+            known["algorithm"].add(bench_item.algorithm)
+            known["phase"].add(bench_item.phase)
+            known["framework"] |= {bench_item.framework, bench_item.member}
     benches = root / "benches"
     if (benches / "frameworks.toml").exists():
         try:

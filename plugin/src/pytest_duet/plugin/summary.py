@@ -7,47 +7,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_duet.analysis.gate import Exit
 from pytest_duet.errors import reason_of
-from pytest_duet.figures import case_name
-from pytest_duet.gate import Exit
-from pytest_duet.patterns import matches
+from pytest_duet.records.summaries import case_name
 from pytest_duet.report import changes, explain, terminal
+from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
-    from pytest_duet.plugin.conductor import Conductor
     from pytest_duet.plugin.gating import Gate
-    from pytest_duet.record import RunRecord
+    from pytest_duet.plugin.session import PytestSession
+    from pytest_duet.records.schema import RunRecord
 
 
-def write(reporter: Any, conductor: Conductor) -> None:
-    """Write the table of `conductor`'s run to pytest's terminal `reporter`."""
-    assert conductor.run is not None
+def write(reporter: Any, duet_session: PytestSession) -> None:
+    """Write the table of `duet_session`'s run to pytest's terminal `reporter`."""
+    assert duet_session.run is not None
     reporter.write_sep("=", "duet")
     try:
-        _write(reporter, conductor, conductor.run)
+        _write(reporter, duet_session, duet_session.run)
     except Exception as fault:  # noqa: BLE001 - whatever is wrong with the table, what was measured must be told
-        _plainly(reporter, conductor.run, fault)
-    for message in conductor.faults:
+        _plainly(reporter, duet_session.run, fault)
+    for message in duet_session.faults:
         reporter.write_line(f"duet: {message}", red=True)
-    for error in conductor.recorder.errors:
+    for error in duet_session.recorder.errors:
         reporter.write_line(f"duet: not saved: {error}", red=True)
-    if conductor.saved is not None:
+    if duet_session.saved is not None:
         root = reporter.config.rootpath
-        inside = conductor.saved.is_relative_to(root)
-        reporter.write_line(f"saved: {conductor.saved.relative_to(root) if inside else conductor.saved}")
+        inside = duet_session.saved.is_relative_to(root)
+        reporter.write_line(f"saved: {duet_session.saved.relative_to(root) if inside else duet_session.saved}")
 
 
-def _write(reporter: Any, conductor: Conductor, run: RunRecord) -> None:
+def _write(reporter: Any, duet_session: PytestSession, run: RunRecord) -> None:
     width = reporter._tw.fullwidth  # noqa: SLF001 - there is no public width
     encoding = getattr(reporter._tw._file, "encoding", None) or "utf-8"  # noqa: SLF001 - nor a public stream
     ascii_only = not encoding.lower().startswith("utf")
     text = terminal.render(run, width, reporter.verbosity, ascii_only=ascii_only)
     for line in text.rstrip("\n").split("\n"):
         reporter.write_line(line)
-    if conductor.settings.explain:
-        _explain(reporter, conductor)
-    if conductor.gate is not None:
-        _gate(reporter, conductor, conductor.gate, ascii_only=ascii_only)
+    if duet_session.settings.explain:
+        _explain(reporter, duet_session)
+    if duet_session.gate is not None:
+        _gate(reporter, duet_session, duet_session.gate, ascii_only=ascii_only)
 
 
 def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
@@ -58,11 +58,11 @@ def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
             reporter.write_line(f"{case_name(group.id, member.name, group.threads, group.device)}  {member.status}")
 
 
-def _explain(reporter: Any, conductor: Conductor) -> None:
-    pattern = conductor.settings.explain
-    assert conductor.run is not None
-    lines = explain.of_run(conductor.run, pattern)
-    decisions = conductor.gate.decisions if conductor.gate else []
+def _explain(reporter: Any, duet_session: PytestSession) -> None:
+    pattern = duet_session.settings.explain
+    assert duet_session.run is not None
+    lines = explain.of_run(duet_session.run, pattern)
+    decisions = duet_session.gate.decisions if duet_session.gate else []
     for decided in decisions:
         if matches(pattern, decided.change.case):
             lines += [*explain.of_decision(decided), ""]
@@ -71,19 +71,19 @@ def _explain(reporter: Any, conductor: Conductor) -> None:
         reporter.write_line(line)
 
 
-def _gate(reporter: Any, conductor: Conductor, gate: Gate, *, ascii_only: bool) -> None:
+def _gate(reporter: Any, duet_session: PytestSession, gate: Gate, *, ascii_only: bool) -> None:
     reporter.write_sep("-", "duet: gate")
-    assert conductor.run is not None
+    assert duet_session.run is not None
     if gate.baseline is None:
         reporter.write_line(f"gate: cannot decide: {gate.error}")
         return
-    if not conductor.run.complete:
+    if not duet_session.run.complete:
         reporter.write_line("gate: not asked, since the session did not come to its end")
         return
     text = changes.render(
         gate.decisions,
         reporter._tw.fullwidth,  # noqa: SLF001 - there is no public width
-        Exit(conductor.status()),
+        Exit(duet_session.status()),
         all_cases=reporter.verbosity > 0,
         advisory=gate.settings.gate_advisory,
         plain=ascii_only,

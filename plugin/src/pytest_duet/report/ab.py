@@ -16,9 +16,9 @@ from pytest_duet.report.escape import for_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_duet.gate import Decided
-    from pytest_duet.record import Change
-    from pytest_duet.words import Decision
+    from pytest_duet.analysis.gate import Decided
+    from pytest_duet.records.schema import Change
+    from pytest_duet.vocabulary import Decision
 
 WORDS: Final[dict[Decision, str]] = {
     "regression": "FAIL",

@@ -10,15 +10,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_duet import units
-from pytest_duet.gate import ALPHA, Exit, compared
+from pytest_duet.analysis.gate import ALPHA, Exit, compared
 from pytest_duet.report.escape import for_ascii, for_line
-from pytest_duet.words import Decision
+from pytest_duet.vocabulary import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_duet.gate import Decided
-    from pytest_duet.record import Interval
+    from pytest_duet.analysis.gate import Decided
+    from pytest_duet.records.schema import Interval
 
 _NOTHING: Final = "–"
 _GAP: Final = "  "

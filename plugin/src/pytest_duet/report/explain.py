@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_duet import units
-from pytest_duet.figures import case_name
-from pytest_duet.patterns import matches
+from pytest_duet.analysis.verdict import ENOUGH_CELLS
 from pytest_duet.protocol import from_number
+from pytest_duet.records.summaries import case_name
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
-from pytest_duet.verdict import ENOUGH_CELLS
+from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.gate import Decided
-    from pytest_duet.record import Change, Comparison, GroupRecord, Interval, RunRecord
+    from pytest_duet.analysis.gate import Decided
+    from pytest_duet.records.schema import Change, Comparison, GroupRecord, Interval, RunRecord
 
 
 def of_run(run: RunRecord, pattern: str) -> list[str]:

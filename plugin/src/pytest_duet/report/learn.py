@@ -15,7 +15,7 @@ from pytest_duet.stats import learning as stats
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_duet.stats.shapes import Estimate
+    from pytest_duet.stats.results import Estimate
 
 PROFILE_POINTS: Final = 11
 

@@ -9,14 +9,14 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
-from pytest_duet.report import phrases
+from pytest_duet.report import formatting
 from pytest_duet.report.escape import for_markdown
 from pytest_duet.report.model import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
     from pytest_duet.report.model import Report, Row, Table
 
 _TITLES: Final = (
@@ -80,7 +80,7 @@ def _summary(report: Report) -> Iterator[list[str]]:
         rivals: defaultdict[str, list[Row]] = defaultdict(list)
         for row in rows:
             if row.member.role == "rival":
-                rivals[f"{row.member.name} {phrases.against(row)}".rstrip()].append(row)
+                rivals[f"{row.member.name} {formatting.against(row)}".rstrip()].append(row)
         lines = [for_markdown(f"{name}: {_together(same)}") for name, same in rivals.items()]
         yield [for_markdown(" / ".join(what)), for_markdown(", ".join(references)), "<br>".join(lines)]
 
@@ -89,7 +89,7 @@ def _together(rows: Sequence[Row]) -> str:
     """Return between which speed-ups the intervals of `rows` lie, and each verdict with how many of them have it."""
     bounds = [bound for row in rows if row.shown for bound in row.speed_up_interval or ()]
     between = f"{units.speed_up(min(bounds))} to {units.speed_up(max(bounds))}, " if bounds else ""
-    words = Counter(phrases.verdict(row) if row.shown else row.why_not.partition(":")[0] for row in rows)
+    words = Counter(formatting.verdict(row) if row.shown else row.why_not.partition(":")[0] for row in rows)
     return between + ", ".join(word if len(rows) == 1 else f"{count} {word}" for word, count in words.most_common())
 
 
@@ -102,9 +102,16 @@ def _cells(table: Table, row: Row, *, first: bool) -> list[str]:
     head = [for_markdown(what), for_markdown(row.member.name)]
     if not row.shown:
         return [*head, "", "", for_markdown(_why_not(row)), "", "", ""]
-    quality = f"{row.quality.metric} {phrases.quality(row)}" if row.quality else phrases.NOTHING
-    word = "verified only" if group.verified_only else f"{phrases.verdict(row)} {phrases.against(row)}".rstrip()
-    texts = (phrases.time(row), phrases.speed_up(row), word, phrases.parity(row), quality, phrases.peak_memory(row))
+    quality = f"{row.quality.metric} {formatting.quality(row)}" if row.quality else formatting.NOTHING
+    word = "verified only" if group.verified_only else f"{formatting.verdict(row)} {formatting.against(row)}".rstrip()
+    texts = (
+        formatting.time(row),
+        formatting.speed_up(row),
+        word,
+        formatting.parity(row),
+        quality,
+        formatting.peak_memory(row),
+    )
     return [*head, *map(for_markdown, texts)]
 
 
@@ -115,6 +122,6 @@ def _why_not(row: Row) -> str:
 def _caption(report: Report, stem: str) -> str:
     run = report.run
     source = f"Run {stem}, {run.created[:10]}, {run.machine.cpu}"
-    counted = phrases.counts(report)
-    scope = " ".join(phrases.scope(report))
+    counted = formatting.counts(report)
+    scope = " ".join(formatting.scope(report))
     return for_markdown(f"{source}; {counted}. {scope}".rstrip())

@@ -9,16 +9,16 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
-from pytest_duet.comparison import compare_run
+from pytest_duet.analysis.comparison import compare_run
+from pytest_duet.analysis.verdict import exponential
 from pytest_duet.protocol import from_number
 from pytest_duet.stats.ratio import cell_log_times
-from pytest_duet.verdict import exponential
-from pytest_duet.words import Status, Verdict
+from pytest_duet.vocabulary import Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.record import (
+    from pytest_duet.records.schema import (
         Bound,
         Comparison,
         GroupRecord,

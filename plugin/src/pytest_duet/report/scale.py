@@ -9,15 +9,15 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
-from pytest_duet.report import phrases
+from pytest_duet.report import formatting
 from pytest_duet.report.escape import for_ascii, for_line
 from pytest_duet.report.model import build
-from pytest_duet.stats.growth import Ratio, crossovers, exponent
+from pytest_duet.stats.scaling import Ratio, crossovers, exponent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
     from pytest_duet.report.model import Row
 
 Sizes = dict[float, dict[str, "Row"]]
@@ -52,10 +52,10 @@ def render(run: RunRecord, over: str, sizes: Sequence[int], width: int, *, ascii
     names = _names(table)
     rivals = [name for name in names if any(name in rows and rows[name].comparison for rows in table.values())]
     lines = [f"{first.task} · {first.algorithm} · {first.phase} · {first.workload}: time of a call as {over} grows", ""]
-    lines += _grid(over, table, names, width, phrases.time)
+    lines += _grid(over, table, names, width, formatting.time)
     if rivals:
         lines += ["", "speed-up [95 %], time of the reference over time of this one", ""]
-        lines += _grid(over, table, rivals, width, phrases.speed_up)
+        lines += _grid(over, table, rivals, width, formatting.speed_up)
     lines += ["", *_growth(over, table, names, width), *_reasons(over, table, width)]
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     return for_ascii(text) if ascii_only else text
@@ -95,7 +95,10 @@ def _grid(over: str, table: Sizes, names: Sequence[str], width: int, cell: Calla
     """Yield a table of sizes by members, in several parts where it is too wide."""
     head = [over, *(f"{size:.0f}" for size in table)]
     columns = [
-        [for_line(name), *(for_line(cell(rows[name])) if name in rows else phrases.NOTHING for rows in table.values())]
+        [
+            for_line(name),
+            *(for_line(cell(rows[name])) if name in rows else formatting.NOTHING for rows in table.values()),
+        ]
         for name in names
     ]
     side = max(map(len, head))

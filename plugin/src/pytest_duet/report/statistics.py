@@ -1,4 +1,4 @@
-"""The classical battery as plain text: every p with its n, every correction by its name.
+"""The classical classical_tests as plain text: every p with its n, every correction by its name.
 
 Not for computing it: ``analysis`` does.
 """
@@ -15,8 +15,8 @@ from pytest_duet.report.escape import for_ascii, for_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_duet.analysis import AcrossRuns, Analysis, Rounds
-    from pytest_duet.record import Effect, Interval, TestResult
+    from pytest_duet.analysis.statistics import AcrossRuns, Analysis, Rounds
+    from pytest_duet.records.schema import Effect, Interval, TestResult
 
 _NAMES: Final = {
     "bonferroni": "Bonferroni",
@@ -27,7 +27,7 @@ _NAMES: Final = {
 
 
 def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", plain: bool = False) -> str:
-    """Return the battery of each comparison; `policy` ``normality`` adds the test that its larger p decides.
+    """Return the classical_tests of each comparison; `policy` ``normality`` adds the test that its larger p decides.
 
     `plain` writes nothing but ASCII. The text ends with a newline.
     """

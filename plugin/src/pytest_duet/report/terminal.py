@@ -10,14 +10,14 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.report import phrases
+from pytest_duet.report import formatting
 from pytest_duet.report.escape import for_ascii, for_line
 from pytest_duet.report.model import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_duet.record import RunRecord
+    from pytest_duet.records.schema import RunRecord
     from pytest_duet.report.model import Report, Row, Table
 
 NARROWEST: Final = 72
@@ -40,22 +40,22 @@ class Column:
 
 
 _MEMBER: Final = Column("", lambda row: row.member.name)
-_VERDICT: Final = Column("verdict", phrases.verdict)
+_VERDICT: Final = Column("verdict", formatting.verdict)
 _TIMED: Final = (
     _MEMBER,
-    Column("time", phrases.time, right=True),
-    Column("speed-up [95 %]", phrases.speed_up),
+    Column("time", formatting.time, right=True),
+    Column("speed-up [95 %]", formatting.speed_up),
     _VERDICT,
 )
-_PARITY: Final = Column("parity", phrases.parity)
-_QUALITY: Final = Column("quality", phrases.quality, right=True)
-_PEAK: Final = Column("peak mem", phrases.peak_memory, right=True)
-_SMALLEST: Final = Column("smallest change", phrases.smallest_change, right=True)
+_PARITY: Final = Column("parity", formatting.parity)
+_QUALITY: Final = Column("quality", formatting.quality, right=True)
+_PEAK: Final = Column("peak mem", formatting.peak_memory, right=True)
+_SMALLEST: Final = Column("smallest change", formatting.smallest_change, right=True)
 _EXTRA: Final = (
-    Column("cells", phrases.cells, right=True),
+    Column("cells", formatting.cells, right=True),
     _SMALLEST,
-    Column("cpu", phrases.cpu_utilisation, right=True),
-    Column("average memory", phrases.average_memory, right=True),
+    Column("cpu", formatting.cpu_utilisation, right=True),
+    Column("average memory", formatting.average_memory, right=True),
 )
 
 
@@ -94,7 +94,7 @@ class _Page:
         columns, below = list(_TIMED), list[Column]()
         used = len(_INDENT) + sum(self._wide(column) + len(_GAP) for column in columns) - len(_GAP)
         for column in (_PARITY, _QUALITY, _PEAK, *_EXTRA):
-            if all(column.text(row) == phrases.NOTHING for row in self.report.rows()):
+            if all(column.text(row) == formatting.NOTHING for row in self.report.rows()):
                 continue
             needed = self._wide(column) + len(_GAP)
             if not below and used + needed <= self.width:
@@ -122,7 +122,7 @@ class _Page:
 
     def full(self, *, verbose: bool) -> Iterator[str]:
         for table in self.report.tables:
-            yield from self._wrapped(phrases.heading(table.group), "", "    ")
+            yield from self._wrapped(formatting.heading(table.group), "", "    ")
             if table.group.verified_only:
                 yield f"{_INDENT}verified only: parity and quality were checked, nothing was timed"
             columns = self._shown_columns(table)
@@ -154,14 +154,14 @@ class _Page:
             # Whole, even where it is too wide: a name is there to be copied.
             yield f"{inner}reproducer: {for_line(row.member.reproducer)}"
         if verbose:
-            for detail in phrases.details(row):
+            for detail in formatting.details(row):
                 yield from self._wrapped(detail, inner, inner + _INDENT)
 
     def _remarks(self, row: Row, inner: str) -> Iterator[str]:
         comparison = row.comparison
         if comparison is None:
             return
-        if against := phrases.against(row):
+        if against := formatting.against(row):
             yield from self._wrapped(against, inner, inner + _INDENT)
         if comparison.reason:
             yield from self._wrapped(comparison.reason, inner, inner + _INDENT)
@@ -190,14 +190,14 @@ class _Page:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def summary(self, *, short: bool, verbose: bool) -> Iterator[str]:
-        yield from self._wrapped(phrases.counts(self.report), "", "    ")
+        yield from self._wrapped(formatting.counts(self.report), "", "    ")
         if not short:
             for reason, count in self.report.reasons:
                 times = f" (×{count})" if count > 1 else ""
                 yield from self._wrapped(f"{reason}{times}", _INDENT, _INDENT * 2)
         if self.report.verdicts:
-            yield from self._wrapped(f"verdicts: {phrases.verdict_counts(self.report)}", "", "    ")
-        sentences = phrases.scope(self.report)
+            yield from self._wrapped(f"verdicts: {formatting.verdict_counts(self.report)}", "", "    ")
+        sentences = formatting.scope(self.report)
         if self.report.family and not verbose:
             sentences.append("-v shows them, with effect sizes, readings and what was attested.")
         if self.report.family and _SMALLEST in self.columns:
@@ -216,7 +216,7 @@ class _Page:
 def _named(column: Column, row: Row) -> str:
     """Return a number together with what it is, for where no title stands above it; empty where there is none."""
     text = column.text(row)
-    if text == phrases.NOTHING:
+    if text == formatting.NOTHING:
         return ""
     return f"{row.quality.metric if column is _QUALITY and row.quality else column.title} {text}"
 
@@ -228,5 +228,5 @@ def _brief(row: Row) -> str:
     if row.time_ns is None:
         return f"{name} verified"
     if row.comparison is None:
-        return f"{name} {phrases.verdict(row)} {phrases.time(row)}"
-    return f"{name} {phrases.verdict(row)} {phrases.speed_up(row)}"
+        return f"{name} {formatting.verdict(row)} {formatting.time(row)}"
+    return f"{name} {formatting.verdict(row)} {formatting.speed_up(row)}"

@@ -9,7 +9,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from pytest_duet.stats.shapes import Estimate, is_constant
+from pytest_duet.stats.results import Estimate, is_constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.stats.battery import paired_t, shapiro_wilk
-from pytest_duet.stats.shapes import Estimate, Outcome, is_constant
+from pytest_duet.stats.classical_tests import paired_t, shapiro_wilk
+from pytest_duet.stats.results import Estimate, Outcome, is_constant
 from pytest_duet.stats.signed_rank import signed_rank
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.stats.shapes import Estimate
+from pytest_duet.stats.results import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

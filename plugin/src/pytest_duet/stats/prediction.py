@@ -10,7 +10,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.stats.shapes import Estimate
+from pytest_duet.stats.results import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

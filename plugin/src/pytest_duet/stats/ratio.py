@@ -9,7 +9,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from pytest_duet.stats.shapes import Estimate
+from pytest_duet.stats.results import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

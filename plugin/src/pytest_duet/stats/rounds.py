@@ -10,13 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.stats.battery import mann_whitney, welch_t
-from pytest_duet.stats.shapes import is_constant
+from pytest_duet.stats.classical_tests import mann_whitney, welch_t
+from pytest_duet.stats.results import is_constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_duet.stats.shapes import Outcome
+    from pytest_duet.stats.results import Outcome
 
 _FEWEST: Final = 3
 

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_duet.stats.shapes import Estimate, Outcome
+from pytest_duet.stats.results import Estimate, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

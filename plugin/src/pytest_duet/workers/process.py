@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
 from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit, clean, decode_reply, encode, excerpt
-from pytest_duet.workers import strays
+from pytest_duet.workers import orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ def spawn(
         Unavailable: there is no such program.
 
     """
-    strays.adopt()
+    orphans.adopt()
     try:
         process = subprocess.Popen(
             list(argv),
@@ -67,7 +67,7 @@ def spawn(
             stderr=subprocess.PIPE,
             bufsize=0,
             cwd=cwd,
-            env={**os.environ, **environment, strays.PARENT_VARIABLE: str(os.getpid())},
+            env={**os.environ, **environment, orphans.PARENT_VARIABLE: str(os.getpid())},
             # A group of its own: Ctrl-C stays with pytest, and the whole group can be ended at once.
             start_new_session=True,
         )
@@ -87,7 +87,7 @@ class ProcessChannel:
         self.pid = process.pid
         self.left_behind = 0
         """How many processes it had left to themselves when it ended; they were ended too."""
-        strays.ours.add(self.pid)
+        orphans.ours.add(self.pid)
         self._buffer = bytearray()
         self._received = 0
         self._log: deque[bytes] = deque()
@@ -272,9 +272,9 @@ class ProcessChannel:
             self._gone = True
             self._signal(signal.SIGKILL)
             self._process.wait()
-            strays.ours.discard(self.pid)
-            strays.reap_group(self.pid)
-            self.left_behind += strays.end_all()
+            orphans.ours.discard(self.pid)
+            orphans.reap_group(self.pid)
+            self.left_behind += orphans.end_all()
             self._selector.close()
             for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if stream is not None:

@@ -1,4 +1,4 @@
-"""Find Python implementations and put a host before them: a room's ``impl_<framework>.py``, or a plain function.
+"""Find Python implementations and put a host before them: a task's ``impl_<framework>.py``, or a plain function.
 
 Not for answering requests: ``host`` does.
 """
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_duet.attest import source_digest
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 from pytest_duet.protocol import VERSION, Capability, Features, HelloReply, NonFinite, from_number
+from pytest_duet.validate.attest import source_digest
 from pytest_duet.workers.host import Host
 from pytest_duet.workers.threads import Threads, blas, resolve
 
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 
     from pytest_duet.implementation import Prepare
     from pytest_duet.protocol import Job, Scalar
-    from pytest_duet.spec import Framework
+    from pytest_duet.spec.schema import Framework
 
 
 PACKAGE: Final = "duet_benches"
 
 
 def load_module(folder: Path, name: str) -> types.ModuleType:
-    """Return module `name` of the room `folder`.
+    """Return module `name` of the task folder `folder`.
 
-    The folder that holds the rooms is a package and each room one inside it: a room's modules import each other as
-    ``.name``, and what rooms share as ``..name``.
+    The folder that holds the task folders is a package and each room one inside it: a task's modules import each other as
+    ``.name``, and what task folders share as ``..name``.
 
     Raises:
         SpecError: there is no such file.
 
     """
     benches = _package(PACKAGE, folder.parent)
-    room = _package(f"{benches}.{folder.name}", folder)
+    task_folder = _package(f"{benches}.{folder.name}", folder)
     try:
-        return importlib.import_module(f"{room}.{name}")
+        return importlib.import_module(f"{task_folder}.{name}")
     except ModuleNotFoundError as error:
-        if error.name == f"{room}.{name}":
+        if error.name == f"{task_folder}.{name}":
             raise SpecError(f"{folder / name}.py does not exist; create it or drop what names it") from error
         raise Unavailable(f"{folder.name}/{name}.py needs module {error.name!r}, which is not installed") from error
 
@@ -67,7 +67,7 @@ def _package(name: str, folder: Path) -> str:
 
 
 def shared_modules(benches: Path) -> list[Path]:
-    """Return the modules that rooms share: the Python files that stand beside them."""
+    """Return the modules that task folders share: the Python files that stand beside them."""
     return sorted(benches.glob("*.py"))
 
 
@@ -86,28 +86,28 @@ def import_modules(framework: Framework) -> None:
 
 
 def framework_host(benches: Path, name: str, framework: Framework) -> Host:
-    """Return a host for every implementation of Python framework `name` in the rooms of `benches`."""
+    """Return a host for every implementation of Python framework `name` in the task folders of `benches`."""
 
-    def rooms() -> list[Path]:
+    def task_folders() -> list[Path]:
         return sorted(path.parent for path in benches.glob(f"*/impl_{name}.py"))
 
-    def implementations(room: Path) -> dict[tuple[str, str], Prepare]:
-        table: dict[tuple[str, str], Prepare] = load_module(room, f"impl_{name}").IMPLEMENTATIONS
+    def implementations(task_folder: Path) -> dict[tuple[str, str], Prepare]:
+        table: dict[tuple[str, str], Prepare] = load_module(task_folder, f"impl_{name}").IMPLEMENTATIONS
         return table
 
     def capabilities() -> list[Capability]:
         return sorted(
-            Capability(task=room.name, algorithm=algorithm, phase=phase)
-            for room in rooms()
-            for algorithm, phase in implementations(room)
+            Capability(task=task_folder.name, algorithm=algorithm, phase=phase)
+            for task_folder in task_folders()
+            for algorithm, phase in implementations(task_folder)
         )
 
     def find(job: Job) -> Prepare:
-        room = benches / job.task
+        task_folder = benches / job.task
         try:
-            return implementations(room)[job.algorithm, job.phase]
+            return implementations(task_folder)[job.algorithm, job.phase]
         except KeyError:
-            msg = f"{name} has no {job.algorithm} {job.phase} in {room.name}/impl_{name}.py"
+            msg = f"{name} has no {job.algorithm} {job.phase} in {task_folder.name}/impl_{name}.py"
             raise Unavailable(msg) from None
 
     def identify(request_id: int) -> HelloReply:
@@ -118,7 +118,9 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
             protocol=VERSION,
             framework=name,
             versions={each: importlib.metadata.version(each) for each in framework.distributions},
-            source_digest=source_digest([*(room / f"impl_{name}.py" for room in rooms()), *shared_modules(benches)]),
+            source_digest=source_digest(
+                [*(task_folder / f"impl_{name}.py" for task_folder in task_folders()), *shared_modules(benches)]
+            ),
             details={word: str(resolve(where)) for word, where in framework.details.items()},
             **_interpreter(),
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_duet.errors import ProtocolError
 from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit, decode_request, encode
-from pytest_duet.workers.strays import PARENT_VARIABLE
+from pytest_duet.workers.orphans import PARENT_VARIABLE
 
 if TYPE_CHECKING:
     from pytest_duet.protocol import Reply

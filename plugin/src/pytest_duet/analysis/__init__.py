@@ -1,0 +1,1 @@
+"""From saved rounds to verdicts, changes and decisions. Pure functions over records."""

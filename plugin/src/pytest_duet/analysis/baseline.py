@@ -1,0 +1,171 @@
+"""Set the figures of a run against those of earlier runs on the same machine: how each case changed, and how surely.
+
+Not for what follows from it (``gate``), and not for paired measurements (``comparison``), which see far smaller changes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pytest_duet.analysis.gate import ALPHA, confirm, judge_family, side, with_sight
+from pytest_duet.analysis.verdict import exponential, lean, word
+from pytest_duet.protocol import to_number
+from pytest_duet.records.schema import Change, Interval, Record
+from pytest_duet.records.summaries import RunSummary
+from pytest_duet.stats.prediction import predict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from pytest_duet.analysis.margins import Margins
+    from pytest_duet.records.summaries import CaseSummary
+    from pytest_duet.stats.prediction import Prediction
+    from pytest_duet.stats.results import Estimate
+
+SCHEMA: Final = 1
+ENOUGH_RUNS: Final = 10
+"""Runs below which the spread between runs is known too badly to tell a change from it."""
+
+PRINTED: Final = 0.95
+JUDGED: Final = 0.90
+
+
+class Baseline(Record, frozen=True):
+    """Runs that later ones are held against, pinned: each is named with the digest that tells it from others."""
+
+    schema: int
+    created: str
+    runs: list[RunSummary]
+
+
+def changes(
+    head: RunSummary,
+    baseline: Baseline,
+    margins: Margins,
+    *,
+    second: RunSummary | None = None,
+    expected: Collection[str] | None = None,
+) -> list[Change]:
+    """Return how every case of `head` and of `baseline` changed; all together are the family.
+
+    `second` is another run of the same code: what alarms in `head` is confirmed or cleared by it. Cases of the baseline
+    that are not in `head` count as missing, or where given only those that were `expected`.
+    """
+    first = _judged(head, baseline, margins, expected)
+    if second is None:
+        return [msgspec.structs.replace(each, confirmed=not each.alarm) for each in first]
+    again = {each.case: each for each in _judged(second, baseline, margins, expected)}
+    return [_confirmed(each, again.get(each.case)) for each in first]
+
+
+def _confirmed(first: Change, second: Change | None) -> Change:
+    if second is not None and second.head == "bad":
+        return second
+    if second is None or second.ratio is None:
+        return msgspec.structs.replace(first, confirmed=not first.alarm)
+    return confirm(first, second)
+
+
+def _judged(head: RunSummary, baseline: Baseline, margins: Margins, expected: Collection[str] | None) -> list[Change]:
+    # A run is never part of what it is held against.
+    runs = [run for run in baseline.runs if run.digest != head.digest]
+    known = dict.fromkeys(case for run in runs for case in run.cases if expected is None or case in expected)
+    alike = [run for run in runs if run.fingerprint and run.fingerprint == head.fingerprint]
+    raw = []
+    for case in dict.fromkeys([*head.cases, *known]):
+        history = [run.cases[case] for run in runs if case in run.cases]
+        usable = [run.cases[case] for run in alike if case in run.cases]
+        raw.append(_change(case, head, history, usable, margins))
+    changed = judge_family([change for change, _ in raw])
+    family = max(1, sum(change.p is not None for change in changed))
+    return [_with_sight(each, found, family) for each, (_, found) in zip(changed, raw, strict=True)]
+
+
+def _change(
+    case: str, head: RunSummary, history: list[CaseSummary], usable: list[CaseSummary], margins: Margins
+) -> tuple[Change, Prediction | None]:
+    """Return how one case changed, not yet judged among its family, with the prediction it was held against."""
+    now = head.cases.get(case)
+    sound = [each for each in history if each.status == "ok"]
+    before = sound[-1] if sound else history[-1] if history else None
+    change = Change(
+        case=case,
+        base=side(before.status if before else None),
+        head=side(now.status if now else None),
+        verdict="not comparable",
+        reason=_status(now) or ("" if sound or before is None else f"baseline {_status(before)}"),
+        head_ns=exponential(now.log_ns) if now and now.log_ns is not None else None,
+        margin=margins.of(case, now.margin if now and now.margin else None),
+        alarm_above=margins.alarm_above,
+    )
+    if now is None or now.log_ns is None or not sound:
+        return change, None
+    logs = [each.log_ns for each in usable if each.log_ns is not None and each.conditions == now.conditions]
+    found = predict(logs)
+    if len(logs) < ENOUGH_RUNS or found is None:
+        return msgspec.structs.replace(
+            change, units=len(logs), reason=_too_few(head, len(logs), len(sound), len(usable), now), **_times(logs, now)
+        ), None
+    return _against(change, found, now.log_ns), found
+
+
+def _status(figure: CaseSummary | None) -> str:
+    if figure is None or figure.status == "ok":
+        return ""
+    return f"{figure.status}: {figure.reason}" if figure.reason else figure.status
+
+
+def _times(logs: list[float], now: CaseSummary) -> Mapping[str, float]:
+    if not logs or now.log_ns is None:
+        return {}
+    mean = math.fsum(logs) / len(logs)
+    return {"base_ns": exponential(mean), "ratio": exponential(now.log_ns - mean)}
+
+
+def _too_few(head: RunSummary, count: int, sound: int, alike: int, now: CaseSummary) -> str:
+    needs = f"a baseline needs {ENOUGH_RUNS} runs of this machine under the same conditions"
+    if not head.fingerprint:
+        return f"{needs}; {head.tool} does not say which machine it ran on"
+    if sound and not alike:
+        return (
+            f"{needs}, and has none: its {sound} {'is' if sound == 1 else 'are'} of another machine than {head.machine}"
+        )
+    if alike and not count:
+        return f"{needs}, and has none: {now.conditions or 'these conditions'} is not what it was measured under"
+    return f"{needs}, and has {count}; measure {ENOUGH_RUNS - count} more, or compare with: duet ab"
+
+
+def _against(change: Change, found: Prediction, log_ns: float) -> Change:
+    printed, judged = (found.excess(log_ns, confidence) for confidence in (PRINTED, JUDGED))
+    assert judged.low is not None and judged.high is not None and printed.value is not None  # noqa: PT018 - one fact
+    bounds = (judged.low, judged.high)
+    verdict = word(bounds, math.log1p(change.margin)) or "inconclusive"
+    return msgspec.structs.replace(
+        change,
+        verdict=verdict,
+        reason=lean(bounds, change.margin) if verdict == "inconclusive" else "",
+        base_ns=exponential(found.mean),
+        units=found.count,
+        ratio=exponential(printed.value),
+        interval=_interval(printed),
+        judged=_interval(judged),
+        p=to_number(found.p_above(log_ns)),
+    )
+
+
+def _interval(estimate: Estimate) -> Interval:
+    assert estimate.low is not None and estimate.high is not None  # noqa: PT018 - one fact
+    return Interval(low=exponential(estimate.low), high=exponential(estimate.high), confidence=estimate.confidence)
+
+
+def _with_sight(change: Change, found: Prediction | None, family: int) -> Change:
+    """Add what this case could have seen, at the level that is left to it among `family` others."""
+    if found is None or change.ratio is None:
+        return change
+    alpha = ALPHA / family
+    smallest = max(change.alarm_above, exponential(found.smallest(alpha)) - 1)
+    bound = max(1 + change.alarm_above, exponential(found.limit(alpha)))
+    return with_sight(msgspec.structs.replace(change, bound=bound), smallest)

@@ -1,0 +1,239 @@
+"""From a group's raw rounds to one judgement a rival: which intervals, tests and effects, and what they say.
+
+Not for statistics (``stats``) nor for choosing words (``verdict``). The same records give the same comparisons, bit for
+bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pytest_duet.analysis.margins import ALARM_ABOVE
+from pytest_duet.analysis.verdict import Bounds, Evidence, exponential, judge
+from pytest_duet.protocol import to_number
+from pytest_duet.records.schema import Comparison, Effect, Interval, TestResult
+from pytest_duet.stats.classical_tests import classical_tests
+from pytest_duet.stats.corrections import Method, adjust
+from pytest_duet.stats.effects import cliffs_delta, hedges_g
+from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, ratio_of_means
+from pytest_duet.stats.signed_rank import location
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_duet.records.schema import GroupRecord, MemberRecord
+    from pytest_duet.stats.results import Estimate, Outcome
+
+PRINTED: Final = 0.95
+JUDGED: Final = 0.90
+STRICT: Final = 0.99
+LONGEST_ROUND_NS: Final = 2**63
+FAMILY_TEST: Final = "signed-rank"
+CORRECTIONS: Final[tuple[Method, ...]] = ("benjamini-hochberg", "holm")
+"""What the p-values of one report table are adjusted by; the first is the one that is shown."""
+
+
+def compare_run(groups: Sequence[GroupRecord]) -> list[Comparison]:
+    """Compare every group and adjust the signed-rank p-values over all of them: the report table is the family.
+
+    Returns them in the order of groups and members.
+    """
+    comparisons = [comparison for group in groups for comparison in compare_group(group)]
+    p_values = [_family_p(comparison) for comparison in comparisons]
+    corrected = [adjust(p_values, method) for method in CORRECTIONS]
+    result = []
+    for index, comparison in enumerate(comparisons):
+        values = {each.method: value for each in corrected if (value := each.values[index]) is not None}
+        result.append(_with_adjusted(comparison, values))
+    return result
+
+
+def _family_p(comparison: Comparison) -> float | None:
+    for test in comparison.tests:
+        if test.name == FAMILY_TEST and isinstance(test.p, int | float):
+            return float(test.p)
+    return None
+
+
+def _with_adjusted(comparison: Comparison, values: dict[Method, float]) -> Comparison:
+    tests = [
+        msgspec.structs.replace(test, p_adjusted={method: to_number(value) for method, value in values.items()})
+        if test.name == FAMILY_TEST
+        else test
+        for test in comparison.tests
+    ]
+    return msgspec.structs.replace(comparison, tests=tests)
+
+
+def compare_group(group: GroupRecord) -> list[Comparison]:
+    """Compare each rival with the group's reference, or with the member it names, in the order of members.
+
+    A group that was only verified, or that has one member, yields nothing; so does a member whose role is ``context``,
+    and one that was never come to.
+    """
+    if group.verified_only or len(group.members) < 2:  # noqa: PLR2004 - it takes two to compare
+        return []
+    members = {member.name: member for member in group.members}
+    return [
+        _compare(group, member, members.get(member.against or group.reference))
+        for member in group.members
+        if member.name != group.reference and member.role == "rival" and member.status != "interrupted"
+    ]
+
+
+def _compare(group: GroupRecord, member: MemberRecord, reference: MemberRecord | None) -> Comparison:
+    reason = _obstacle(group, member, reference)
+    if reason or reference is None:
+        return Comparison(
+            group=group.id,
+            member=member.name,
+            verdict="not comparable",
+            reason=reason,
+            cells=0,
+            against=member.against,
+            margin=_margin(group, member),
+            alarm_above=ALARM_ABOVE,
+        )
+    return _judged(group, member, reference)
+
+
+def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord | None) -> str:
+    """Return why `member` cannot be compared, empty where it can."""
+    if member.status != "ok":
+        return _status(member)
+    base = member.against or f"reference {group.reference}"
+    if reference is None:
+        return f"{base} did not take part"
+    if reference.status != "ok":
+        return f"{member.against or 'reference'} {_status(reference)}"
+    margin = _margin(group, member)
+    if not (math.isfinite(margin) and margin > 0):
+        return f"the group's margin is {margin}; it must be above 0"
+    return (
+        _invalid_rounds(member)
+        or _invalid_rounds(reference, f"{member.against or 'reference'} ")
+        or _unpaired(member, reference)
+    )
+
+
+def _margin(group: GroupRecord, member: MemberRecord) -> float:
+    return group.margins.get(member.name, group.margin)
+
+
+def _status(member: MemberRecord) -> str:
+    if member.reproducer:
+        return member.reason.removeprefix("not comparable: ")
+    return f"{member.status}: {member.reason}" if member.reason else member.status
+
+
+def _invalid_rounds(member: MemberRecord, who: str = "") -> str:
+    if member.calls_per_round < 1:
+        return f"{who}invalid: {member.calls_per_round} calls a round"
+    if not member.cells:
+        return f"{who}not timed"
+    if not all(cell and all(cell) for cell in member.cells):
+        return f"{who}invalid: a cell without rounds"
+    rounds = [total for cell in member.cells for burst in cell for total in burst]
+    wrong = [total for total in (min(rounds), max(rounds)) if not 0 < total < LONGEST_ROUND_NS]
+    return f"{who}invalid: a round of {wrong[0]} ns" if wrong else ""
+
+
+def _unpaired(member: MemberRecord, reference: MemberRecord) -> str:
+    mine, other = ([len(cell) for cell in each.cells] for each in (member, reference))
+    if mine == other:
+        return ""
+    if len(mine) != len(other):
+        return f"invalid: {len(mine)} cells against {len(other)} of the reference"
+    return "invalid: its cycles are not those of the reference"
+
+
+def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -> Comparison:
+    ours, theirs = (member.cells, member.calls_per_round), (reference.cells, reference.calls_per_round)
+    ratios = cell_log_ratios(*ours, *theirs)
+    printed, judged, strict = (location(ratios, confidence) for confidence in (PRINTED, JUDGED, STRICT))
+    means = ratio_of_means(cell_means(*ours), cell_means(*theirs), PRINTED)
+    evidence = Evidence(len(ratios), _bounds(judged), _bounds(strict), _timed_seconds(group))
+    margin = _margin(group, member)
+    judgement = judge(evidence, margin, ALARM_ABOVE)
+    mine, other = cell_log_times(*ours), cell_log_times(*theirs)
+    interval, mean_interval = _ratio_interval(printed), _interval(means)
+    return Comparison(
+        group=group.id,
+        member=member.name,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        cells=len(ratios),
+        against=member.against,
+        estimator=f"{printed.name} of log-ratios",
+        ratio=exponential(printed.value) if printed.value is not None else None,
+        interval=interval,
+        judged=_ratio_interval(judged),
+        mean_ratio=means.value,
+        mean_interval=mean_interval,
+        smallest_change=judgement.smallest_change,
+        margin=margin,
+        alarm_above=ALARM_ABOVE,
+        flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, margin)),
+        tests=[_test(outcome) for outcome in classical_tests(mine, other, ratios)],
+        effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
+    )
+
+
+def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) -> list[str]:
+    """Return what a reader must know before believing a ratio."""
+    flags = ["mean and typical disagree"] if apart else []
+    for side in sides:
+        # What it may use, by its own word: a library without threads of its own attests one.
+        used = side.attestation.threads if side.attestation else group.threads
+        if used < group.threads:
+            flags.append(f"{side.name} uses {used} of {group.threads} threads")
+    return flags
+
+
+def _timed_seconds(group: GroupRecord) -> float:
+    totals = (ns for member in group.members for cell in member.cells for burst in cell for ns in burst if ns > 0)
+    return sum(totals) / 1e9
+
+
+def _bounds(estimate: Estimate) -> Bounds | None:
+    if estimate.low is None or estimate.high is None:
+        return None
+    return estimate.low, estimate.high
+
+
+def _interval(estimate: Estimate) -> Interval | None:
+    if estimate.low is None or estimate.high is None:
+        return None
+    return Interval(low=estimate.low, high=estimate.high, confidence=estimate.confidence)
+
+
+def _ratio_interval(estimate: Estimate) -> Interval | None:
+    if estimate.low is None or estimate.high is None:
+        return None
+    low, high = exponential(estimate.low), exponential(estimate.high)
+    return Interval(low=low, high=high, confidence=estimate.confidence)
+
+
+def _apart(one: Interval | None, other: Interval | None, margin: float) -> bool:
+    """Say whether the intervals lie apart by more than `margin`: a gap that does not matter is no reason to warn."""
+    if one is None or other is None:
+        return False
+    return one.high * (1 + margin) < other.low or other.high * (1 + margin) < one.low
+
+
+def _test(outcome: Outcome) -> TestResult:
+    return TestResult(
+        name=outcome.name,
+        statistic=None if outcome.statistic is None else to_number(outcome.statistic),
+        p=None if outcome.p is None else to_number(outcome.p),
+        n=outcome.n,
+        note=outcome.note,
+    )
+
+
+def _effect(estimate: Estimate) -> Effect:
+    value = None if estimate.value is None else to_number(estimate.value)
+    return Effect(name=estimate.name, value=value, interval=_interval(estimate), note=estimate.note)

@@ -1,0 +1,137 @@
+"""The public door: decorators that say which members a benchmark has.
+
+Not for running them (``duet_session``); this module is imported by every test session, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ATTRIBUTE = "_duet_declaration"
+
+_F = TypeVar("_F", bound="Callable[..., object]")
+
+
+@dataclass(frozen=True)
+class SuiteDeclaration:
+    """A benchmark whose members come from the ``task.toml`` beside it."""
+
+    task_folder: Path
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A program that speaks the worker protocol."""
+
+    argv: tuple[str, ...]
+    name: str
+    source: str = ""
+    build: str = ""
+
+
+@dataclass(frozen=True)
+class PairDeclaration:
+    """A benchmark whose members are given in code; the first is the reference."""
+
+    members: tuple[Callable[..., Any] | Worker, ...]
+    check: Callable[[Any, Any], object] | None
+    dtype: str
+    margin: float
+
+    def names(self) -> list[str]:
+        """Return the members' names, in order."""
+        return [member_name(member) for member in self.members]
+
+
+def member_name(member: Callable[..., Any] | Worker) -> str:
+    """Return the name a member goes by: a worker's own, a function's ``__name__`` in lower case."""
+    return member.name if isinstance(member, Worker) else str(getattr(member, "__name__", "")).lower()
+
+
+def cases(file: str) -> Callable[[_F], _F]:
+    """Make the decorated benchmark stand for every case of the ``task.toml`` beside `file`.
+
+    The body takes the fixture `duet` and calls it without arguments::
+
+        @cases(__file__)
+        def bench_regression(duet):
+            duet()
+    """
+    return _declare(SuiteDeclaration(Path(file).resolve().parent))
+
+
+def compare(
+    reference: Callable[..., Any],
+    *others: Callable[..., Any] | Worker,
+    check: Callable[[Any, Any], object] | None = None,
+    dtype: str = "f64",
+    margin: float = 0.05,
+) -> Callable[[_F], _F]:
+    """Make the decorated benchmark compare `others` with the Python function `reference`.
+
+    What the body hands to `duet(...)` is bound to the signature of `reference` and travels by name: numbers, truth values
+    and texts as parameters, numpy arrays as files. A worker is asked for the task named after the benchmark without
+    ``bench_``, algorithm ``default``, phase ``call``.
+
+    Args:
+        reference: the function the others are relative to; it must be plain Python, importable by file and name if its
+            memory is to be observed.
+        others: functions with the same parameters, or `worker` objects.
+        check: takes (reference's result, other's result) and raises if they disagree. Default: integers are equal,
+            floating-point numbers are close as ``numpy.allclose`` means it.
+        dtype: ``f64`` or ``f32``, what floating-point results must be.
+        margin: the relative difference in time below which speed does not matter.
+
+    """
+    _check_members((reference, *others))
+    if dtype not in {"f32", "f64"}:
+        msg = f"compare: dtype {dtype!r} is not known; write 'f32' or 'f64'"
+        raise ValueError(msg)
+    if not 0 < margin < math.inf:
+        msg = f"compare: margin {margin!r} cannot be used; write a number above 0, such as 0.05"
+        raise ValueError(msg)
+    return _declare(PairDeclaration((reference, *others), check, dtype, margin))
+
+
+def _check_members(members: tuple[object, ...]) -> None:
+    if isinstance(members[0], Worker) or not callable(members[0]):
+        msg = f"compare: the first member is the reference and must be a Python function, not {members[0]!r}"
+        raise TypeError(msg)
+    if len(members) == 1:
+        raise TypeError("compare: give at least one more member; one alone cannot be compared")
+    for member in members:
+        if not isinstance(member, Worker) and not callable(member):
+            msg = f"compare: {member!r} is neither a function nor a worker(...)"
+            raise TypeError(msg)
+
+
+def worker(command: str | Path | Sequence[str], *, name: str, source: str | Path = "", build: str = "") -> Worker:
+    """Return a member that is a program speaking the worker protocol.
+
+    Args:
+        command: its path, or the path and arguments as a list; relative paths start at pytest's rootdir. A text without
+            a slash is looked up on PATH, so a program in the rootdir itself is ``./name``.
+        name: what it is called in ids and tables: lower-case letters, digits and _.
+        source: folder of its sources; when given, a binary built from other sources is refused as stale.
+        build: the command that builds it, quoted when it is missing or stale.
+
+    """
+    parts = [command] if isinstance(command, str | Path) else command
+    # A Path is a place even where it has no slash.
+    argv = tuple(os.path.join(".", part) if isinstance(part, Path) else str(part) for part in parts)  # noqa: PTH118
+    return Worker(argv, name, str(source), build)
+
+
+def _declare(declaration: SuiteDeclaration | PairDeclaration) -> Callable[[_F], _F]:
+    def mark(function: _F) -> _F:
+        setattr(function, ATTRIBUTE, declaration)
+        return function
+
+    return mark

@@ -1,0 +1,50 @@
+"""What commands ask alike: where the spec files are, and whether a name is one of theirs.
+
+Not for any one command.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from pytest_duet.analysis.gate import Exit
+from pytest_duet.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+benches_option: Final = click.option(
+    "--benches",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="benches",
+    show_default=True,
+    help="Folder with the spec files.",
+)
+threads_option: Final = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member."
+)
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
+)
+
+
+def give_up(why: object, *, advisory: bool) -> NoReturn:
+    """End a gate that has nothing to decide by: a run, a baseline or a commit is not to be had. An `advisory` one passes."""
+    click.echo(f"Error: {why}", err=True)
+    sys.exit(int(Exit.PASSED if advisory else Exit.CANNOT_DECIDE))
+
+
+def known(what: str, name: str, there_are: Iterable[str]) -> None:
+    """Refuse a name that there is not.
+
+    Raises:
+        UsageError: with the nearest that there is.
+
+    """
+    names = list(there_are)
+    if name not in names:
+        raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")

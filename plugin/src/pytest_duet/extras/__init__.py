@@ -1,0 +1,1 @@
+"""Commands' work beside the six phases: head against base, the self-test."""

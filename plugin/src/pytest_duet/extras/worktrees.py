@@ -1,0 +1,156 @@
+"""Bring another commit of a project beside the working tree: its files, its Rust workers, its Python environment.
+
+Each has a folder of its own below the cache, named after what went into it, and nothing is shared with the working tree.
+Not for comparing the two (``measure``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest_duet
+from pytest_duet.errors import DuetError
+from pytest_duet.validate.attest import file_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LOCK: Final = Path("requirements/lock.txt")
+_SHORT: Final = 12
+
+
+class WorktreeError(DuetError):
+    """A commit cannot be had, or what it needs cannot be built."""
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A checked-out project: its folder, and what it is called in messages."""
+
+    root: Path
+    name: str
+
+
+def repository(folder: Path) -> Path:
+    """Return the root of the git repository that `folder` lies in.
+
+    Raises:
+        WorktreeError: it lies in none.
+
+    """
+    return Path(_git(folder, "rev-parse", "--show-toplevel", remedy="run it inside of a git repository"))
+
+
+def check_out(root: Path, revision: str, cache: Path) -> Worktree:
+    """Return a checkout of `revision` of the repository `root`, in a folder of `cache` named after its commit.
+
+    Raises:
+        WorktreeError: there is no such revision, or git cannot check it out.
+
+    """
+    remedy = "name a branch, a tag or a commit"
+    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", remedy=remedy, what=revision)
+    folder = cache / commit[:_SHORT]
+    tree = Worktree(folder, f"{revision} ({commit[:_SHORT]})")
+    if (folder / ".git").exists():
+        # Whatever happened there since: its files are the commit's.
+        _git(folder, "reset", "--hard", "--quiet", commit, remedy=f"remove {folder}")
+        _git(folder, "clean", "-ffdq", remedy=f"remove {folder}")
+        return tree
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    _git(root, "worktree", "prune", remedy="mend the repository")
+    _git(root, "worktree", "add", "--detach", "--force", str(folder), commit, remedy=f"remove {folder}")
+    return tree
+
+
+def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> None:
+    """Give `tree` a target folder of its own: a copy of `source`, without what the workspace itself built.
+
+    So what crates of others were compiled to is kept, and nothing of ours is taken for what it is not.
+
+    Raises:
+        WorktreeError: it cannot be copied or cleaned.
+
+    """
+    target = tree.root / "target"
+    if target.exists() or not source.is_dir():
+        return
+    say(f"{tree.name}: copying what other crates were compiled to")
+    making = tree.root / ".target"
+    shutil.rmtree(making, ignore_errors=True)
+    # Times must stay: cargo judges by them.
+    _run(["cp", "-a", "--reflink=auto", str(source), str(making)], tree.root)
+    manifest = "rust_crates/Cargo.toml"
+    metadata = _run(
+        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest], tree.root
+    )
+    ours = [argument for package in json.loads(metadata)["packages"] for argument in ("-p", package["name"])]
+    cleaned = ["--release", "--offline", "--manifest-path", manifest, "--target-dir", str(making)]
+    _run(["cargo", "clean", *cleaned, *ours], tree.root)
+    # Only what is clean has the name that cargo looks for.
+    making.rename(target)
+
+
+def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], None]) -> Path:
+    """Return the interpreter that runs the Python implementations of `tree`: ours, unless its lock is another.
+
+    Raises:
+        WorktreeError: its locked packages cannot be installed.
+
+    """
+    locked = file_digest(tree.root / LOCK)
+    if not locked or locked == file_digest(head / LOCK):
+        return Path(sys.executable)
+    folder = cache / f"python-{locked[:_SHORT]}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        say(f"{tree.name}: {LOCK} differs from ours; installing what it says, without the project itself")
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(folder)], tree.root)
+        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        _run([str(python), *install, "-r", str(LOCK)], tree.root)
+        (folder / "complete").touch()
+    return python
+
+
+def our_package() -> dict[str, str]:
+    """Return the environment in which another interpreter imports this very package: head's driver runs both sides."""
+    return {"PYTHONPATH": str(Path(pytest_duet.__file__).parents[1])}
+
+
+def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:
+    # A hook or a caller may have named another repository for git.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            check=False,
+            env=plain,
+        )
+    except FileNotFoundError:
+        raise WorktreeError("git is not on PATH; install it") from None
+    if done.returncode:
+        said = done.stderr.strip().removeprefix("fatal: ") or f"git knows no {what}"
+        raise WorktreeError(f"{what or folder}: {said}; {remedy}")
+    return done.stdout.strip()
+
+
+def _run(argv: Sequence[str], cwd: Path) -> str:
+    try:
+        done = subprocess.run(list(argv), cwd=cwd, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise WorktreeError(f"{argv[0]} is not on PATH; install it and try again") from None
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise WorktreeError(f"{' '.join(argv[:3])} failed in {cwd}:\n{said}\nmend that and try again")
+    return done.stdout

@@ -1,0 +1,75 @@
+"""Hand out the workers of one cell: the same in every cell, or fresh processes of all members each time.
+
+Not for asking them to run (``timing``), nor for how a process is started (``workers.spawner``).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_duet.binding import member as step
+from pytest_duet.errors import MemberError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from pytest_duet.binding.member import Files, Member
+    from pytest_duet.spec.group import GroupSpec
+    from pytest_duet.workers.client import Client
+    from pytest_duet.workers.spawner import Spawner
+
+Workers = dict[str, "Client | MemberError"]
+"""The worker of each member in one cell, or why it has none."""
+
+
+class WorkerProvider(Protocol):
+    """Where the workers of each cell come from."""
+
+    def cell(self, names: Sequence[str]) -> AbstractContextManager[Workers]:
+        """Return the workers of the members `names`, ready to run, for one cell."""
+
+
+class Persistent:
+    """The same workers in every cell."""
+
+    def __init__(self, clients: Mapping[str, Client]) -> None:
+        """Hand out `clients`."""
+        self._clients = clients
+
+    @contextmanager
+    def cell(self, names: Sequence[str]) -> Iterator[Workers]:
+        """Yield them."""
+        yield {name: self._clients[name] for name in names}
+
+
+class Fresh:
+    """New processes in every cell, started in an order drawn anew, prepared and held to what was checked before."""
+
+    def __init__(
+        self, members: Mapping[str, Member], group: GroupSpec, files: Files, spawner: Spawner, rng: random.Random
+    ) -> None:
+        """Start workers of `members` on the job of `group`."""
+        self._members, self._group, self._files = members, group, files
+        self._nursery, self._rng = spawner, rng
+
+    @contextmanager
+    def cell(self, names: Sequence[str]) -> Iterator[Workers]:
+        """Yield new workers, and end them afterwards."""
+        workers: Workers = {}
+        order = list(names)
+        self._rng.shuffle(order)
+        try:
+            for name in order:
+                try:
+                    workers[name] = step.launch(self._members[name], self._group, self._files, self._nursery)
+                except MemberError as error:
+                    workers[name] = error
+            yield workers
+        finally:
+            for name, client in workers.items():
+                if not isinstance(client, MemberError):
+                    client.close()
+                    self._members[name].left_behind += client.left_behind

@@ -1,0 +1,1 @@
+"""The phases of a session, each from files to files."""

@@ -1,0 +1,171 @@
+"""Which collected item is which member of which group.
+
+Not for what a group is told: ``duet_session`` makes its plan.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_duet.api import ATTRIBUTE, PairDeclaration, SuiteDeclaration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_duet.spec.resolve import GroupKey
+
+PREFIX = "bench_"
+
+
+@dataclass(frozen=True)
+class BenchItem:
+    """One item's place: `group` identifies its group in this session, `member` its member.
+
+    `task`, `algorithm` and `phase` are what the exact selectors compare.
+    """
+
+    group: tuple[str, str, str]
+    member: str
+    task: str
+    algorithm: str
+    phase: str
+    workload: str
+    declaration: SuiteDeclaration | PairDeclaration
+
+    @property
+    def framework(self) -> str:
+        """The member's framework: the part before the dot of its name."""
+        return self.member.partition(".")[0]
+
+    @property
+    def group_id(self) -> str:
+        """The group's name in tables: ``cnn/lenet-train-digits``."""
+        rest = f"{self.algorithm}-{self.phase}-{self.workload}" if self.workload else ""
+        return f"{self.task}/{rest}" if rest else self.task
+
+
+BENCH_ITEM = pytest.StashKey[BenchItem]()
+
+
+def bench_item_of(item: pytest.Item) -> BenchItem | None:
+    """Return the bench_item of `item`, None where it is not one of ours."""
+    return item.stash.get(BENCH_ITEM, None)
+
+
+def declaration_of(function: object) -> SuiteDeclaration | PairDeclaration | None:
+    """Return what a benchmark function was declared to be."""
+    found: SuiteDeclaration | PairDeclaration | None = getattr(function, ATTRIBUTE, None)
+    return found
+
+
+def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
+    """Give a declared benchmark one item for each member it has in `profile`, the member's name last in the id."""
+    declaration = declaration_of(metafunc.function)
+    if declaration is None:
+        return
+    if "duet" not in metafunc.fixturenames:
+        msg = f"{metafunc.definition.nodeid}: takes no fixture 'duet'; add it as a parameter and call it"
+        raise pytest.UsageError(msg)
+    if isinstance(declaration, SuiteDeclaration):
+        found = _suite_cases(declaration, profile)
+        metafunc.parametrize(
+            ("duet_group", "duet_member"),
+            [(key.id, member) for key, member in found],
+            indirect=True,
+            ids=[f"{key.id}-{member}" for key, member in found],
+        )
+        return
+    names = declaration.names()
+    _check_pair(metafunc.definition.nodeid, names)
+    metafunc.parametrize("duet_member", names, indirect=True, ids=names)
+
+
+def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[GroupKey, str]]:
+    from pytest_duet.errors import SpecError
+    from pytest_duet.spec.resolve import group_keys, load_suite, member_names
+
+    try:
+        suite = load_suite(declaration.task_folder.parent)
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from error
+    name = declaration.task_folder.name
+    if name not in suite.tasks:
+        msg = f"{declaration.task_folder / 'task.toml'}: does not exist; a task folder of benchmarks needs one"
+        raise pytest.UsageError(msg)
+    task = suite.tasks[name]
+    return [
+        (key, member)
+        for key in group_keys(name, task)
+        for member in member_names(task, key.algorithm, key.phase, key.workload, profile)
+    ]
+
+
+def hint(config: pytest.Config) -> Iterator[str]:
+    """Yield what pytest's configuration lacks where there are benchmarks that it does not collect."""
+    wanted = {"python_files": "bench_*.py", "python_functions": "bench_*"}
+    lacking = [name for name, pattern in wanted.items() if pattern not in config.getini(name)]
+    if not lacking:
+        return
+    if any(_is_ours(path) for given in config.args for path in _benches(Path(given.partition("::")[0]))):
+        yield "duet: there are benchmarks here that pytest is not told to collect; add to its configuration:"
+        for name in lacking:
+            yield f"  {name} = {' '.join(dict.fromkeys([*config.getini(name), wanted[name]]))}"
+
+
+def _benches(given: Path) -> Iterator[Path]:
+    """Yield the first files below `given` that are named like benchmarks; a hint is not worth a long search."""
+    found = given.rglob(f"{PREFIX}*.py") if given.is_dir() else iter([given])
+    return itertools.islice(found, 20)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return "pytest_duet" in path.read_text(errors="replace")
+    except OSError:
+        return False
+
+
+def _check_pair(where: str, names: list[str]) -> None:
+    from pytest_duet.spec.schema import NAME
+
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise pytest.UsageError(
+                f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
+            )
+    if len(set(names)) != len(names):
+        raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; name workers apart")
+
+
+def assign(item: pytest.Item) -> None:
+    """Note the bench_item of `item` and put it into pytest-benchmark's group of its own."""
+    from pytest_duet.plugin.replay import VirtualTimer
+
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return
+    declaration = declaration_of(item.function)
+    if declaration is None:
+        return
+    params: dict[str, Any] = item.callspec.params
+    member = str(params["duet_member"])
+    prefix = item.callspec.id.removesuffix(member).removesuffix("-")
+    parent = item.parent.nodeid if item.parent else ""
+    name = str(item.originalname)
+    if isinstance(declaration, SuiteDeclaration):
+        algorithm, phase, workload = str(params["duet_group"]).split("-")
+        bench_item = BenchItem(
+            (parent, name, prefix), member, declaration.task_folder.name, algorithm, phase, workload, declaration
+        )
+    else:
+        task = name.removeprefix(PREFIX)
+        bench_item = BenchItem((parent, name, prefix), member, task, "default", "call", prefix, declaration)
+    item.stash[BENCH_ITEM] = bench_item
+    # `get_closest_marker` does not merge, so what the user set is carried over.
+    own = item.get_closest_marker("benchmark")
+    settings = {"group": bench_item.group_id, **(own.kwargs if own else {}), "timer": VirtualTimer()}
+    item.add_marker(pytest.mark.benchmark(**settings), append=False)

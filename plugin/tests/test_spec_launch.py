@@ -1,0 +1,105 @@
+"""How workers are started, and what is said where they cannot be."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_duet.spec.launch import THREAD_VARIABLES, start
+from pytest_duet.spec.resolve import Suite
+from pytest_duet.spec.schema import load_frameworks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FRAMEWORKS = """
+[sklearn]
+title = "scikit-learn"
+language = "python"
+modules = ["json"]
+
+[absent]
+title = "Absent"
+language = "python"
+modules = ["json", "no_such_module_anywhere"]
+extra = "absent"
+
+[native]
+title = "native"
+language = "rust"
+
+[odd]
+title = "odd"
+language = "rust"
+command = ["{python}", "{root}/odd.py", "{threads}"]
+environment = { ODD = "{threads}/{root}" }
+"""
+
+
+def _suite(root: Path) -> Suite:
+    benches = root / "benches"
+    benches.mkdir()
+    (benches / "frameworks.toml").write_text(FRAMEWORKS)
+    return Suite(benches, load_frameworks(benches / "frameworks.toml"), profiles={}, tasks={})
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return _suite(tmp_path)
+
+
+def test_a_rust_member_that_is_not_built_says_how_to_build_it(suite: Suite) -> None:
+    how = start(suite, "native", threads=1)
+    assert "target/release/duet-native is not built; build it: duet build native" == how.missing
+    assert "duet build native" == how.build
+
+
+def test_a_rust_member_that_is_built_is_started_and_held_to_its_sources(tmp_path: Path) -> None:
+    suite = _suite(tmp_path)
+    binary = tmp_path / "target" / "release" / "duet-native"
+    binary.parent.mkdir(parents=True)
+    binary.touch()
+    how = start(suite, "native", threads=1)
+    crates = tmp_path / "rust_crates"
+    assert ("process", (str(binary),), "") == (how.kind, how.argv, how.missing)
+    assert ((crates / "frameworks" / "native", crates / "duet-worker"), crates / "Cargo.lock") == (
+        how.sources,
+        how.lock,
+    )
+
+
+def test_a_python_framework_that_is_not_installed_says_how_to_install_it(suite: Suite) -> None:
+    expected = "Absent is not installed (no module 'no_such_module_anywhere'); pip install 'pytest-duet[absent]'"
+    assert expected == start(suite, "absent", threads=1).missing
+
+
+def test_a_python_member_runs_here_and_has_a_served_twin(suite: Suite) -> None:
+    how = start(suite, "sklearn", threads=1)
+    assert ("direct", "") == (how.kind, how.missing)
+    assert (
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest_duet",
+        "serve",
+        "--benches",
+        str(suite.benches),
+        "--framework",
+        "sklearn",
+    ) == (how.argv)
+    assert callable(how.host)
+
+
+def test_a_command_is_filled_in_and_held_to_nothing(suite: Suite) -> None:
+    how = start(suite, "odd", threads=1)
+    root = str(suite.project)
+    assert ("process", (sys.executable, f"{root}/odd.py", "1"), "") == (how.kind, how.argv, how.missing)
+    assert f"1/{root}" == how.environment["ODD"]
+    assert ((), None, "") == (how.sources, how.lock, how.build)
+
+
+def test_every_worker_is_told_to_use_one_thread(suite: Suite) -> None:
+    for name in suite.frameworks:
+        assert dict.fromkeys(THREAD_VARIABLES, "1").items() <= start(suite, name, threads=1).environment.items()

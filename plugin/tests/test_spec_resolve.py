@@ -1,0 +1,347 @@
+"""From spec files to plans: who stands in which group, and what each is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_duet.errors import SpecError
+from pytest_duet.spec.launch import start
+from pytest_duet.spec.resolve import (
+    GroupKey,
+    Suite,
+    applying,
+    group_keys,
+    load_suite,
+    make_group,
+    member_names,
+)
+from pytest_duet.spec.schema import ParamsRule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FRAMEWORKS = """
+[sklearn]
+title = "scikit-learn"
+language = "python"
+modules = ["json"]
+
+[absent]
+title = "Absent"
+language = "python"
+
+[native]
+title = "native"
+language = "rust"
+
+[odd]
+title = "odd"
+language = "rust"
+"""
+PROFILES = "[smoke]\n[standard]\n"
+TASK = """
+title = "T"
+why = "w"
+phases = ["train", "predict"]
+dtype = "f64"
+margin = 0.1
+
+[algorithms.linear]
+why = "w"
+[algorithms.ridge]
+why = "w"
+
+[workloads.small]
+why = "w"
+seed = 7
+data = { rows = 10, columns = 2 }
+[workloads.small.profiles]
+standard = { rows = 1000 }
+
+[members.sklearn]
+role = "reference"
+[members.absent]
+[members.native]
+[members."native.gram"]
+algorithms = "linear"
+phases = "train"
+[members.odd]
+role = "context"
+
+[[params]]
+algorithm = "ridge"
+set = { alpha = 1.0, solver = "a" }
+[[params]]
+algorithm = "ridge"
+profile = "standard"
+set = { alpha = 2.0 }
+[[params]]
+algorithm = "ridge"
+member = "native*"
+set = { solver = "b" }
+
+[[quality]]
+floor = { r2 = 0.1, f1 = 0.5 }
+[[quality]]
+workload = "small"
+floor = { r2 = 0.2 }
+ceiling = { rmse = 9.0 }
+[[quality]]
+algorithm = "ridge"
+phase = "train"
+params = { alpha = 5.0 }
+
+[[parity]]
+output = "*"
+tolerance = 1e-9
+[[parity]]
+member = "native"
+output = "coef"
+tolerance = 1e-3
+
+[[unsound]]
+algorithm = "ridge"
+member = "odd"
+reason = "never stops"
+reproducer = "odd.rs::never"
+"""
+DATA = "def make(params, rng):\n    return {'x': rng.random(params['rows'])}\n"
+
+
+def _write(root: Path, **files: str) -> Path:
+    benches = root / "benches"
+    (benches / "linear").mkdir(parents=True)
+    texts = {"frameworks": FRAMEWORKS, "profiles": PROFILES, "task": TASK, "data": DATA} | files
+    for name, text in texts.items():
+        place = {"frameworks": "frameworks.toml", "profiles": "profiles.toml", "task": "linear/task.toml"}
+        (benches / place.get(name, f"linear/{name}.py")).write_text(text)
+    return benches
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    return load_suite(_write(tmp_path_factory.mktemp("suite")))
+
+
+def _group(suite: Suite, algorithm: str = "ridge", phase: str = "train", profile: str = "smoke") -> object:
+    return make_group(suite, GroupKey("linear", algorithm, phase, "small"), profile, suite.project / "cache")
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def test_groups_are_all_that_a_task_combines_in_the_order_of_its_spec(suite: Suite) -> None:
+    expected = ["linear-train-small", "linear-predict-small", "ridge-train-small", "ridge-predict-small"]
+    assert expected == [key.id for key in group_keys("linear", suite.tasks["linear"])]
+
+
+def test_a_variant_stands_only_where_its_spec_puts_it(suite: Suite) -> None:
+    task = suite.tasks["linear"]
+    everywhere = ["sklearn", "absent", "native", "odd"]
+    assert ["sklearn", "absent", "native", "native.gram", "odd"] == member_names(
+        task, "linear", "train", "small", "smoke"
+    )
+    assert everywhere == member_names(task, "linear", "predict", "small", "smoke")
+    assert everywhere == member_names(task, "ridge", "train", "small", "smoke")
+
+
+def test_a_group_knows_its_identity_and_its_budget(suite: Suite) -> None:
+    group = _group(suite)
+    assert ("linear/ridge-train-small", "sklearn", 7, 0.1, "f64", "smoke") == (
+        group.id,
+        group.reference,
+        group.seed,
+        group.margin,
+        group.dtype,
+        group.profile,
+    )
+    assert suite.profiles["smoke"] == group.budget
+
+
+def test_roles_languages_and_variants_come_from_the_spec(suite: Suite) -> None:
+    group = _group(suite, "linear")
+    expected = {
+        "sklearn": ("sklearn", "", "reference", "python"),
+        "absent": ("absent", "", "rival", "python"),
+        "native": ("native", "", "rival", "rust"),
+        "native.gram": ("native", "gram", "rival", "rust"),
+        "odd": ("odd", "", "context", "rust"),
+    }
+    assert expected == {each.name: (each.framework, each.variant, each.role, each.language) for each in group.members}
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_are_folded_in_order_for_each_member(suite: Suite) -> None:
+    group = _group(suite)
+    assert {"alpha": 1.0, "solver": "a"} == group.member("sklearn").params
+    assert {"alpha": 1.0, "solver": "b"} == group.member("native").params
+    assert {} == _group(suite, "linear").member("sklearn").params
+
+
+def test_a_profile_changes_parameters(suite: Suite) -> None:
+    assert {"alpha": 2.0, "solver": "b"} == _group(suite, profile="standard").member("native").params
+
+
+def test_quality_has_parameters_of_its_own_on_top_of_the_jobs(suite: Suite) -> None:
+    assert {"alpha": 5.0, "solver": "b"} == _group(suite).member("native").quality_params
+    assert None is _group(suite, phase="predict").member("native").quality_params
+
+
+def test_limits_are_folded_by_metric(suite: Suite) -> None:
+    limits = _group(suite).limits
+    assert ({"r2": 0.2, "f1": 0.5}, {"rmse": 9.0}) == (limits.floor, limits.ceiling)
+
+
+def test_parity_rules_keep_their_order(suite: Suite) -> None:
+    group = _group(suite)
+    assert [1e-9, 1e-3] == [rule.tolerance for rule in group.member("native").parity]
+    assert [1e-9] == [rule.tolerance for rule in group.member("sklearn").parity]
+
+
+def test_what_is_unsound_is_declared_with_its_reproducer(suite: Suite) -> None:
+    odd = _group(suite).member("odd")
+    assert ("never stops", "odd.rs::never") == (odd.unsound, odd.reproducer)
+    assert "" == _group(suite, "linear").member("odd").unsound
+
+
+_NAMES = st.sampled_from(["*", "a", "b", "c*", "cd", ["a", "cd"], []])
+
+
+@given(
+    st.lists(st.builds(ParamsRule, set=st.just({}), algorithm=_NAMES, member=_NAMES, profile=_NAMES), max_size=6),
+    st.sampled_from(["a", "b", "cd"]),
+    st.sampled_from(["a", "b", "cd"]),
+    st.sampled_from(["a", "b", "cd"]),
+)
+def test_the_rules_of_a_case_are_a_subsequence_in_which_every_selector_names_it(
+    rules: list[ParamsRule], algorithm: str, member: str, profile: str
+) -> None:
+    def names(selector: str | list[str], name: str) -> bool:
+        each = [selector] if isinstance(selector, str) else selector
+        return any(word in {"*", name} or (word == "c*" and name == "cd") for word in each)
+
+    expected = [
+        rule
+        for rule in rules
+        if names(rule.algorithm, algorithm) and names(rule.member, member) and names(rule.profile, profile)
+    ]
+    assert expected == applying(rules, GroupKey("t", algorithm, "p", "w"), member, profile)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("xyz"), st.integers()), max_size=5))
+def test_of_two_rules_for_one_parameter_the_later_wins(settings: list[dict[str, int]]) -> None:
+    rules = [ParamsRule(set=each) for each in settings]  # type: ignore[arg-type]
+    folded: dict[str, object] = {}
+    for rule in applying(rules, GroupKey("t", "a", "p", "w"), "m", "smoke"):
+        folded.update(rule.set)
+    for name in "xyz":
+        values = [each[name] for each in settings if name in each]
+        assert values[-1:] == [folded[name] for _ in range(name in folded)]
+
+
+def test_a_member_is_started_as_its_framework_is_with_the_threads_of_the_group(suite: Suite) -> None:
+    plan = make_group(suite, GroupKey("linear", "ridge", "train", "small"), "smoke", suite.project / "data", threads=3)
+    assert start(suite, "native", threads=3) == plan.member("native").start
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_gets_the_profiles_parameters_and_the_workloads_seed(suite: Suite) -> None:
+    smoke, standard = _group(suite).data(), _group(suite, profile="standard").data()
+    assert (10,) == smoke.arrays["x"].shape
+    assert (1000,) == standard.arrays["x"].shape
+    assert smoke.digest == _group(suite, "linear", "predict").data().digest
+    assert smoke.digest != standard.digest
+
+
+def test_a_changed_recipe_makes_other_data(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path))
+    before = _group(suite).data().digest
+    (suite.benches / "linear" / "data.py").write_text(DATA + "# changed\n")
+    assert before != _group(suite).data().digest
+
+
+def test_a_room_without_a_recipe_is_an_error_of_the_spec(tmp_path: Path) -> None:
+    benches = _write(tmp_path)
+    (benches / "linear" / "data.py").unlink()
+    with pytest.raises(SpecError, match=r"data\.py does not exist; create it or drop what names it"):
+        _group(load_suite(benches))
+
+
+# --- across files -----------------------------------------------------------------------------------------------------
+
+
+def test_a_member_of_an_unknown_framework_is_refused(tmp_path: Path) -> None:
+    benches = _write(tmp_path, task=TASK.replace("[members.odd]", "[members.od]\n[members.odd]"))
+    with pytest.raises(SpecError, match=r"\[members\.od\] names framework 'od'; did you mean 'odd'\?") as caught:
+        load_suite(benches)
+    assert str(caught.value).startswith(f"{benches / 'linear' / 'task.toml'}: ")
+
+
+def test_a_workload_of_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+    benches = _write(tmp_path, task=TASK.replace("standard = { rows", "standart = { rows"))
+    with pytest.raises(SpecError, match=r"\[workloads\.small\.profiles\] names profile 'standart'; did you mean"):
+        load_suite(benches)
+
+
+def test_a_rule_for_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+    benches = _write(tmp_path, task=TASK.replace('profile = "standard"', 'profile = "standart"'))
+    with pytest.raises(SpecError, match="'standart'"):
+        load_suite(benches)
+
+
+# --- the real task folders ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unbuilt(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The real spec files, in a project where nothing is built."""
+    root = tmp_path_factory.mktemp("unbuilt")
+    (root / "benches").symlink_to(project / "benches")
+    return load_suite(root / "benches")
+
+
+def test_every_real_group_has_its_reference_and_somebody_to_compare_it_with(unbuilt: Suite) -> None:
+    for name, task in unbuilt.tasks.items():
+        keys = group_keys(name, task)
+        assert keys
+        for key in keys:
+            members = member_names(task, key.algorithm, key.phase, key.workload, "smoke")
+            assert task.reference == members[0]
+            assert len(members) > 1
+
+
+def test_every_real_rust_member_that_is_not_built_names_the_command_that_builds_it(unbuilt: Suite) -> None:
+    task = unbuilt.tasks["regression"]
+    key = group_keys("regression", task)[0]
+    group = make_group(unbuilt, key, "smoke", unbuilt.project / "cache")
+    rust = [member for member in group.members if member.language == "rust"]
+    assert rust
+    for member in rust:
+        name = member.framework
+        assert f"target/release/duet-{name} is not built; build it: duet build {name}" == member.start.missing
+
+
+def test_the_real_ridge_is_unsound_in_linfa_and_told_its_penalty(unbuilt: Suite) -> None:
+    key = GroupKey("regression", "ridge", "train", "synthetic")
+    group = make_group(unbuilt, key, "smoke", unbuilt.project / "cache")
+    assert "" != group.member("linfa").unsound
+    assert "" != group.member("linfa").reproducer
+    assert "" == group.member("native").unsound
+    assert {"alpha": 10.0} == group.member("native").params
+    assert "5000×50" == group.workload_size
+
+
+def test_the_real_prediction_starts_from_what_the_reference_trained(unbuilt: Suite) -> None:
+    key = GroupKey("cnn", "lenet", "predict", "digits")
+    group = make_group(unbuilt, key, "smoke", unbuilt.project / "cache")
+    assert group.checkpoint is not None
+    assert ("cnn/lenet-train-digits", "weights.") == (group.checkpoint.id, group.checkpoint_prefix)
+    assert None is group.checkpoint.checkpoint
