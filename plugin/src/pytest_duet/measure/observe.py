@@ -10,20 +10,19 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from pytest_duet.binding import member as step
+from pytest_duet.binding import attest
+from pytest_duet.binding.member import make_job
 from pytest_duet.errors import MemberError, Refused
 from pytest_duet.records.schema import Reading
 from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.gpu import Gpu, GpuUnavailable, device
-from pytest_duet.validate import attest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
-    from pytest_duet.binding.member import Files, Member
-    from pytest_duet.measure.prewarmed import Prewarmed
+    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.measure.prewarmed import Prewarmed, Upcoming
     from pytest_duet.protocol import Job
-    from pytest_duet.spec.group import GroupSpec, MemberSpec
     from pytest_duet.workers.client import Client
 
 _MOST_ROUNDS = 2000
@@ -46,42 +45,35 @@ def unavailable(reason: str) -> list[Reading]:
     return [Reading(metric=metric, unit=unit, value=None, reason=reason) for metric, unit in _METRICS.items()]
 
 
-def observe_members(
-    members: Sequence[Member],
-    group: GroupSpec,
-    files: Files,
-    progress: Callable[[str], None],
-    prewarmed: Prewarmed,
-    upcoming: Iterable[MemberSpec] = (),
-) -> None:
-    """Give each of `members` the readings of a fresh process of its own, in both languages alike.
+def observe_members(live: LiveGroup, prewarmed: Prewarmed, upcoming: Upcoming | None = None) -> None:
+    """Give every selected member of `live` that is ok the readings of a fresh process of its own, in both languages alike.
 
-    All of them have imported what they need before the first is watched. Then a process for the `upcoming` group is
+    All of them have imported what they need before the first is observed. Then a process for the `upcoming` group is
     started: nothing is timed here, so it may import its libraries while others are at work.
     """
+    group, seconds = live.group, live.spec.budget.observe_seconds
+    members = live.ready()
     with ExitStack() as stack:
         clients = {}
-        for member in members:
+        for name, member in members.items():
             try:
-                client = prewarmed.take(member.plan, group.budget.request_seconds)
+                clients[name] = client = prewarmed.take(group, name)
             except MemberError as error:
                 member.readings += unavailable(str(error))
                 continue
             stack.callback(client.close)
-            clients[member.plan.name] = client
         for client in clients.values():
-            # One that cannot even greet says why when its turn comes.
+            # One that cannot even greet gives its reason when its turn comes.
             with suppress(MemberError):
                 client.hello()
-        prewarmed.start(upcoming, group.budget.request_seconds)
-        for member in members:
-            if member.plan.name not in clients:
-                continue
-            progress(f"observing {member.plan.name}")
-            client = clients[member.plan.name]
+        if upcoming:
+            prewarmed.start(upcoming)
+        for name, client in clients.items():
+            live.progress(f"observing {name}")
+            member = members[name]
             try:
-                job = step.make_job(group, member.plan, files)
-                member.readings += observe(client, job, call_ns=member.call_ns, seconds=group.budget.observe_seconds)
+                job = make_job(group, name, live.files)
+                member.readings += observe(client, job, call_ns=member.call_ns, seconds=seconds)
             except Refused as error:
                 member.fail(error)
             except MemberError as error:

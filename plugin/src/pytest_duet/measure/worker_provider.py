@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_duet.binding import member as step
 from pytest_duet.errors import MemberError
 
 if TYPE_CHECKING:
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.binding.member import Files, Member
-    from pytest_duet.spec.group import GroupSpec
     from pytest_duet.workers.client import Client
     from pytest_duet.workers.spawner import Spawner
 
@@ -49,7 +48,7 @@ class Fresh:
     """New processes in every cell, started in an order drawn anew, prepared and held to what was checked before."""
 
     def __init__(
-        self, members: Mapping[str, Member], group: GroupSpec, files: Files, spawner: Spawner, rng: random.Random
+        self, members: Mapping[str, Member], group: BoundGroup, files: Files, spawner: Spawner, rng: random.Random
     ) -> None:
         """Start workers of `members` on the job of `group`."""
         self._members, self._group, self._files = members, group, files
