@@ -14,7 +14,6 @@ from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.analysis.verdict import exponential
 from pytest_duet.protocol import Number, from_number, to_number
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
-from pytest_duet.records.summaries import case_name
 from pytest_duet.stats.corrections import Method, adjust, simultaneous
 from pytest_duet.stats.equivalence import by_normality, smallest_detectable, tost_signed_rank, tost_t
 from pytest_duet.stats.meta_analysis import combine_runs, standard_error
@@ -131,7 +130,7 @@ def _analysis(
     wide = location(differences, simultaneous(PRINTED, family))
     least = smallest_detectable(differences).value
     return Analysis(
-        case=case_name(group.id, member.name, group.threads, group.device),
+        case=group.case_id(member.name),
         against=other.name,
         family=family,
         comparison=comparison,
@@ -178,7 +177,7 @@ def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:
             for comparison in compare_run([group]):
                 if comparison.judged is None:
                     continue
-                case = case_name(group.id, comparison.member, group.threads, group.device)
+                case = group.case_id(comparison.member)
                 conditions = f"{group.profile}, {group.mode}, {group.data_digest}"
                 key = (case, comparison.against or group.reference, conditions)
                 seen.setdefault(key, []).append(_estimate(comparison, comparison.judged))

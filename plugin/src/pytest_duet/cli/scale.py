@@ -27,9 +27,10 @@ from pytest_duet.session import Recorder
 from pytest_duet.stats.scaling import exponent
 
 if TYPE_CHECKING:
+    from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec
-    from pytest_duet.spec.resolve import GroupKey, Suite
+    from pytest_duet.spec.resolve import Suite
 
 HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)

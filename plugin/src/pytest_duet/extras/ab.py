@@ -19,7 +19,7 @@ from pytest_duet.binding import member as step
 from pytest_duet.binding.member import Files
 from pytest_duet.errors import reason_of
 from pytest_duet.records.schema import Change
-from pytest_duet.spec.resolve import GroupKey, applying, group_keys, make_group, member_names
+from pytest_duet.spec.resolve import applying, group_keys, make_group, member_names
 from pytest_duet.stats.ratio import cell_log_ratios
 from pytest_duet.stats.signed_rank import least_shift, signed_rank
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
     from pytest_duet.spec.resolve import Suite
@@ -45,7 +46,7 @@ class Case:
     @property
     def id(self) -> str:
         """What it is called: ``regression/lasso-train-diabetes-native``."""
-        return f"{self.key.task}/{self.key.id}-{self.member}"
+        return f"{self.key}-{self.member}"
 
 
 def cases(suite: Suite, profile: str) -> list[Case]:

@@ -16,10 +16,11 @@ import numpy as np
 from pytest_duet.api import Worker, member_name
 from pytest_duet.binding.datasets import content_digest, obtain
 from pytest_duet.errors import Refused, SpecError
+from pytest_duet.ids import framework_of, variant_of
 from pytest_duet.protocol import to_number
 from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
 from pytest_duet.spec.launch import THREAD_VARIABLES
-from pytest_duet.spec.schema import ParityRule, framework_of, variant_of
+from pytest_duet.spec.schema import ParityRule
 from pytest_duet.validate.parity import CLOSE_ENOUGH, equal_or_close
 from pytest_duet.workers.python import function_host
 

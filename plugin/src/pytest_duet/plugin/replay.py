@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.plugin.signals import STOPS
-from pytest_duet.records.summaries import case_name, conditions_of
+from pytest_duet.records.summaries import conditions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class VirtualTimer:
 def replay(benchmark: Any, timer: VirtualTimer, group: GroupRecord, member: MemberRecord) -> None:
     """Make `benchmark` see the rounds of `member`, each as seconds a call."""
     benchmark.extra_info["duet"] = {
-        "case": case_name(group.id, member.name, group.threads, group.device),
+        "case": group.case_id(member.name),
         "conditions": conditions_of(group),
         "group": group.id,
         "member": member.name,

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from pytest_duet.ids import CaseId
 from pytest_duet.protocol import Features, Number, Scalar, Whole
 from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
 
@@ -123,7 +124,7 @@ class MemberRecord(Record, frozen=True):
 class GroupRecord(Record, frozen=True):
     """Cases that differ only in framework and variant, measured together.
 
-    `id` is ``task::algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter,
+    `id` is ``task/algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter,
     `margins` that of members for which it is another one; `verified_only` says that parity and quality were checked and
     nothing was timed.
     """
@@ -147,6 +148,10 @@ class GroupRecord(Record, frozen=True):
     members: list[MemberRecord]
     flags: list[str] = []
     margins: dict[str, Margin] = {}
+
+    def case_id(self, member: str) -> str:
+        """Return the id of `member`'s case, by which runs are compared."""
+        return str(CaseId(self.id, member, self.threads, self.device))
 
 
 class Interval(Record, frozen=True):

@@ -47,12 +47,6 @@ class RunSummary(Record, frozen=True):
     cases: dict[str, CaseSummary]
 
 
-def case_name(group: str, member: str, threads: int = 1, device: str = "cpu") -> str:
-    """Return what a case is called across runs: ``cnn/lenet-train-digits/tch``, with what is not the default behind it."""
-    more = (f"@threads={threads}" if threads != 1 else "") + (f"@device={device}" if device != "cpu" else "")
-    return f"{group}/{member}{more}"
-
-
 def conditions_of(group: GroupRecord) -> str:
     """Return what must be the same for figures of `group` and of another to be comparable."""
     return f"profile {group.profile}, mode {group.mode}, data {group.data_digest[:12]}"
@@ -68,7 +62,7 @@ def summary_of_run(run: RunRecord, source: str, digest: str) -> RunSummary:
         fingerprint=run.machine.fingerprint,
         machine=run.machine.cpu,
         cases={
-            case_name(group.id, member.name, group.threads, group.device): _case_summary(group, member)
+            group.case_id(member.name): _case_summary(group, member)
             for group in run.groups
             if not group.verified_only
             for member in group.members

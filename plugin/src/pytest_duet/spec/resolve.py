@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_duet.binding.datasets import DataSet, folder_digest, obtain, recipe_digest
 from pytest_duet.errors import DataError, SpecError, nearest
+from pytest_duet.ids import GroupKey, framework_of, replaced_suffix, variant_of
 from pytest_duet.spec.group import Convergence, Effect, Gap, GroupSpec, Limits, MemberSpec
 from pytest_duet.spec.imports import with_those_beside
 from pytest_duet.spec.launch import start
@@ -19,11 +20,9 @@ from pytest_duet.spec.schema import (
     Framework,
     Profile,
     Task,
-    framework_of,
     load_frameworks,
     load_profiles,
     load_task,
-    variant_of,
 )
 from pytest_duet.spec.selectors import matches
 from pytest_duet.workers.python import load_module
@@ -62,21 +61,6 @@ class _Model:
 
     folder: Path
     digest: str
-
-
-@dataclass(frozen=True)
-class GroupKey:
-    """What tells a group from another of the same session."""
-
-    task: str
-    algorithm: str
-    phase: str
-    workload: str
-
-    @property
-    def id(self) -> str:
-        """The id without the task, as pytest shows it: ``linear-train-diabetes``."""
-        return f"{self.algorithm}-{self.phase}-{self.workload}"
 
 
 @cache
@@ -170,14 +154,13 @@ def make_group(
     workload = task.workloads[key.workload]
     params = {**workload.data, **workload.profiles.get(profile, {}), **(data or {})}
     replaced = {**(data or {}), **({} if seed is None else {"seed": seed})}
-    suffix = "".join(f"@{name}={value}" for name, value in replaced.items())
     drawn_by = workload.seed if seed is None else seed
     model = _model(suite, key, models or {})
-    workload_suffix = f"@model={model.digest[:8]}" if model else ""
+    workload_suffix = replaced_suffix({"model": model.digest[:8]} if model else {})
     size = getattr(load_module(task_folder, "data"), "size", None)
     names = member_names(task, key.algorithm, key.phase, key.workload, profile)
     plan = GroupSpec(
-        id=f"{key.task}/{key.id}{workload_suffix}{suffix}",
+        id=f"{key}{workload_suffix}{replaced_suffix(replaced)}",
         task=key.task,
         algorithm=key.algorithm,
         phase=key.phase,
