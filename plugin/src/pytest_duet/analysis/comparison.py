@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pytest_duet.analysis.margins import ALARM_ABOVE
 from pytest_duet.analysis.verdict import Bounds, Evidence, exponential, judge
+from pytest_duet.defaults import ALARM_ABOVE, JUDGED, PRINTED, STRICT
 from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Comparison, Effect, Interval, TestResult
 from pytest_duet.stats.classical_tests import classical_tests
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from pytest_duet.records.schema import GroupRecord, MemberRecord
     from pytest_duet.stats.results import Estimate, Outcome
 
-PRINTED: Final = 0.95
-JUDGED: Final = 0.90
-STRICT: Final = 0.99
 LONGEST_ROUND_NS: Final = 2**63
 FAMILY_TEST: Final = "signed-rank"
 CORRECTIONS: Final[tuple[Method, ...]] = ("benjamini-hochberg", "holm")

@@ -6,12 +6,13 @@ Not for verdicts, which rest on none of this but the interval (``comparison``).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.analysis.verdict import exponential
+from pytest_duet.defaults import PRINTED
 from pytest_duet.protocol import Number, from_number, to_number
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
 from pytest_duet.stats.corrections import Method, adjust, simultaneous
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from pytest_duet.records.schema import GroupRecord, MemberRecord, RunRecord
     from pytest_duet.stats.results import Estimate, Outcome
-
-PRINTED: Final = 0.95
 
 
 class Rounds(Record, frozen=True):

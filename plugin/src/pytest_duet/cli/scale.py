@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet.analysis.gate import Exit
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.exit_status import Exit
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.records import store
 from pytest_duet.report import model

@@ -17,6 +17,7 @@ from pytest_duet.analysis.comparison import compare_group
 from pytest_duet.analysis.verdict import exponential
 from pytest_duet.binding import member as step
 from pytest_duet.binding.member import Files
+from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import reason_of
 from pytest_duet.records.schema import Change
 from pytest_duet.spec.resolve import applying, group_keys, make_group, member_names
@@ -141,7 +142,7 @@ def change_of(plan: GroupSpec, record: GroupRecord, decisions: int) -> Change:
         ratios = cell_log_ratios(head.cells, head.calls_per_round, base.cells, base.calls_per_round)
         above = math.log1p(comparison.alarm_above)
         p = signed_rank(ratios, shift=above, alternative="greater").p
-        beyond = least_shift(ratios, gate.ALPHA / decisions)
+        beyond = least_shift(ratios, ALPHA / decisions)
         smallest = None if beyond is None else exponential(above + beyond) - 1
     return gate.of_pair(plan.id, comparison, (base.status, head.status), p, smallest)
 

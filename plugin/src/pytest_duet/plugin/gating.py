@@ -12,6 +12,7 @@ import pytest
 
 from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide, exit_status
+from pytest_duet.exit_status import Exit
 from pytest_duet.ids import CaseId
 from pytest_duet.records.store import load_baseline, machine
 from pytest_duet.records.summaries import summary_of_run
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from pytest_duet.analysis.baseline import Baseline
-    from pytest_duet.analysis.gate import Decided, Exit
+    from pytest_duet.analysis.gate import Decided
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
     from pytest_duet.records.schema import RunRecord
@@ -70,8 +71,6 @@ class Gate:
 
     def status(self, *, unavailable: bool, storage_failed: bool) -> Exit:
         """Return the status that follows, together with what else may be wrong."""
-        from pytest_duet.analysis.gate import Exit
-
         found = exit_status(
             self.decisions,
             advisory=self.settings.gate_advisory,

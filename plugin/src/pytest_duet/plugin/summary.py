@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet.analysis.gate import Exit
 from pytest_duet.errors import reason_of
+from pytest_duet.exit_status import Exit
 from pytest_duet.report import changes, explain, terminal
 from pytest_duet.spec.selectors import matches
 

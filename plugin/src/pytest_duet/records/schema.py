@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from pytest_duet.defaults import ALARM_ABOVE, MARGIN
 from pytest_duet.ids import CaseId
 from pytest_duet.protocol import Features, Number, Scalar, Whole
 from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
@@ -202,8 +203,8 @@ class Comparison(Record, frozen=True):
     mean_ratio: float | None = None
     mean_interval: Interval | None = None
     smallest_change: float | None = None
-    margin: float = 0.05
-    alarm_above: float = 0.01
+    margin: float = MARGIN
+    alarm_above: float = ALARM_ABOVE
     flags: list[str] = []
     tests: list[TestResult] = []
     effects: list[Effect] = []
@@ -237,8 +238,8 @@ class Change(Record, frozen=True):
     alarm: bool = False
     confirmed: bool = True
     smallest_change: float | None = None
-    margin: float = 0.05
-    alarm_above: float = 0.01
+    margin: float = MARGIN
+    alarm_above: float = ALARM_ABOVE
 
 
 class RunRecord(Record, frozen=True):
