@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.analysis.verdict import exponential
 from pytest_duet.defaults import PRINTED
 from pytest_duet.protocol import Number, from_number, to_number
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
+from pytest_duet.records.timings import rounds_ns
 from pytest_duet.stats.corrections import Method, adjust, simultaneous
 from pytest_duet.stats.equivalence import by_normality, smallest_detectable, tost_signed_rank, tost_t
 from pytest_duet.stats.meta_analysis import combine_runs, standard_error
-from pytest_duet.stats.ratio import cell_log_ratios
+from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.rounds import PerRound, per_round
 from pytest_duet.stats.signed_rank import location
 
@@ -155,10 +155,7 @@ def _test(outcome: Outcome) -> TestResult:
 
 
 def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
-    sides = [
-        [math.log(ns / each.calls_per_round) for cell in each.cells for burst in cell for ns in burst]
-        for each in (member, other)
-    ]
+    sides = [[math.log(ns / each.calls_per_round) for ns in rounds_ns(each)] for each in (member, other)]
     found: PerRound = per_round(sides[0], sides[1])
     return Rounds(
         autocorrelation=found.autocorrelation,

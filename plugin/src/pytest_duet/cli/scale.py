@@ -21,7 +21,7 @@ from pytest_duet.errors import SpecError, nearest
 from pytest_duet.exit_status import Exit
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.records import store
-from pytest_duet.report import model
+from pytest_duet.records.timings import typical_call_ns
 from pytest_duet.report import scale as pages
 from pytest_duet.session import Recorder
 from pytest_duet.stats.scaling import exponent
@@ -201,7 +201,7 @@ def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: i
     seen = []
     for at, group in zip(sizes, groups, strict=True):
         member = next((each for each in group.members if each.name == name), None)
-        time = model.typical_call_ns(member) if member else None
+        time = typical_call_ns(member) if member else None
         if member is None or "too slow" in member.reason:
             return float("inf")
         if time:

@@ -14,14 +14,13 @@ import msgspec
 
 from pytest_duet.analysis import gate
 from pytest_duet.analysis.comparison import compare_group
-from pytest_duet.analysis.verdict import exponential
 from pytest_duet.binding import member as step
 from pytest_duet.binding.member import Files
 from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import reason_of
 from pytest_duet.records.schema import Change
 from pytest_duet.spec.resolve import applying, group_keys, make_group, member_names
-from pytest_duet.stats.ratio import cell_log_ratios
+from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.signed_rank import least_shift, signed_rank
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.replay import replay, verify_only
 from pytest_duet.records.schema import GroupRecord, MemberRecord
 from pytest_duet.records.store import check_writable, machine
+from pytest_duet.records.timings import rounds_ns
 from pytest_duet.session import Recorder
 from pytest_duet.spec.resolve import check_model, load_suite, make_group
 from pytest_duet.spec.schema import Profile
@@ -324,7 +325,7 @@ class PytestSession:
         if record is None:
             return None
         member = next(each for each in record.members if each.name == bench_item.member)
-        return sum(ns for cell in member.cells for cycle in cell for ns in cycle) / 1e9 or None
+        return sum(rounds_ns(member)) / 1e9 or None
 
     def status(self) -> int:
         """Return our own exit status for a session whose tests passed, 0 where nothing is wrong."""

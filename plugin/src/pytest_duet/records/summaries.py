@@ -10,7 +10,7 @@ import statistics
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.records.schema import Margin, Record
-from pytest_duet.stats.ratio import cell_log_times
+from pytest_duet.records.timings import fault, typical_log_ns
 from pytest_duet.vocabulary import Status
 
 if TYPE_CHECKING:
@@ -75,17 +75,15 @@ def _case_summary(group: GroupRecord, member: MemberRecord) -> CaseSummary:
     margin = group.margins.get(member.name, group.margin)
     if member.status != "ok":
         return CaseSummary(status=member.status, reason=member.reason, conditions=conditions, margin=margin)
-    rounds = [ns for cell in member.cells for burst in cell for ns in burst]
-    if not rounds or min(rounds) <= 0 or member.calls_per_round < 1 or not all(c and all(c) for c in member.cells):
-        return CaseSummary(status="invalid", reason="a round that makes no sense, or none", conditions=conditions)
-    log_ns = statistics.median(cell_log_times(member.cells, member.calls_per_round))
+    if found := fault(member):
+        return CaseSummary(status="invalid", reason=found, conditions=conditions)
+    log_ns = typical_log_ns(member)
     return CaseSummary(status="ok", log_ns=log_ns, conditions=conditions, margin=margin)
 
 
 def summary_from_seconds(seconds: list[float], conditions: str) -> CaseSummary:
     """Return the figure of times a call took, as other tools keep them: the median, since there are no cells."""
-    sound = bool(seconds) and all(0 < each < math.inf for each in seconds)
-    typical_ns = statistics.median(seconds) * 1e9 if sound else math.nan
-    if not math.isfinite(typical_ns):
+    times_ns = [each * 1e9 for each in seconds]
+    if not times_ns or not all(0 < each < math.inf for each in times_ns):
         return CaseSummary(status="invalid", reason="a time that makes no sense, or none", conditions=conditions)
-    return CaseSummary(status="ok", log_ns=math.log(typical_ns), conditions=conditions)
+    return CaseSummary(status="ok", log_ns=statistics.median(map(math.log, times_ns)), conditions=conditions)
