@@ -203,6 +203,6 @@ def test_a_paired_comparison_becomes_a_change_of_cells() -> None:
     assert (found.alarm, found.unit, found.units, found.family) == (True, "cells", 12, 1)
     assert decide(found).decision == "regression"
     (unpaired,) = judge_family(
-        [of_pair("g/native", msgspec.structs.replace(comparison, ratio=None), ("ok", "bad"), None, None)]
+        [of_pair("g/native", msgspec.structs.replace(comparison, ratio=None), ("ok", "failed"), None, None)]
     )
     assert decide(unpaired).decision == "invalid"

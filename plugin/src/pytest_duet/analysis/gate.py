@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.analysis.verdict import ENOUGH_CELLS, lean
@@ -15,14 +15,13 @@ from pytest_duet.defaults import ALPHA
 from pytest_duet.exit_status import Exit
 from pytest_duet.spec.selectors import matches
 from pytest_duet.stats.corrections import Adjusted, adjust
+from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from pytest_duet.records.schema import Change, Comparison
     from pytest_duet.vocabulary import Decision, Side, Status
-
-_MISSING: Final = frozenset({"unavailable", "skipped", "interrupted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,7 @@ class Decided:
 
 def side(status: Status | None) -> Side:
     """Return what a case of `status` gives a gate to see; None is a case that is not there."""
-    if status is None or status in _MISSING:
-        return "missing"
-    return "ok" if status == "ok" else "bad"
+    return "missing" if status is None else STATUSES[status].side
 
 
 def alarms(p_values: Sequence[float | None], alpha: float = ALPHA) -> tuple[list[bool], Adjusted]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.protocol import from_number
 from pytest_duet.records.timings import typical_call_ns
-from pytest_duet.vocabulary import Status, Verdict
+from pytest_duet.vocabulary import STATUSES, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +121,8 @@ def build(run: RunRecord) -> Report:
     return Report(
         run=run,
         tables=tables,
-        statuses=tuple((status, statuses[status]) for status in get_args(Status) if statuses[status]),
-        reasons=tuple((why, n) for status in get_args(Status) for (of, why), n in reasons.items() if of == status),
+        statuses=tuple((status, statuses[status]) for status in STATUSES if statuses[status]),
+        reasons=tuple((why, n) for status in STATUSES for (of, why), n in reasons.items() if of == status),
         verdicts=tuple((verdict, verdicts[verdict]) for verdict in get_args(Verdict) if verdicts[verdict]),
         family=sum(1 for row in rows if row.comparison and row.comparison.tests),
     )
