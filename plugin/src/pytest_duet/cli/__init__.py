@@ -11,13 +11,12 @@ from typing import Final
 import click
 
 from pytest_duet.errors import DuetError, StoreError
+from pytest_duet.exit_status import Exit
 
 COMMANDS: Final = (
     *("ab", "baseline", "build", "compare", "gate", "history", "job", "learn"),
     *("report", "scale", "self-test", "serve", "stats", "serve-forks"),
 )
-STORAGE_FAILED: Final = 14
-USAGE: Final = 4
 
 
 class _Failure(click.ClickException):
@@ -25,7 +24,7 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: DuetError) -> None:
         super().__init__(str(error))
-        self.exit_code = STORAGE_FAILED if isinstance(error, StoreError) else USAGE  # type: ignore[misc]  # click reads it from the instance
+        self.exit_code = Exit.STORAGE_FAILED if isinstance(error, StoreError) else Exit.USAGE  # type: ignore[misc]  # click reads it from the instance
 
 
 class _Lazy(click.Group):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from pytest_duet.analysis.gate import Exit
+from pytest_duet.defaults import RESULTS
 from pytest_duet.errors import nearest
+from pytest_duet.exit_status import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,13 @@ benches_option: Final = click.option(
 )
 threads_option: Final = click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member."
+)
+results_option: Final = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Saved runs.",
 )
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."

@@ -45,8 +45,9 @@ def job(
     """
     from pytest_duet import protocol
     from pytest_duet.binding import member as step
+    from pytest_duet.ids import GroupKey
     from pytest_duet.measure.group import obtain_files
-    from pytest_duet.spec.resolve import GroupKey, load_suite, make_group, member_names
+    from pytest_duet.spec.resolve import load_suite, make_group, member_names
 
     suite = load_suite(benches.resolve())
     known("task", task, suite.tasks)

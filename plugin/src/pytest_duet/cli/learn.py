@@ -23,8 +23,9 @@ from pytest_duet.report.learn import Learning, Trial
 
 if TYPE_CHECKING:
     from pytest_duet.binding.member import Files, Member
+    from pytest_duet.ids import GroupKey
     from pytest_duet.spec.group import GroupSpec
-    from pytest_duet.spec.resolve import GroupKey, Suite
+    from pytest_duet.spec.resolve import Suite
 
 
 @click.command("learn")
@@ -75,7 +76,7 @@ def learn(
             plan = make_group(suite, key, profile, cache, threads=threads, seed=seed)
             metric, floor = next(iter(plan.limits.floor.items()))
             learning = learning or Learning(
-                key.task, key.id, plan.reference, metric, floor if threshold is None else threshold
+                key.task, key.local_id, plan.reference, metric, floor if threshold is None else threshold
             )
             for trial in _trials(plan, chosen, metric):
                 learning.trials.append(trial)
@@ -84,7 +85,7 @@ def learn(
         raise click.Abort
     document = {"version": __version__, "profile": profile, "threads": threads, **pages.document(learning)}
     content = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2)
-    saved = _save(folder, f"{key.task}-{key.id}", content)
+    saved = _save(folder, f"{key.task}-{key.local_id}", content)
     click.echo(content.decode() if as_json else pages.render(learning), nl=as_json)
     click.echo(f"saved: {saved}", err=True)
     if any(trial.reason for trial in learning.trials):

@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet.analysis.gate import Exit
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.exit_status import Exit
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.records import store
-from pytest_duet.report import model
+from pytest_duet.records.timings import typical_call_ns
 from pytest_duet.report import scale as pages
 from pytest_duet.session import Recorder
 from pytest_duet.stats.scaling import exponent
 
 if TYPE_CHECKING:
+    from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec
-    from pytest_duet.spec.resolve import GroupKey, Suite
+    from pytest_duet.spec.resolve import Suite
 
 HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
@@ -200,7 +201,7 @@ def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: i
     seen = []
     for at, group in zip(sizes, groups, strict=True):
         member = next((each for each in group.members if each.name == name), None)
-        time = model.typical_call_ns(member) if member else None
+        time = typical_call_ns(member) if member else None
         if member is None or "too slow" in member.reason:
             return float("inf")
         if time:

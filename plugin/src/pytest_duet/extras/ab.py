@@ -14,19 +14,20 @@ import msgspec
 
 from pytest_duet.analysis import gate
 from pytest_duet.analysis.comparison import compare_group
-from pytest_duet.analysis.verdict import exponential
 from pytest_duet.binding import member as step
 from pytest_duet.binding.member import Files
+from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import reason_of
 from pytest_duet.records.schema import Change
-from pytest_duet.spec.resolve import GroupKey, applying, group_keys, make_group, member_names
-from pytest_duet.stats.ratio import cell_log_ratios
+from pytest_duet.spec.resolve import applying, group_keys, make_group, member_names
+from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.signed_rank import least_shift, signed_rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
     from pytest_duet.spec.resolve import Suite
@@ -45,7 +46,7 @@ class Case:
     @property
     def id(self) -> str:
         """What it is called: ``regression/lasso-train-diabetes-native``."""
-        return f"{self.key.task}/{self.key.id}-{self.member}"
+        return f"{self.key}-{self.member}"
 
 
 def cases(suite: Suite, profile: str) -> list[Case]:
@@ -140,7 +141,7 @@ def change_of(plan: GroupSpec, record: GroupRecord, decisions: int) -> Change:
         ratios = cell_log_ratios(head.cells, head.calls_per_round, base.cells, base.calls_per_round)
         above = math.log1p(comparison.alarm_above)
         p = signed_rank(ratios, shift=above, alternative="greater").p
-        beyond = least_shift(ratios, gate.ALPHA / decisions)
+        beyond = least_shift(ratios, ALPHA / decisions)
         smallest = None if beyond is None else exponential(above + beyond) - 1
     return gate.of_pair(plan.id, comparison, (base.status, head.status), p, smallest)
 

@@ -22,11 +22,12 @@ from pytest_duet.cli.build import build_worker
 from pytest_duet.errors import SpecError, StoreError, reason_of
 from pytest_duet.extras import worktrees
 from pytest_duet.extras.ab import BASE, HEAD, Case, as_pair, cases, pair_of, undecided, without
+from pytest_duet.ids import framework_of
 from pytest_duet.records.files import read_regular
 from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
 from pytest_duet.spec.launch import THREAD_VARIABLES, start
 from pytest_duet.spec.resolve import load_suite
-from pytest_duet.spec.schema import ParityRule, Profile, framework_of
+from pytest_duet.spec.schema import ParityRule, Profile
 from pytest_duet.validate.attest import file_digest, source_digest
 from pytest_duet.validate.parity import CLOSE_ENOUGH, equal_or_close
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.ids import framework_of
 from pytest_duet.plugin.items import bench_item_of
-from pytest_duet.spec.schema import framework_of
 from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import pytest
 from pytest_duet.analysis.gate import exit_status
 from pytest_duet.api import PairDeclaration, SuiteDeclaration
 from pytest_duet.errors import DuetError, SpecError, StoreError, Undecidable, nearest, reason_of
+from pytest_duet.ids import CaseId
 from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.plugin import inline_group
@@ -23,9 +24,9 @@ from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.replay import replay, verify_only
 from pytest_duet.records.schema import GroupRecord, MemberRecord
 from pytest_duet.records.store import check_writable, machine
-from pytest_duet.records.summaries import case_name
+from pytest_duet.records.timings import rounds_ns
 from pytest_duet.session import Recorder
-from pytest_duet.spec.resolve import GroupKey, check_model, load_suite, make_group
+from pytest_duet.spec.resolve import check_model, load_suite, make_group
 from pytest_duet.spec.schema import Profile
 from pytest_duet.workers.spawner import Spawner
 
@@ -202,12 +203,11 @@ class PytestSession:
     def _suite_plan(self, bench_item: BenchItem) -> GroupSpec:
         assert isinstance(bench_item.declaration, SuiteDeclaration)
         suite = load_suite(bench_item.declaration.task_folder.parent)
-        key = GroupKey(bench_item.task, bench_item.algorithm, bench_item.phase, bench_item.workload)
         cache = self.settings.cache / "data"
         settings = self.settings
         return make_group(
             suite,
-            key,
+            bench_item.key,
             settings.profile,
             cache,
             threads=settings.threads,
@@ -217,7 +217,7 @@ class PytestSession:
 
     def _with_margins(self, plan: GroupSpec) -> GroupSpec:
         """Return `plan` with the margins that the user gave in place of the spec's."""
-        cases = {each.name: case_name(plan.id, each.name, plan.threads, plan.device) for each in plan.members}
+        cases = {each.name: str(CaseId(plan.id, each.name, plan.threads, plan.device)) for each in plan.members}
         given = {name: margin for name, case in cases.items() if (margin := self.settings.margins.given_for(case))}
         return dataclasses.replace(plan, margins={**plan.margins, **given})
 
@@ -301,8 +301,7 @@ class PytestSession:
         records: list[GroupRecord] = []
         for group in self._groups.values():
             names = {
-                case_name(bench_item.group_id, bench_item.member, self.settings.threads, self.settings.device)
-                for bench_item in group.bench_items
+                bench_item.case_id(self.settings.threads, self.settings.device) for bench_item in group.bench_items
             }
             if group.plan is None or not names & set(cases):
                 continue
@@ -326,7 +325,7 @@ class PytestSession:
         if record is None:
             return None
         member = next(each for each in record.members if each.name == bench_item.member)
-        return sum(ns for cell in member.cells for cycle in cell for ns in cycle) / 1e9 or None
+        return sum(rounds_ns(member)) / 1e9 or None
 
     def status(self) -> int:
         """Return our own exit status for a session whose tests passed, 0 where nothing is wrong."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet.analysis.gate import Exit
 from pytest_duet.errors import reason_of
-from pytest_duet.records.summaries import case_name
+from pytest_duet.exit_status import Exit
 from pytest_duet.report import changes, explain, terminal
 from pytest_duet.spec.selectors import matches
 
@@ -55,7 +54,7 @@ def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
     reporter.write_line(f"duet: a fault of pytest-duet, please report it: {reason_of(fault)}", red=True)
     for group in run.groups:
         for member in group.members:
-            reporter.write_line(f"{case_name(group.id, member.name, group.threads, group.device)}  {member.status}")
+            reporter.write_line(f"{group.case_id(member.name)}  {member.status}")
 
 
 def _explain(reporter: Any, duet_session: PytestSession) -> None:
