@@ -46,7 +46,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.one_of(st.booleans(), WHOLE, FINITE, TEXT, st.builds(NonFinite, st.sampled_from(["nan", "inf", "-inf"])))
 IDS = st.integers(0, 2**53)
 REQUESTS = st.one_of(
-    *(st.builds(kind, id=IDS) for kind in (protocol.Hello, protocol.Describe, protocol.Reset, Quit)),
+    *(st.builds(kind, id=IDS) for kind in (protocol.Hello, protocol.Describe, Quit)),
     *(st.builds(kind, id=IDS, into=TEXT) for kind in (Verify, protocol.Outputs)),
 )
 

@@ -124,15 +124,11 @@ class Outputs(Message, frozen=True, tag="outputs"):
     into: str
 
 
-class Reset(Message, frozen=True, tag="reset"):
-    """Drop the prepared job and all it holds."""
-
-
 class Quit(Message, frozen=True, tag="quit"):
     """Answer and leave."""
 
 
-Request = Hello | Describe | Prepare | Verify | Run | Outputs | Reset | Quit
+Request = Hello | Describe | Prepare | Verify | Run | Outputs | Quit
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
@@ -221,10 +217,6 @@ class OutputsReply(Message, frozen=True, tag="outputs"):
     digest: str
 
 
-class ResetReply(Message, frozen=True, tag="reset"):
-    """Nothing is prepared any more."""
-
-
 class QuitReply(Message, frozen=True, tag="quit"):
     """The worker leaves after this line."""
 
@@ -240,17 +232,7 @@ class ErrorReply(Message, frozen=True, tag="error"):
     message: str
 
 
-Reply = (
-    HelloReply
-    | DescribeReply
-    | PrepareReply
-    | VerifyReply
-    | RunReply
-    | OutputsReply
-    | ResetReply
-    | QuitReply
-    | ErrorReply
-)
+Reply = HelloReply | DescribeReply | PrepareReply | VerifyReply | RunReply | OutputsReply | QuitReply | ErrorReply
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

@@ -30,8 +30,6 @@ from pytest_duet.protocol import (
     QuitReply,
     Reply,
     Request,
-    Reset,
-    ResetReply,
     Run,
     RunReply,
     Verify,
@@ -112,9 +110,6 @@ class Host:
                     raise ImplementationError("no round's output was kept; ask `run` to keep one")
                 paths, digest = _write(self._kept, into)
                 return OutputsReply(id=request.id, outputs=paths, digest=digest)
-            case Reset():
-                self._prepared = self._kept = None
-                return ResetReply(id=request.id)
             case Quit():
                 return QuitReply(id=request.id)
 
