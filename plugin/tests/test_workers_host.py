@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import ImplementationError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 from pytest_duet.protocol import (
@@ -28,10 +29,9 @@ from pytest_duet.protocol import (
     RunReply,
     Verify,
     VerifyReply,
-    digest_outputs,
-    encode,
 )
 from pytest_duet.protocol import Outputs as OutputsRequest
+from pytest_duet.workers.codec import encode
 from pytest_duet.workers.host import Host
 
 from .fakes import messages

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import Invalid, MemberError, ProtocolError, Refused, Skipped, Unavailable
-from pytest_duet.protocol import Job, digest_outputs, from_number, to_number
+from pytest_duet.protocol import Job, from_number, to_number
 from pytest_duet.records.schema import Attestation, Bound, MemberRecord, ParityRecord, Reading
 from pytest_duet.validate import attest, parity
 from pytest_duet.workers.client import Client

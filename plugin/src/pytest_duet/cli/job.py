@@ -47,6 +47,7 @@ def job(
     from pytest_duet.binding import member as step
     from pytest_duet.measure.group import obtain_files
     from pytest_duet.spec.resolve import GroupKey, load_suite, make_group, member_names
+    from pytest_duet.workers.codec import encode
 
     suite = load_suite(benches.resolve())
     known("task", task, suite.tasks)
@@ -71,4 +72,4 @@ def job(
         protocol.Quit(id=5),
     ]
     for request in requests:
-        sys.stdout.buffer.write(protocol.encode(request))
+        sys.stdout.buffer.write(encode(request))

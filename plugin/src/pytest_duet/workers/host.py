@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import DuetError, ImplementationError, Unavailable
 from pytest_duet.implementation import JobReader
 from pytest_duet.protocol import (
@@ -34,7 +35,6 @@ from pytest_duet.protocol import (
     RunReply,
     Verify,
     VerifyReply,
-    digest_outputs,
     to_number,
 )
 
