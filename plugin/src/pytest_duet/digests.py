@@ -1,4 +1,7 @@
-"""SHA-256 digests by which data sets, sources, lock files and models are told apart."""
+"""SHA-256 digests that tell apart data sets, sources, lock files, models and outputs.
+
+The Rust twins are in ``rust_crates/duet-worker``; vectors in its ``testdata`` hold both languages to the same digests.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from pytest_duet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
 _LAYOUT: Final = 1
 """Part of every content digest; raised when the way bytes are written changes."""
@@ -73,3 +78,18 @@ def source_digest(folders: Iterable[Path]) -> str:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of one file's bytes, in hex; empty where there is no such file."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def digest_outputs(outputs: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of named arrays in hex.
+
+    The arrays are hashed in order of their names. Each contributes its name, NUL, numpy's type string (``<f8``), NUL, its
+    shape as decimals joined by commas, NUL, and its elements as little-endian bytes in C order.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(outputs):
+        array = outputs[name]
+        shape = ",".join(str(length) for length in array.shape)
+        digest.update(f"{name}\0{array.dtype.str}\0{shape}\0".encode())
+        digest.update(array.tobytes(order="C"))
+    return digest.hexdigest()

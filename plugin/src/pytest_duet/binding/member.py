@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from pytest_duet.binding import attest
-from pytest_duet.digests import file_digest, source_digest
+from pytest_duet.digests import digest_outputs, file_digest, source_digest
 from pytest_duet.errors import MemberError, ProtocolError, Refused, Skipped, Unavailable
-from pytest_duet.protocol import Job, digest_outputs
+from pytest_duet.protocol import Job
 from pytest_duet.records.schema import Attestation, Bound, MemberRecord, ParityRecord, Reading
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.direct import DirectChannel
