@@ -54,13 +54,13 @@ def job(
 
     suite = load_suite(benches.resolve())
     known("task", task, suite.tasks)
-    spec = suite.tasks[task]
-    known("algorithm", algorithm, spec.algorithms)
-    known("phase", phase, spec.phases)
+    entry = suite.tasks[task]
+    known("algorithm", algorithm, entry.algorithms)
+    known("phase", phase, entry.phases)
     known("profile", profile, suite.profiles)
-    workload = workload or next(iter(spec.workloads))
-    known("workload", workload, spec.workloads)
-    known("member", member, member_names(spec, algorithm, phase, workload, profile))
+    workload = workload or next(iter(entry.workloads))
+    known("workload", workload, entry.workloads)
+    known("member", member, member_names(entry, algorithm, phase, workload, profile))
     models = {task: model.resolve()} if model else {}
     spec = group_spec(suite, GroupKey(task, algorithm, phase, workload), profile, models=models)
     group = bind(spec, suite.benches, suite.project / DATA_CACHE)
