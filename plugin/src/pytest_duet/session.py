@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
-    from pytest_duet.analysis.gate import Decided, Exit
+    from pytest_duet.analysis.gate import Decided
     from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.exit_status import Exit
     from pytest_duet.measure.mode import Mode
     from pytest_duet.measure.prewarmed import Upcoming
     from pytest_duet.records.schema import RunRecord
@@ -110,14 +111,15 @@ class Session:
         selected: Collection[str],
         *,
         timed: bool = True,
+        mode: Mode | None = None,
         upcoming: Upcoming | None = None,
         by: Run | None = None,
         keep: bool = True,
     ) -> GroupRecord:
         """Run the `selected` members of `group` and return their record; unless told not to, keep it.
 
-        Without `timed` parity and quality are checked and nothing is kept in the journal. `upcoming` is the group that
-        comes next. `by` runs the group in another way than all phases in this process.
+        Without `timed` parity and quality are checked and nothing is kept in the journal. `mode` is the session's unless
+        given. `upcoming` is the group that comes next. `by` runs the group in another way than by all phases.
 
         Raises:
             DuetError: the group as a whole cannot be run.
@@ -131,7 +133,7 @@ class Session:
                     group,
                     selected=selected,
                     timed=timed,
-                    mode=self._mode,
+                    mode=mode or self._mode,
                     progress=self._progress,
                     prewarmed=self._prewarmed,
                     spawner=self._spawner,
@@ -141,7 +143,7 @@ class Session:
             self._progress("")
         record = self.without_paths(record)
         if keep:
-            self.keep(record, journal=timed)
+            self.keep(record, journal=timed or by is not None)
         return record
 
     def keep(self, record: GroupRecord, *, journal: bool = True) -> None:
@@ -199,14 +201,14 @@ class Session:
             self._journal.discard()
         return path
 
-    def status(self, decisions: Sequence[Decided] | None = None, *, advisory: bool = False, strict: bool = False) -> Exit:
+    def status(
+        self, decisions: Sequence[Decided] | None = None, *, advisory: bool = False, strict: bool = False
+    ) -> Exit:
         """Return the exit status; with `strict` an unavailable member counts. `decisions` are a gate's, None without one."""
         unavailable = strict and any(
             member.status == "unavailable" for group in self.groups for member in group.members
         )
-        return exit_status(
-            decisions, advisory=advisory, unavailable=unavailable, storage_failed=bool(self.errors)
-        )
+        return exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=bool(self.errors))
 
 
 def _key(group: GroupRecord) -> tuple[str, int, str]:

@@ -95,19 +95,20 @@ def bind(spec: GroupSpec, benches: Path, cache: Path) -> BoundGroup:
 
     """
     folder = benches / spec.task
-    launches = {member.name: _launch(spec, member, benches) for member in spec.members}
+    members = [*spec.members, *(spec.checkpoint.training.members if spec.checkpoint else ())]
+    launches = {member.name: _launch(spec, member, benches) for member in members}
     bound = BoundGroup(
         spec=spec,
         cache=cache,
         data=partial(_data_set, folder, cache),
-        quality=_function(folder, "quality") if spec.judged else None,
+        quality=_function(folder, "quality"),
         objective=_function(folder, "objective"),
         checks=_checks(spec, benches),
         launches=launches,
         hosts={
-            name: partial(_host, spec, spec.member(name).framework, launch, benches)
-            for name, launch in launches.items()
-            if launch.kind == "direct"
+            member.name: partial(_host, spec, member.framework, launches[member.name], benches)
+            for member in members
+            if launches[member.name].kind == "direct"
         },
         workload_size=_size(folder, spec),
     )
@@ -177,7 +178,7 @@ def _function(folder: Path, name: str) -> Any:
 
 def _recipe_params(spec: GroupSpec) -> dict[str, Scalar]:
     """Return what the recipe gets: numbers as numbers, whatever form JSON needed them in."""
-    given = {
+    given: dict[str, Scalar] = {
         name: from_number(value) if isinstance(value, NonFinite) else value for name, value in spec.data.params.items()
     }
     return {**given, MODEL: spec.data.model.folder} if spec.data.model else given
@@ -215,4 +216,6 @@ def _data_set(folder: Path, cache: Path, spec: GroupSpec) -> DataSet:
 
 def _not_kept(cache: Path, spec: GroupSpec) -> Mapping[str, Any]:
     digest = spec.data.digest[:12]
-    raise DataError(f"{cache}: holds no data set {digest} of {spec.id}; copy it from the machine that planned the group")
+    raise DataError(
+        f"{cache}: holds no data set {digest} of {spec.id}; copy it from the machine that planned the group"
+    )

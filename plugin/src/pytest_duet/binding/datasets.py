@@ -21,7 +21,7 @@ from pytest_duet.errors import DataError
 from pytest_duet.protocol import to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import numpy.typing as npt
 

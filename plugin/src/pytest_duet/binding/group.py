@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str], None]
 
+
 class LiveGroup:
     """The members of one group that take part: those selected, and the reference, which the others are held against.
 

@@ -20,7 +20,7 @@ from pytest_duet.workers.direct import DirectChannel
 from pytest_duet.workers.process import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
     import numpy.typing as npt
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.binding.datasets import DataSet
     from pytest_duet.protocol import HelloReply, VerifyReply
-    from pytest_duet.spec.group import MemberSpec
+    from pytest_duet.spec.group import LaunchSpec, MemberSpec
     from pytest_duet.vocabulary import Status
+    from pytest_duet.workers.host import Host
     from pytest_duet.workers.spawner import Spawner
 
     Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -62,11 +63,24 @@ def open_client(group: BoundGroup, name: str, *, served: bool = False) -> Client
         Unavailable: it cannot be launched.
 
     """
-    launch, seconds = group.launches[name], group.spec.budget.request_seconds
+    seconds = group.spec.budget.request_seconds
+    return launch_client(group.launches[name], name, seconds, host=group.hosts.get(name), served=served)
+
+
+def launch_client(
+    launch: LaunchSpec, name: str, seconds: float, *, host: Callable[[], Host] | None = None, served: bool = False
+) -> Client:
+    """Launch a worker called `name`, each of whose requests may take `seconds`; a direct one that is not `served` is `host`.
+
+    Raises:
+        Unavailable: it cannot be launched.
+
+    """
     if launch.missing:
         raise Unavailable(launch.missing)
     if launch.kind == "direct" and not served:
-        return Client(DirectChannel(group.hosts[name](), name), name, seconds=seconds)
+        assert host is not None
+        return Client(DirectChannel(host(), name), name, seconds=seconds)
     if not launch.argv:
         raise Unavailable(launch.unserved or f"{name} cannot run in a process of its own")
     channel = spawn(launch.argv, name=name, environment=launch.environment, build=launch.build)

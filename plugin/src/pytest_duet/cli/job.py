@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from pytest_duet.cli.common_options import benches_option, known
+from pytest_duet.defaults import DATA_CACHE
 
 
 @click.command()

@@ -48,9 +48,7 @@ def time_to_goal(live: LiveGroup, spec: ConvergenceSpec) -> dict[str, list[Readi
     return readings
 
 
-def _time_to_gap(
-    live: LiveGroup, spec: ConvergenceSpec, gap: float, judge: Objective
-) -> dict[str, list[Reading]]:
+def _time_to_gap(live: LiveGroup, spec: ConvergenceSpec, gap: float, judge: Objective) -> dict[str, list[Reading]]:
     def objective(group: BoundGroup, member: Member, outputs: Arrays) -> float:
         return float(judge(group.spec.algorithm, outputs, live.files.arrays, group.spec.member(member.name).params))
 
@@ -64,7 +62,10 @@ def _time_to_gap(
             taken[name] = list(_climb(live, member, objective))
         except MemberError as error:
             taken[name] = str(error)
-    reached = [*as_timed.values(), *(value for steps in taken.values() if isinstance(steps, list) for value, _ in steps)]
+    reached = [
+        *as_timed.values(),
+        *(value for steps in taken.values() if isinstance(steps, list) for value, _ in steps),
+    ]
     best = min((value for value in reached if not math.isnan(value)), default=math.nan)
     return {name: _readings(as_timed[name], taken[name], best, gap) for name in members}
 

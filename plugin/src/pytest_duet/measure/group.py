@@ -31,9 +31,7 @@ _IDLE_SECONDS = 0.3
 _IDLE_BELOW = 0.1
 
 
-def time_group(
-    live: LiveGroup, mode: Mode, spawner: Spawner, check_kept: CheckKept, rng: random.Random
-) -> None:
+def time_group(live: LiveGroup, mode: Mode, spawner: Spawner, check_kept: CheckKept, rng: random.Random) -> None:
     """Time every member that is ok, interleaved, and check that each computes the same all the while.
 
     `spawner` starts fresh processes where `mode` wants them.

@@ -52,7 +52,9 @@ class Prewarmed:
         slow = (
             member.name
             for member in group.spec.members
-            if member.name in names and not member.unsound and group.launches[member.name].kind == "direct"
+            if member.name in names
+            and not member.unsound
+            and group.launches[member.name].kind == "direct"
             and group.launches[member.name].argv
         )
         name = next(slow, None)

@@ -52,7 +52,7 @@ class Fresh:
     ) -> None:
         """Start workers of `members` on the job of `group`."""
         self._members, self._group, self._files = members, group, files
-        self._nursery, self._rng = spawner, rng
+        self._spawner, self._rng = spawner, rng
 
     @contextmanager
     def cell(self, names: Sequence[str]) -> Iterator[Workers]:
@@ -63,7 +63,7 @@ class Fresh:
         try:
             for name in order:
                 try:
-                    workers[name] = step.launch(self._members[name], self._group, self._files, self._nursery)
+                    workers[name] = self._members[name].launch_fresh(self._group, self._files, self._spawner)
                 except MemberError as error:
                     workers[name] = error
             yield workers

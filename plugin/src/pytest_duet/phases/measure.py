@@ -10,6 +10,9 @@ from pytest_duet.binding.group import LiveGroup
 from pytest_duet.measure.group import time_convergence, time_group
 from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
+from pytest_duet.phases.analyse import analyse, now
+from pytest_duet.phases.files import RUN_SUFFIX, make_folder, slug
+from pytest_duet.records import store
 from pytest_duet.validate.checkpoint import obtain_files
 from pytest_duet.validate.group import check_kept
 from pytest_duet.workers.spawner import Spawner
@@ -71,3 +74,25 @@ def measure(
         validation.resume(live)
         measure_members(live, mode, rng or random.Random(), spawner, prewarmed)
         return live.record(mode=mode.name, timed=True)
+
+
+def measure_to_file(
+    validation: Validation,
+    mode: Mode,
+    benches: Path,
+    cache: Path,
+    into: Path,
+    *,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Path, GroupRecord]:
+    """Measure a validated group and write its run, of this group alone, into the folder `into`; return path and record.
+
+    Raises:
+        DuetError: as `measure`, or the file cannot be written.
+
+    """
+    path, created = make_folder(into) / f"{slug(validation.spec)}{RUN_SUFFIX}", now()
+    record = measure(validation, mode, benches, cache, progress=progress)
+    run = analyse([record], store.machine(), profile=record.profile, mode=mode.name, complete=True, created=created)
+    store.write(run, path)
+    return path, record

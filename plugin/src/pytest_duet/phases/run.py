@@ -6,11 +6,11 @@ import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from pytest_duet.binding.group import LiveGroup
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.phases.measure import measure_members
 from pytest_duet.phases.validate import validate_members
-from pytest_duet.binding.group import LiveGroup
 from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:

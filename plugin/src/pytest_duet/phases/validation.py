@@ -11,6 +11,7 @@ import numpy as np
 from pytest_duet.binding.member import Member
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
+from pytest_duet.phases.files import make_folder, slug
 from pytest_duet.records import files
 from pytest_duet.records.checksum import verified_content, with_checksum
 from pytest_duet.records.schema import MemberRecord, Record
@@ -127,7 +128,7 @@ class Validation:
             StoreError: it cannot be written.
 
         """
-        path = folder / f"{slug(self.spec)}{SUFFIX}"
+        path = make_folder(folder) / f"{slug(self.spec)}{SUFFIX}"
         buffer = io.BytesIO()
         np.savez(buffer, **dict(self.outputs))  # type: ignore[arg-type]  # numpy's stubs take its own option here
         files.write_whole(_outputs_beside(path), buffer.getvalue())
@@ -154,12 +155,6 @@ class Validation:
         if digest_outputs(outputs) != document.outputs:
             raise StoreError(f"{beside}: is not what {path.name} was written with; {remedy}")
         return cls(document, outputs)
-
-
-def slug(spec: GroupSpec) -> str:
-    """Return what the files of a group are called: its id, safe in a path, with what is not the default behind it."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_.=@" else "-" for letter in spec.id)
-    return f"{plain}@{spec.profile}@{spec.threads}@{spec.device.replace(':', '-')}"
 
 
 def _outputs_beside(path: Path) -> Path:

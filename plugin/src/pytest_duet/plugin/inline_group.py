@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
-import sys
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +17,13 @@ from pytest_duet.errors import SpecError
 from pytest_duet.ids import framework_of, variant_of
 from pytest_duet.protocol import to_number
 from pytest_duet.spec.group import DataSpec, GroupSpec, LaunchSpec, MemberSpec
-from pytest_duet.spec.launch import thread_environment
+from pytest_duet.spec.launch import function_launch, function_name, thread_environment
 from pytest_duet.spec.schema import ParityRule
 from pytest_duet.validate.parity import CLOSE_ENOUGH
 from pytest_duet.workers.python import function_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -79,9 +77,7 @@ def bind_inputs(declaration: PairDeclaration, args: tuple[Any, ...], kwargs: Map
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
             arrays[key] = value
         else:
-            msg = (
-                f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, strings or numpy arrays of numbers"
-            )
+            msg = f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, strings or numpy arrays of numbers"
             raise SpecError(msg)
     parts = [
         part
@@ -121,7 +117,7 @@ def inline_spec(
                 language="rust" if program else "python",
                 launch=_worker_launch(member, root, threads)
                 if isinstance(member, Worker)
-                else _function_launch(member, bench_item.task, threads),
+                else function_launch(member, bench_item.task, threads=threads),
                 params=dict(inputs.params),
                 parity=(rule,),
             )
@@ -143,13 +139,11 @@ def inline_spec(
         device=device,
         margin=declaration.margin,
         judged=False,
-        check=_named(declaration.check) if declaration.check else "",
+        check=function_name(declaration.check) if declaration.check else "",
     )
 
 
-def bind_inline(
-    spec: GroupSpec, declaration: PairDeclaration, inputs: Inputs, root: Path, cache: Path
-) -> BoundGroup:
+def bind_inline(spec: GroupSpec, declaration: PairDeclaration, inputs: Inputs, root: Path, cache: Path) -> BoundGroup:
     """Return `spec` bound to the functions that are in memory already, and to `inputs`."""
 
     def data(_: GroupSpec) -> DataSet:
@@ -181,31 +175,3 @@ def _worker_launch(worker: Worker, root: Path, threads: int) -> LaunchSpec:
         sources=(str(root / worker.source),) if worker.source else (),
         build=worker.build,
     )
-
-
-def _function_launch(function: Callable[..., Any], task: str, threads: int) -> LaunchSpec:
-    named = _named(function)
-    reachable = not named.startswith("None::") and "<" not in named
-    name = getattr(function, "__qualname__", "<")
-    argv = (sys.executable, "-m", "pytest_duet", "serve", "--callable", named, "--task", task)
-    return LaunchSpec(
-        kind="direct",
-        argv=argv if reachable else (),
-        # pytest may have been told of more places to import from.
-        environment={
-            **thread_environment(threads),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        },
-        function=named if reachable else "",
-        unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
-        modules=() if reachable else None,
-    )
-
-
-def _named(function: Callable[..., Any]) -> str:
-    """Return ``file::name`` of a function; where it has no such place, something that cannot be imported."""
-    try:
-        file = inspect.getsourcefile(function)
-    except TypeError:
-        file = None
-    return f"{file}::{getattr(function, '__qualname__', '<')}"

@@ -50,9 +50,7 @@ def with_rules(spec: GroupSpec, path: Path, task: Task, key: GroupKey) -> GroupS
 
 def smaller(spec: GroupSpec) -> GroupSpec:
     """Return `spec` with an eighth of the work: of the parameter it divides, in the data and in every job."""
-    divided = (
-        msgspec.structs.replace(each, params=_eighth(each.params, spec.divide)) for each in spec.members
-    )
+    divided = (msgspec.structs.replace(each, params=_eighth(each.params, spec.divide)) for each in spec.members)
     data = msgspec.structs.replace(spec.data, params=_eighth(spec.data.params, spec.divide))
     return msgspec.structs.replace(spec, data=data, members=tuple(divided))
 
@@ -99,3 +97,30 @@ def _check_divides(spec: GroupSpec, path: Path) -> None:
         names = sorted({*spec.data.params, *(name for member in spec.members for name in member.params)})
         msg = f"{path}: [[growth]] divide {spec.divide!r} is no integer of {spec.id}{nearest(spec.divide, names)}"
         raise SpecError(msg)
+
+
+class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The specs that checking and measuring a group need besides its own."""
+
+    checkpoint: GroupSpec | None
+    smaller: GroupSpec | None
+    effects: tuple[GroupSpec, ...]
+    convergence: tuple[GroupSpec, ...]
+
+
+class PlannedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group's spec with those derived from it, as ``duet plan --json`` prints them."""
+
+    spec: GroupSpec
+    derived: Derived
+
+
+def planned(spec: GroupSpec) -> PlannedSpec:
+    """Return `spec` with all that is derived from it."""
+    derived = Derived(
+        checkpoint=spec.checkpoint.training if spec.checkpoint else None,
+        smaller=smaller(spec) if spec.divide else None,
+        effects=tuple(with_effect(spec, effect) for effect in spec.effects),
+        convergence=convergence_steps(spec),
+    )
+    return PlannedSpec(spec, derived)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import os
 import sys
 import tomllib
 from typing import TYPE_CHECKING, Final
@@ -11,6 +13,7 @@ from pytest_duet.spec.group import LaunchSpec
 from pytest_duet.spec.imports import absolute_imports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_duet.spec.schema import Framework
@@ -56,6 +59,34 @@ def launch_spec(suite: Suite, name: str, *, threads: int) -> LaunchSpec:
         lock="" if command else str(crates / "Cargo.lock"),
         build="" if command else build,
     )
+
+
+def function_launch(function: Callable[..., object], task: str, *, threads: int = 1) -> LaunchSpec:
+    """Return how a user's own Python function is launched: called in this process, or served by another as `task`."""
+    named = function_name(function)
+    name = getattr(function, "__qualname__", "<")
+    reachable = not named.startswith("None::") and "<" not in name
+    return LaunchSpec(
+        kind="direct",
+        argv=(sys.executable, "-m", "pytest_duet", "serve", "--callable", named, "--task", task) if reachable else (),
+        # pytest may have been given more places to import from.
+        environment={
+            **thread_environment(threads),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        },
+        function=named if reachable else "",
+        unserved="" if reachable else f"{name} cannot be imported by file and name; define it at the top of a module",
+        modules=() if reachable else None,
+    )
+
+
+def function_name(function: Callable[..., object]) -> str:
+    """Return ``file::name`` of a function; where it has no such place, something that cannot be imported."""
+    try:
+        file = inspect.getsourcefile(function)
+    except TypeError:
+        file = None
+    return f"{file}::{getattr(function, '__qualname__', '<')}"
 
 
 def _imported(benches: Path, name: str, framework: Framework) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ Only spec files are read. Nothing of a task is imported: that is for ``binding``
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_duet.errors import DataError, SpecError, nearest
+from pytest_duet.digests import folder_digest
+from pytest_duet.errors import SpecError, nearest
 from pytest_duet.ids import GroupKey, framework_of, replaced_suffix, variant_of
 from pytest_duet.protocol import to_number
 from pytest_duet.spec.derived import with_rules
@@ -19,7 +19,7 @@ from pytest_duet.spec.selectors import matches
 from pytest_duet.spec.suite import applying, member_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_duet.protocol import Scalar

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _RuleT = TypeVar("_RuleT", bound="Rule")
 
+
 @dataclass(frozen=True)
 class Suite:
     """All spec files below `benches`; `project` is the folder workers and crates are found from."""

@@ -24,7 +24,7 @@ def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: Fil
         Invalid: a metric is not a number.
 
     """
-    if group.quality is None:
+    if group.quality is None or not group.spec.judged:
         return
     varying = [array for array in outputs.values() if array.size > 1 and array.dtype.kind == "f"]
     if varying and all(np.ptp(array) == 0 for array in varying):
