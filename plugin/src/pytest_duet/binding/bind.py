@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_duet.binding.datasets import obtain, recipe_digest
@@ -16,6 +15,7 @@ from pytest_duet.spec.suite import load_suite
 from pytest_duet.workers.python import framework_host, function_host, load_function, load_module, load_shared
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Callable, Mapping
 
     import numpy as np

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from pytest_duet.binding.member import Member
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
 from pytest_duet.phases.files import make_folder, slug
@@ -18,6 +17,7 @@ from pytest_duet.records.schema import MemberRecord, Record
 from pytest_duet.spec.group import GroupSpec
 
 if TYPE_CHECKING:
+    from pytest_duet.binding.member import Member
     from collections.abc import Mapping
     from pathlib import Path
 
