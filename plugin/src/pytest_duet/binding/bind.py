@@ -15,8 +15,8 @@ from pytest_duet.spec.suite import load_suite
 from pytest_duet.workers.python import framework_host, function_host, load_function, load_module, load_shared
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from pytest_duet.cli.common_options import benches_option, known
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,12 +17,12 @@ from pytest_duet.records.schema import MemberRecord, Record
 from pytest_duet.spec.group import GroupSpec
 
 if TYPE_CHECKING:
-    from pytest_duet.binding.member import Member
     from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_duet.binding.bind import Arrays
     from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.member import Member
 
 SCHEMA: Final = 1
 SUFFIX: Final = ".validation.json"
