@@ -1,56 +1,62 @@
-//! A network that learns by acting, as far as the tasks of reinforcement learning ask a framework for it.
+//! The network of a reinforcement-learning task, as far as every such task needs it.
 //!
-//! Not for what it learns from: each task asks for an update of its own besides.
+//! Each task adds a trait of its own for the update it takes.
 
 use duet_worker::{Job, Outputs, Result};
 
 use crate::cartpole::Observation;
+use crate::supervised::{self, FirstStep, Named};
 
 /// A network and the optimiser that changes it.
 pub trait Learner: Sized {
     /// Weights by name, as the framework holds them.
     type Weights;
 
-    /// Read named weights.
+    /// Read the named weights in data file `name`.
     fn read(job: &Job, name: &str) -> Result<Self::Weights>;
 
-    /// Copy `weights` into a network, for an Adam that has seen nothing.
+    /// Copy `weights` into a network with a new Adam optimiser.
     fn new(weights: &Self::Weights, learning_rate: f64) -> Result<Self>;
 
-    /// Return what the network says of one observation, without a gradient: a number for each action.
+    /// Return the network's output for one observation, without computing gradients: one number per action.
     fn answer(&self, observation: &Observation) -> Result<Vec<f32>>;
 
-    /// Add every weight to `outputs`, after `weights.`.
-    fn weights(&self, outputs: Outputs) -> Result<Outputs>;
+    /// Return every weight.
+    fn weights(&self) -> Result<Named>;
 
-    /// Hand over the weights after all updates with the loss before each, and what the first update alone did: `first` has
-    /// taken it and still holds its gradients.
-    fn trained(&self, losses: &[f64], first: &Self, first_loss: f64) -> Result<Outputs>;
+    /// Return the gradients of the last update.
+    fn gradients(&self) -> Result<Named>;
 }
 
-/// What every member's learner starts from.
+/// The weights and the learning rate that every member starts from.
 #[derive(Debug)]
-pub(crate) struct Start<L: Learner> {
-    initial: L::Weights,
+pub(crate) struct InitialState<L: Learner> {
+    weights: L::Weights,
     learning_rate: f64,
 }
 
-impl<L: Learner> Start<L> {
+impl<L: Learner> InitialState<L> {
+    /// Read data file `initial` and the learning rate.
     pub(crate) fn read(job: &Job) -> Result<Self> {
-        let start = Self { initial: L::read(job, "initial")?, learning_rate: job.f64("learning_rate")? };
-        // Weights that do not fit are the job's fault, so they are found while preparing.
-        start.learner()?;
-        Ok(start)
+        let state = Self { weights: L::read(job, "initial")?, learning_rate: job.f64("learning_rate")? };
+        // Weights that do not fit are an error in the job, so report them while preparing.
+        state.learner()?;
+        Ok(state)
     }
 
-    /// Return an untrained copy.
+    /// Return an untrained learner.
     pub(crate) fn learner(&self) -> Result<L> {
-        L::new(&self.initial, self.learning_rate)
+        L::new(&self.weights, self.learning_rate)
     }
 }
 
-/// Turn losses back to the 32-bit floats they were computed as.
-#[expect(clippy::cast_possible_truncation, reason = "they were widened from f32, or are means of such")]
-pub fn narrow(losses: &[f64]) -> Vec<f32> {
-    losses.iter().map(|&loss| loss as f32).collect()
+/// Return the outputs of training: of all updates, and of the first alone, as `first` is after it.
+pub(crate) fn outputs<L: Learner>(
+    learner: &L,
+    losses: &[f64],
+    first: &L,
+    first_loss: f64,
+) -> Result<Outputs> {
+    let first = FirstStep { loss: first_loss, weights: first.weights()?, gradients: first.gradients()? };
+    Ok(supervised::outputs(losses, learner.weights()?, first))
 }

@@ -1,6 +1,6 @@
-//! What the workers of several frameworks share of a task: worlds to act in, texts to read.
+//! The parts of the tasks that workers of several frameworks share: environments, schedules, tokenisers, training scaffolds.
 //!
-//! Not for anything that a framework computes: that is what is compared, and stands in its own crate.
+//! The computation that the suite compares is in each framework's own crate.
 
 mod acting;
 pub mod bert;
@@ -11,5 +11,8 @@ pub mod episodes;
 pub mod gpt2;
 pub mod learner;
 pub mod policy_gradient;
+pub mod recurrent;
 pub mod replay;
+pub mod supervised;
+#[cfg(feature = "tokens")]
 pub mod tokens;
