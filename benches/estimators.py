@@ -71,7 +71,7 @@ class Predict(Implementation[None, Any]):
         return {"samples": len(self._rows)}
 
 
-def way(job: JobReader, known: Collection[str] = ()) -> str:
+def variant_of(job: JobReader, known: Collection[str] = ()) -> str:
     """Return the variant asked for, without `NO_VALIDATION`, which every estimator knows.
 
     Raises:

@@ -23,7 +23,7 @@ BRIGHTEST = 16.0
 """The largest value of a pixel in scikit-learn's digits."""
 
 
-def whole(params: Mapping[str, Scalar], name: str) -> int:
+def integer(params: Mapping[str, Scalar], name: str) -> int:
     """Return the integer that the recipe is told as `name`."""
     value = params[name]
     if not isinstance(value, int):
@@ -32,7 +32,7 @@ def whole(params: Mapping[str, Scalar], name: str) -> int:
     return value
 
 
-def real(params: Mapping[str, Scalar], name: str) -> float:
+def number(params: Mapping[str, Scalar], name: str) -> float:
     """Return the number that the recipe is told as `name`."""
     value = params[name]
     if not isinstance(value, int | float):

@@ -17,7 +17,7 @@ import numpy as np
 
 from pytest_duet.errors import DataError
 
-from ..recipes import batches, dense, read_config, read_weights, whole
+from ..recipes import batches, dense, integer, read_config, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,11 +70,11 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
     tokenizer = _tokenizer(folder / TOKENIZER)
     if "encoded" in params:
         _, texts = _reviews(0, rng)
-        return {"tokenizer": tokenizer, "reviews": json.dumps(list(texts["review"][: whole(params, "encoded")]))}
+        return {"tokenizer": tokenizer, "reviews": json.dumps(list(texts["review"][: integer(params, "encoded")]))}
     config = _config(folder / CONFIG)
     width = config["hidden_size"]
-    reviews, reviewed = _reviews(whole(params, "reviews"), rng)
-    asked, held_out = _questions(whole(params, "questions"), rng)
+    reviews, reviewed = _reviews(integer(params, "reviews"), rng)
+    asked, held_out = _questions(integer(params, "questions"), rng)
     return {
         "encoder": _weights(folder / WEIGHTS, config),
         "config": json.dumps(config),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..scores import classification, cross_entropy
+from ..scores import classification, cross_entropy, trained_weights
 from .encoder import Encoder
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray]
 
-LEARNT = "weights."
 JUDGED_AT = 48
 """Tokens a held-out text is cut or padded to; `data.LEARNT_AT`."""
 
@@ -92,15 +91,15 @@ def _overlap(found: str, wanted: str) -> float:
 
 def _logits(algorithm: str, outputs: Arrays, data: Mapping[str, Any], texts: Arrays) -> np.ndarray:
     """Return what the trained weights say of `texts`, on top of the layers that were not trained."""
-    learnt = {name.removeprefix(LEARNT): each for name, each in outputs.items() if name.startswith(LEARNT)}
+    weights = trained_weights(outputs)
     frozen = Encoder(data["encoder"], json.loads(data["config"]))
     states = _frozen_states(frozen, texts)
-    trained = Encoder({**frozen.weights, **learnt}, frozen.config)
+    trained = Encoder({**frozen.weights, **weights}, frozen.config)
     states = trained.layer(frozen.layers - 1, states, texts["mask"])
     if algorithm == "sentiment":
         shares = texts["mask"] / texts["mask"].sum(axis=1, keepdims=True)
         states = np.einsum("ijk,ij->ik", states, shares.astype(np.float32))
-    logits: np.ndarray = states @ learnt["head.weight"].T + learnt["head.bias"]
+    logits: np.ndarray = states @ weights["head.weight"].T + weights["head.bias"]
     return logits
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import real, split, whole
+from ..recipes import integer, number, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 def _blobs(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return round clouds of points about centres that lie anywhere within ±10."""
-    rows, columns, groups = (whole(params, name) for name in ("n", "p", "groups"))
+    rows, columns, groups = (integer(params, name) for name in ("n", "p", "groups"))
     centres = rng.uniform(-10.0, 10.0, (groups, columns))
     y = rng.permutation(np.arange(rows) % groups)
-    return centres[y] + real(params, "spread") * rng.standard_normal((rows, columns)), y.astype(np.int64)
+    return centres[y] + number(params, "spread") * rng.standard_normal((rows, columns)), y.astype(np.int64)

@@ -13,7 +13,7 @@ from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 
-from ..estimators import Fit, Predict, way
+from ..estimators import Fit, Predict, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def _kmeans(job: JobReader) -> Fit:
         len(start),
         init=start,
         n_init=1,
-        algorithm="elkan" if way(job, ["elkan"]) else "lloyd",
+        algorithm="elkan" if variant_of(job, ["elkan"]) else "lloyd",
         tol=job.number("tol"),
         max_iter=job.integer("max_iterations"),
     )
@@ -53,7 +53,7 @@ def _dbscan(job: JobReader) -> Fit:
         DBSCAN,
         eps=job.number("eps"),
         min_samples=job.integer("min_samples"),
-        algorithm=way(job, ["brute", "ball_tree"]) or "auto",
+        algorithm=variant_of(job, ["brute", "ball_tree"]) or "auto",
         n_jobs=job.threads,
     )
     return Fit(job, build, (job.array("X"),), lambda fitted: Outputs({"label": fitted.labels_.astype(np.int64)}))
@@ -61,7 +61,7 @@ def _dbscan(job: JobReader) -> Fit:
 
 def _agglomerative(job: JobReader) -> Fit:
     """Cluster to the end, so that every height is known; scikit-learn would do so by itself for so few clusters."""
-    way(job)
+    variant_of(job)
     build = partial(
         AgglomerativeClustering,
         job.integer("clusters"),

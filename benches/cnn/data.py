@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import batches, dense, digits, split_classes, whole
+from ..recipes import batches, dense, digits, integer, split_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
 
     `networks` names whose weights are made, with spaces between: ``initial_lenet`` and so on.
     """
-    side, batch, epochs = (whole(params, name) for name in ("side", "batch", "epochs"))
+    side, batch, epochs = (integer(params, name) for name in ("side", "batch", "epochs"))
     images, labels = digits(side)
     images = images[:, np.newaxis]
     train, test = split_classes(labels, rng)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..recipes import whole
+from ..recipes import integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return ``start`` and ``step`` (elements,), f32, from 0 to 1."""
-    elements = whole(params, "elements")
+    elements = integer(params, "elements")
     return {name: rng.random(elements, dtype="float32") for name in ("start", "step")}
 
 

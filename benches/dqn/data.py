@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import cartpole_starts, dense, whole
+from ..recipes import cartpole_starts, dense, integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
     i64) is taken; ``replay`` (steps × batch, f32 in [0, 1)) says where in the filled part of the buffer a row lies;
     ``initial`` the weights. ``replay_*`` are transitions of a policy that acts by ``actions``.
     """
-    steps, batch, hidden = (whole(params, name) for name in ("steps", "batch", "hidden"))
+    steps, batch, hidden = (integer(params, name) for name in ("steps", "batch", "hidden"))
     starts = cartpole_starts(steps, rng)
     actions = rng.integers(ACTIONS, size=steps)
     drawn = {
@@ -38,7 +38,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
         | dense("2", (hidden, hidden), rng)
         | dense("4", (ACTIONS, hidden), rng),
     }
-    return drawn | _transitions(starts, actions[: whole(params, "frozen")])
+    return drawn | _transitions(starts, actions[: integer(params, "frozen")])
 
 
 def size(params: Mapping[str, Scalar]) -> str:

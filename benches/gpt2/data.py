@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_duet.errors import DataError
 
-from ..recipes import batches, read_config, read_weights, real, whole
+from ..recipes import batches, integer, number, read_config, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,26 +42,26 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, Co
     the user's its weights are the ``checkpoint``.
     """
     if "model" in params:
-        return _foreign(Path(str(params["model"])), whole(params, "context"))
+        return _foreign(Path(str(params["model"])), integer(params, "context"))
     config = _config(params)
     weights = initial(config, rng)
-    context, vocabulary = whole(params, "context"), whole(params, "vocabulary")
+    context, vocabulary = integer(params, "context"), integer(params, "vocabulary")
     if params["text"] == "drawn":
-        tokens = rng.integers(vocabulary, size=(whole(params, "windows"), context))
+        tokens = rng.integers(vocabulary, size=(integer(params, "windows"), context))
         return {"config": json.dumps(config), "x_test": tokens, "initial": weights}
     train, test = reviews("training_data"), reviews("testing_data")
     tokenizer = _learnt(train, vocabulary)
     x_train = windows(tokenizer, train, context)
-    steps, batch = whole(params, "schedule"), whole(params, "batch")
+    steps, batch = integer(params, "schedule"), integer(params, "batch")
     epochs = 1 + steps * batch // len(x_train)
     return {
         "config": json.dumps(config),
         "tokenizer": tokenizer,
-        "reviews": json.dumps(test[: whole(params, "encoded")]),
+        "reviews": json.dumps(test[: integer(params, "encoded")]),
         "x_train": x_train,
         "x_test": windows(tokenizer, test, context),
         "batches": batches(len(x_train), batch, epochs, rng)[:steps],
-        "rates": one_cycle(real(params, "peak_rate"), steps),
+        "rates": one_cycle(number(params, "peak_rate"), steps),
         "initial": weights,
     }
 
@@ -77,11 +77,11 @@ def size(params: Mapping[str, Scalar]) -> str:
 def _config(params: Mapping[str, Scalar]) -> dict[str, int | float | str]:
     """Return what transformers' configuration of GPT-2 calls these sizes; without dropout, which would draw at random."""
     return {
-        "n_layer": whole(params, "layers"),
-        "n_embd": whole(params, "width"),
-        "n_head": whole(params, "heads"),
-        "n_positions": whole(params, "context"),
-        "vocab_size": whole(params, "vocabulary"),
+        "n_layer": integer(params, "layers"),
+        "n_embd": integer(params, "width"),
+        "n_head": integer(params, "heads"),
+        "n_positions": integer(params, "context"),
+        "vocab_size": integer(params, "vocabulary"),
         "layer_norm_epsilon": 1e-5,
         "activation_function": ACTIVATIONS[-1],
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..scores import cross_entropy
+from ..scores import cross_entropy, trained_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,10 +53,8 @@ def _lead(tokens: np.ndarray, logits: np.ndarray) -> dict[str, float]:
 
 
 def _trained(outputs: Mapping[str, np.ndarray], windows: np.ndarray, config: str) -> np.ndarray:
-    prefix = "weights."
-    weights = {name.removeprefix(prefix): each for name, each in outputs.items() if name.startswith(prefix)}
     known = json.loads(config)
-    return forward(weights, windows, known["n_head"], known["layer_norm_epsilon"])
+    return forward(trained_weights(outputs), windows, known["n_head"], known["layer_norm_epsilon"])
 
 
 def forward(weights: Weights, windows: np.ndarray, heads: int, epsilon: float) -> np.ndarray:

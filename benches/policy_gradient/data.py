@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import cartpole_starts, dense, whole
+from ..recipes import cartpole_starts, dense, integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
     Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``draws`` (steps, f32 in [0, 1)), below the probability of action 1 takes it;
     ``actions`` (steps, i64) for runs whose actions are given; ``initial`` the weights.
     """
-    steps, hidden = whole(params, "steps"), whole(params, "hidden")
+    steps, hidden = integer(params, "steps"), integer(params, "hidden")
     return {
         "starts": cartpole_starts(steps, rng),
         "draws": rng.random(steps, np.float32),

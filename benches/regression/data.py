@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import real, split, standardise, whole
+from ..recipes import integer, number, split, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +58,12 @@ def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[
     `correlation` is that of any two columns: without it coordinate descent would be done after a few sweeps.
     `noise_share` is the part of the target's variance that no model can explain.
     """
-    rows, columns = whole(params, "n"), whole(params, "p")
-    correlation, noise_share = real(params, "correlation"), real(params, "noise_share")
+    rows, columns = integer(params, "n"), integer(params, "p")
+    correlation, noise_share = number(params, "correlation"), number(params, "noise_share")
     x = rng.standard_normal((rows, columns))
     x *= np.sqrt(1 - correlation)
     x += np.sqrt(correlation) * rng.standard_normal((rows, 1))
-    chosen = rng.permutation(columns)[: max(1, round(real(params, "informative") * columns))]
+    chosen = rng.permutation(columns)[: max(1, round(number(params, "informative") * columns))]
     weights = np.zeros(columns)
     # Far above the penalty, so that no honest solver drops them, and of both signs, so that the factor cancels.
     weights[chosen] = rng.uniform(1.0, 4.0, len(chosen)) * np.where(np.arange(len(chosen)) % 2, -1.0, 1.0)

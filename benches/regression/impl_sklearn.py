@@ -13,7 +13,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 
-from ..estimators import Fit, Predict, way
+from ..estimators import Fit, Predict, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def _build(job: JobReader) -> Callable[[], Any]:
 def _descent(job: JobReader) -> dict[str, Any]:
     """Return what both coordinate descents are told; a Gram matrix computed first is another way to the same sweeps."""
     settings = {"alpha": job.number("alpha"), "tol": job.number("tol"), "max_iter": job.integer("max_iterations")}
-    gram = way(job, ["gram"]) == "gram"
+    gram = variant_of(job, ["gram"]) == "gram"
     return settings | {"fit_intercept": False, "precompute": gram, "selection": "cyclic"}
 
 
@@ -52,7 +52,7 @@ def _train(job: JobReader) -> Fit:
     x = job.array("X_train", order="F")
     y = job.array("y_train_centred" if centred else "y_train")
     if not centred:
-        way(job)
+        variant_of(job)
     return Fit(job, _build(job), (x, y), partial(_descent_outputs, y=y) if centred else _closed_outputs)
 
 

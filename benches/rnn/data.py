@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import batches, digits, split_classes, whole
+from ..recipes import batches, digits, integer, split_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
 
     A digit is read as a sequence: each row of its pixels is a step. ``initial_lstm`` and so on hold the weights.
     """
-    side, hidden, batch, epochs = (whole(params, name) for name in ("side", "hidden", "batch", "epochs"))
+    side, hidden, batch, epochs = (integer(params, name) for name in ("side", "hidden", "batch", "epochs"))
     images, labels = digits(side)
     train, test = split_classes(labels, rng)
     return {

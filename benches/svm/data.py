@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import split_classes, standardise, whole
+from ..recipes import integer, split_classes, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[
     """Return two classes of two clouds each, of which half the columns tell."""
     from sklearn.datasets import make_classification
 
-    rows, columns = whole(params, "n"), whole(params, "p")
+    rows, columns = integer(params, "n"), integer(params, "p")
     x, y = make_classification(
         rows,
         columns,

@@ -14,7 +14,7 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 
-from ..estimators import Fit, Predict, way
+from ..estimators import Fit, Predict, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def _build(job: JobReader) -> Callable[[], Any]:
     """Return what makes an unfitted estimator with the job's parameters."""
     if job.algorithm == "linear_svc":
         # What dual="auto" would choose here; the dual descent is the variant.
-        dual = way(job, ["dual"]) == "dual"
+        dual = variant_of(job, ["dual"]) == "dual"
         limit = job.integer("max_iterations")
         return partial(LinearSVC, C=job.number("C"), tol=job.number("tol"), max_iter=limit, dual=dual, random_state=0)
     settings = {
@@ -32,7 +32,7 @@ def _build(job: JobReader) -> Callable[[], Any]:
         "gamma": float(job.array("gamma")[0]),
         "tol": job.number("tol"),
         "cache_size": job.number("cache_mb"),
-        "shrinking": way(job, ["shrinking"]) == "shrinking",
+        "shrinking": variant_of(job, ["shrinking"]) == "shrinking",
         "decision_function_shape": "ovo",
     }
     if job.algorithm == "svc":
