@@ -1,7 +1,4 @@
-"""Clustering in scikit-learn, called as its users call it.
-
-Not for choosing where k-means starts: that is part of the data.
-"""
+"""Clustering in scikit-learn, called as users call it. The initial centres of k-means are part of the data."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ def _kmeans(job: JobReader) -> Fit:
 
 
 def _predict(job: JobReader) -> Predict:
-    """Name the nearest centroid of each point."""
+    """Predict the nearest centroid of each point."""
     return Predict(job, _kmeans(job).run(None), job.array("X_test"), "label")
 
 
@@ -60,7 +57,7 @@ def _dbscan(job: JobReader) -> Fit:
 
 
 def _agglomerative(job: JobReader) -> Fit:
-    """Cluster to the end, so that every height is known; scikit-learn would do so by itself for so few clusters."""
+    """Compute the full tree, so that every height is known; scikit-learn does so by default for so few clusters."""
     variant_of(job)
     build = partial(
         AgglomerativeClustering,

@@ -1,4 +1,4 @@
-"""Two vectors to add: no more is needed to measure what a call costs."""
+"""Two vectors to add."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return how many elements a vector has."""
+    """Return the number of elements of a vector."""
     return f"{params['elements']}"

@@ -279,7 +279,7 @@ impl Training for Head {
         weights.extend(tensors::shared(&variables));
         let optimizer = tensors::adam(variables.values().cloned().collect(), self.learning_rate)?;
         let network = Network::new(&self.given, &weights, 1, Operators::COMPOSED)?;
-        Ok(Learner { network, variables, optimizer })
+        Ok(Learner { variables, network, optimizer })
     }
 
     fn step(

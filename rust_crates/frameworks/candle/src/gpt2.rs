@@ -235,7 +235,7 @@ impl Training for LanguageModel {
             ParamsAdamW { lr: self.first_rate, weight_decay: self.weight_decay, ..ParamsAdamW::default() };
         let optimizer = AdamW::new(variables.values().cloned().collect(), params)?;
         let model = Model::new(&self.config, &tensors::shared(&variables), true)?;
-        Ok(Learner { model, variables, optimizer })
+        Ok(Learner { variables, model, optimizer })
     }
 
     fn step(

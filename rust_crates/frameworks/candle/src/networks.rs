@@ -76,7 +76,7 @@ impl Training for Network {
         let forward = forward(&tensors::shared(&variables), self.build, true)?;
         let trainable = variables.iter().filter(|(name, _)| is_trainable(name));
         let optimizer = tensors::adam(trainable.map(|(_, each)| each.clone()).collect(), self.learning_rate)?;
-        Ok(Learner { forward, variables, optimizer })
+        Ok(Learner { variables, forward, optimizer })
     }
 
     fn step(
