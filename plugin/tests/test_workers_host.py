@@ -321,7 +321,7 @@ def test_preparing_reports_what_was_read_and_the_threads_in_effect(tmp_path: Pat
     assert [4] == rig.threads.told
 
 
-def test_a_variant_that_the_implementation_never_asks_for_is_refused() -> None:
+def test_a_variant_that_the_implementation_never_reads_is_refused() -> None:
     reply = Rig().host.handle(Prepare(id=1, job=messages.job(variant="gram")))
     assert isinstance(reply, ErrorReply)
     assert ("invalid", True) == (reply.kind, "variant 'gram' is not known here" in reply.message)
