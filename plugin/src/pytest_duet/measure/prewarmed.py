@@ -1,6 +1,6 @@
-"""Fresh processes for watching, started before they are needed: an interpreter takes seconds to import its libraries.
+"""Fresh processes for observation, started before they are needed: Python takes seconds to import its libraries.
 
-Not for timing: a process that has worked before is never handed out.
+A process is handed out only once, so it has never run anything before.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from pytest_duet.workers.client import Client
 
 
-_LOWEST = 19
+_LOWEST_PRIORITY = 19
 
 
 class Prewarmed:
-    """Unused served workers, by what starts them; several members of one framework are started alike."""
+    """Holds unused workers by the command that starts them, which members of one framework share."""
 
     def __init__(self) -> None:
-        """Hold none yet."""
+        """Start no process yet."""
         self._waiting: dict[tuple[str, ...], list[Client]] = {}
 
     def start(self, members: Iterable[MemberSpec], seconds: float) -> None:
@@ -42,14 +42,14 @@ class Prewarmed:
             return
         with contextlib.suppress(MemberError):
             client = open_client(member, seconds, served=True)
-            _set_niceness(client.pid, _LOWEST)
+            _set_niceness(client.pid, _LOWEST_PRIORITY)
             self._waiting.setdefault(member.start.argv, []).append(client)
 
     def settle(self) -> None:
-        """Wait until none of them is busy importing, so that nobody else works while the clock runs."""
+        """Wait until all waiting processes have finished importing, so that none of them works while the clock runs."""
         for clients in self._waiting.values():
             for client in clients:
-                # One that cannot even greet says why when it is taken.
+                # If a worker cannot answer, the next request to it raises the reason.
                 with contextlib.suppress(MemberError):
                     client.hello()
 
@@ -70,7 +70,7 @@ class Prewarmed:
         return open_client(member, seconds, served=True)
 
     def close(self) -> None:
-        """Let all go that were not taken."""
+        """Close every process that was not taken."""
         for clients in self._waiting.values():
             for client in clients:
                 client.close()
