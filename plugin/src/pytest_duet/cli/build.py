@@ -1,7 +1,4 @@
-"""``duet build``: build the Rust workers, each with a line of its own; one that fails does not stop the others.
-
-Not for Python: its environment is the one this command runs in.
-"""
+"""``duet build``: build the Rust workers one after the other; if one fails, the others are still built."""
 
 from __future__ import annotations
 
@@ -24,10 +21,10 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
     from pytest_duet.spec.resolve import load_suite
 
     suite = load_suite(benches.resolve())
-    built = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
+    buildable = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
     for name in frameworks:
-        known("Rust framework", name, built)
-    chosen = list(frameworks) or built
+        known("Rust framework", name, buildable)
+    chosen = list(frameworks) or buildable
     failed = [
         name for index, name in enumerate(chosen, 1) if not build_worker(suite.project, name, f"{index}/{len(chosen)}")
     ]
@@ -37,7 +34,14 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
 
 
 def build_worker(project: Path, name: str, position: str) -> bool:
-    """Build the worker of framework `name` in folder `project`, and say so; return whether it is ready."""
+    """Build the worker of framework `name` in folder `project`, report progress on stderr, and return whether it succeeded.
+
+    `position`, such as ``2/5``, precedes each line.
+
+    Raises:
+        ClickException: cargo is not on PATH.
+
+    """
     argv = [
         "cargo",
         "build",
@@ -54,11 +58,11 @@ def build_worker(project: Path, name: str, position: str) -> bool:
         status = subprocess.run(argv, cwd=project, env=environment(), check=False).returncode
     except FileNotFoundError:
         raise click.ClickException("cargo is not on PATH; install Rust (rustup) and open a new shell") from None
-    word = "ready" if status == 0 else f"failed with status {status}"
-    click.echo(f"[{position}] duet-{name}: {word} after {time.monotonic() - started:.0f} s", err=True)
+    outcome = "ready" if status == 0 else f"failed with status {status}"
+    click.echo(f"[{position}] duet-{name}: {outcome} after {time.monotonic() - started:.0f} s", err=True)
     return status == 0
 
 
 def environment() -> dict[str, str]:
-    """Return this environment with this interpreter first on PATH: torch-sys asks `python3` where libtorch lies."""
+    """Return this process's environment with this interpreter first on PATH: torch-sys runs `python3` to find libtorch."""
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -68,7 +68,10 @@ def warm_up(client: Client, call_ns: float, most_calls: int | None = None) -> Wa
 
 
 def _settled_at(rounds: Sequence[int], burst: int) -> int | None:
-    """Return the first round after the last change, or None; of each `burst` only the fastest round counts: it is least disturbed."""
+    """Return the first round after the last change, or None if the times are not steady.
+
+    Of each `burst` rounds only the fastest counts, because other processes disturb it least.
+    """
     size = max(burst, math.ceil(len(rounds) / _MAX_POINTS))
     blocks = [rounds[start : start + size] for start in range(0, len(rounds), size)]
     try:
