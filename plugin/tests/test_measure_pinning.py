@@ -108,7 +108,7 @@ def test_a_thread_that_was_started_while_pinned_is_restored_too() -> None:
 def test_a_system_without_pinning_is_reported_and_nothing_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pinning.os, "sched_getaffinity")
     with restored([HERE]):
-        assert "this system does not let processes be pinned" == pinning.obstacle([HERE])
+        assert "this system cannot pin processes to a CPU" == pinning.obstacle([HERE])
     monkeypatch.undo()
     assert ("", ALL) == (pinning.obstacle([HERE]), os.sched_getaffinity(0))
 

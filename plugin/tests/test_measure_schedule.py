@@ -57,9 +57,9 @@ def test_cycles_stay_within_their_bounds(call_ns: dict[str, float], seconds: flo
 @given(st.dictionaries(st.sampled_from("abcdef"), st.floats(1e3, 2e7), min_size=1), BUDGETS)
 def test_all_cells_fit_the_budget_unless_they_cannot_shrink_further(call_ns: dict[str, float], seconds: float) -> None:
     schedule = _schedule(seconds, **call_ns)
-    whole = schedule.cells * (schedule.warmup + schedule.cycles) * _cycle_ns(schedule, call_ns)
+    total_ns = schedule.cells * (schedule.warmup + schedule.cycles) * _cycle_ns(schedule, call_ns)
     least = 1 if schedule.warmup == 0 else MIN_CYCLES
-    assert least == schedule.cycles or whole <= seconds * 1e9 * (1 + 1e-9)
+    assert least == schedule.cycles or total_ns <= seconds * 1e9 * (1 + 1e-9)
 
 
 @given(CALLS, BUDGETS, BUDGETS)
@@ -125,9 +125,9 @@ def test_a_longer_warm_up_does_not_exceed_the_budget(call_ns: dict[str, float], 
     warm = make_schedule(
         call_ns, group_seconds=seconds, most_calls={}, fresh=True, warm_after=dict.fromkeys(call_ns, after)
     )
-    whole = warm.cells * (warm.warmup + warm.cycles) * _cycle_ns(warm, call_ns)
+    total_ns = warm.cells * (warm.warmup + warm.cycles) * _cycle_ns(warm, call_ns)
     assert cold.warmup <= warm.warmup
-    assert warm.cycles in {1, MIN_CYCLES} or whole <= seconds * 1e9 * (1 + 1e-9)
+    assert warm.cycles in {1, MIN_CYCLES} or total_ns <= seconds * 1e9 * (1 + 1e-9)
 
 
 @given(st.floats(50, 1e9), st.floats(1, 5), st.none() | st.integers(1, 50))

@@ -116,16 +116,21 @@ def never_read() -> None:
         os.write(2, b"e" * 4096)
 
 
+def hold_open(fifo: str, ready_writer: int) -> None:
+    """Open `fifo` and wait, without the standard streams; write to `ready_writer` when it is open."""
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)
+    os.open(fifo, os.O_WRONLY)
+    os.write(ready_writer, b"x")
+    signal.pause()
+
+
 def leave_child(fifo: str) -> None:
     """Start a child that holds `fifo` open, and answer."""
     request = read()
     ready_reader, ready_writer = os.pipe()
     if os.fork() == 0:
-        for descriptor in (0, 1, 2):
-            os.close(descriptor)
-        os.open(fifo, os.O_WRONLY)
-        os.write(ready_writer, b"x")
-        signal.pause()
+        hold_open(fifo, ready_writer)
     os.read(ready_reader, 1)
     answer(request)
     read()
@@ -138,11 +143,7 @@ def leave_daemon(fifo: str) -> None:
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            for descriptor in (0, 1, 2):
-                os.close(descriptor)
-            os.open(fifo, os.O_WRONLY)
-            os.write(ready_writer, b"x")
-            signal.pause()
+            hold_open(fifo, ready_writer)
         os._exit(0)
     os.read(ready_reader, 1)
     answer(request)

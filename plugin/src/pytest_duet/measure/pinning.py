@@ -35,7 +35,7 @@ def restored(pids: Iterable[int]) -> Iterator[None]:
 def obstacle(pids: Iterable[int]) -> str:
     """Return why `pids` cannot be pinned on this system, or an empty string if they can."""
     if not hasattr(os, "sched_getaffinity"):
-        return "this system does not let processes be pinned"
+        return "this system cannot pin processes to a CPU"
     try:
         for pid in pids:
             os.sched_setaffinity(pid, os.sched_getaffinity(pid))

@@ -32,7 +32,7 @@ _STREAMS: Final = 3
 
 
 class ForkServer:
-    """One fork server. `threads` is how many threads it has; one with several must not be asked to fork."""
+    """One fork server. `threads` is how many threads it has; with several it must not fork."""
 
     def __init__(self, python: str, modules: Sequence[str], environment: Mapping[str, str], seconds: float) -> None:
         """Start it with interpreter `python`, and wait at most `seconds` until it has imported `modules`.
@@ -164,8 +164,8 @@ def _fork_orphan(child: Callable[[], None]) -> int:
             try:
                 os.close(pid_reader)
                 os.close(pid_writer)
-                # Wait until the middle process has exited and the parent has changed. `die_with_parent` checks who the
-                # parent is then: the session may have been killed meanwhile.
+                # Wait until the middle process has exited and another has adopted this one. `die_with_parent` then checks
+                # which: the session may have been killed meanwhile.
                 while os.getppid() == middle:
                     os.sched_yield()
                 child()

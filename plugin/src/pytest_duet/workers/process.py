@@ -11,7 +11,6 @@ import selectors
 import signal
 import subprocess
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
@@ -91,8 +90,7 @@ class ProcessChannel:
         orphans.own_pids.add(self.pid)
         self._buffer = bytearray()
         self._received = 0
-        self._log: deque[bytes] = deque()
-        self._log_size = 0
+        self._log = bytearray()
         self._ending = self._ended = False
         self._ended_with: MemberError | None = None
         self._selector = selectors.DefaultSelector()
@@ -204,22 +202,17 @@ class ProcessChannel:
                     self._buffer += chunk
                     self._received += len(chunk)
             else:
-                self._append_to_log(chunk)
+                self._log += chunk
+                del self._log[:-STDERR_KEPT_BYTES]
         return self._stdout in self._selector.get_map()
 
     def _drain_until_exit(self, deadline: float) -> None:
         while not self._exited() and time.monotonic() < deadline:
             self._drain(_TICK_SECONDS)
 
-    def _append_to_log(self, chunk: bytes) -> None:
-        self._log.append(chunk)
-        self._log_size += len(chunk)
-        while self._log_size - len(self._log[0]) >= STDERR_KEPT_BYTES:
-            self._log_size -= len(self._log.popleft())
-
     def log(self) -> str:
         """Return the last `STDERR_KEPT_BYTES` of the worker's log, safe to print."""
-        return clean(b"".join(self._log)[-STDERR_KEPT_BYTES:].decode(errors="replace").strip())
+        return clean(self._log.decode(errors="replace").strip())
 
     # --- ending -------------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ def import_modules(framework: Framework) -> None:
 
 
 def framework_host(benches: Path, name: str, framework: Framework) -> Host:
-    """Return a host for every implementation of Python framework `name` in the task folders of `benches`."""
+    """Return a host of every implementation of Python framework `name` in the task folders of `benches`."""
 
     def task_folders() -> list[Path]:
         return sorted(path.parent for path in benches.glob(f"*/impl_{name}.py"))
