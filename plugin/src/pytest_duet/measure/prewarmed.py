@@ -14,10 +14,14 @@ from pytest_duet.errors import MemberError
 from pytest_duet.measure.pinning import ALLOWED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
+    from typing import Self
 
-    from pytest_duet.spec.group import MemberSpec
+    from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.workers.client import Client
+
+    Upcoming = tuple[BoundGroup, Collection[str]]
+    """The group that comes next, and the names of its members that were selected."""
 
 
 _LOWEST_PRIORITY = 19
@@ -30,20 +34,36 @@ class Prewarmed:
         """Start no process yet."""
         self._waiting: dict[tuple[str, ...], list[Client]] = {}
 
-    def start(self, members: Iterable[MemberSpec], seconds: float) -> None:
-        """Start a process for the first of `members` that is timed in this process; others start in no time when needed.
+    def __enter__(self) -> Self:
+        """Return this object."""
+        return self
 
-        One and no more, and at the lowest priority: an import must not take from the worker that is watched meanwhile.
-        Where there is one processor only, none.
+    def __exit__(self, *_: object) -> None:
+        """Close this object."""
+        self.close()
+
+    def start(self, upcoming: Upcoming) -> None:
+        """Start a process for the first of the `upcoming` members that is timed in this process; others start at once anyway.
+
+        Only one process is started, and at the lowest priority, so that its imports do not disturb the worker that is
+        observed meanwhile. None is started if this process has only one CPU.
         """
-        slow = (each for each in members if each.start.kind == "direct" and each.start.argv and not each.unsound)
-        member = next(slow, None)
-        if member is None or self._waiting.get(member.start.argv) or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
+        group, names = upcoming
+        slow = (
+            member.name
+            for member in group.spec.members
+            if member.name in names
+            and not member.unsound
+            and group.launches[member.name].kind == "direct"
+            and group.launches[member.name].argv
+        )
+        name = next(slow, None)
+        if name is None or self._waiting.get(group.launches[name].argv) or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
             return
         with contextlib.suppress(MemberError):
-            client = open_client(member, seconds, served=True)
+            client = open_client(group, name, served=True)
             _set_niceness(client.pid, _LOWEST_PRIORITY)
-            self._waiting.setdefault(member.start.argv, []).append(client)
+            self._waiting.setdefault(group.launches[name].argv, []).append(client)
 
     def settle(self) -> None:
         """Wait until all waiting processes have finished importing, so that none of them works while the clock runs."""
@@ -53,21 +73,21 @@ class Prewarmed:
                 with contextlib.suppress(MemberError):
                     client.hello()
 
-    def take(self, member: MemberSpec, seconds: float) -> Client:
-        """Return a fresh process for `member`, from those that wait or a new one.
+    def take(self, group: BoundGroup, name: str) -> Client:
+        """Return a fresh process for member `name`, from those that wait or a new one.
 
         Raises:
             MemberError: it cannot be started.
 
         """
-        waiting = self._waiting.get(member.start.argv)
+        waiting = self._waiting.get(group.launches[name].argv)
         if waiting:
             client = waiting.pop()
-            client.rename(member.name)
-            # Alone at work it loses nothing by a low priority, where the system does not let it be raised again.
+            client.rename(name)
+            # If the system forbids this, the low priority does not matter: no other process is busy.
             _set_niceness(client.pid, 0)
             return client
-        return open_client(member, seconds, served=True)
+        return open_client(group, name, served=True)
 
     def close(self) -> None:
         """Close every process that was not taken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import JUDGED
 from pytest_duet.measure.schedule import CELLS
 from pytest_duet.stats.corrections import fewest_units
 from pytest_duet.stats.signed_rank import least_shift, location
@@ -18,7 +19,6 @@ HALF_WIDTH: Final = 0.0194
 """The widest half of a 90 % interval of a log-ratio that decides on a margin of 5 %: half of log(1.05 / 1.01)."""
 SHARE: Final = 0.1
 """A large log-ratio, as between languages, needs only this relative half-width."""
-CONFIDENCE: Final = 0.90
 PATIENCE: Final = 3.0
 """A gate may take this many times its seconds: if it stops before it can see its margin, it has decided nothing."""
 
@@ -61,7 +61,7 @@ class Stop:
 
     @staticmethod
     def _is_narrow(log_ratios: Sequence[float]) -> bool:
-        found = location(log_ratios, CONFIDENCE)
+        found = location(log_ratios, JUDGED)
         if found.value is None or found.low is None or found.high is None:
             return False
         return (found.high - found.low) / 2 <= max(HALF_WIDTH, SHARE * abs(found.value))
