@@ -11,7 +11,7 @@ import pytest
 
 from pytest_duet.errors import ImplementationError
 from pytest_duet.implementation import Implementation, JobReader, Outputs
-from pytest_duet.protocol import NonFinite
+from pytest_duet.values import NonFinite
 
 from .fakes.messages import job
 

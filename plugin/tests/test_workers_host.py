@@ -19,7 +19,6 @@ from pytest_duet.protocol import (
     DescribeReply,
     ErrorReply,
     Hello,
-    NonFinite,
     OutputsReply,
     Prepare,
     PrepareReply,
@@ -31,6 +30,7 @@ from pytest_duet.protocol import (
     VerifyReply,
 )
 from pytest_duet.protocol import Outputs as OutputsRequest
+from pytest_duet.values import NonFinite
 from pytest_duet.workers.codec import encode
 from pytest_duet.workers.host import Host
 

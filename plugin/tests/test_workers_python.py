@@ -11,17 +11,9 @@ import pytest
 
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import JobReader
-from pytest_duet.protocol import (
-    Describe,
-    DescribeReply,
-    ErrorReply,
-    Hello,
-    HelloReply,
-    NonFinite,
-    Prepare,
-    PrepareReply,
-)
+from pytest_duet.protocol import Describe, DescribeReply, ErrorReply, Hello, HelloReply, Prepare, PrepareReply
 from pytest_duet.spec.schema import Framework
+from pytest_duet.values import NonFinite
 from pytest_duet.workers.python import FunctionCall, framework_host, function_host, load_function, load_module
 
 from .fakes import messages

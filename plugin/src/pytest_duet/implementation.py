@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 
 from pytest_duet.errors import ImplementationError
-from pytest_duet.protocol import Job, NonFinite, Scalar
+from pytest_duet.values import NonFinite, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
+
+    from pytest_duet.protocol import Job
 
     Prepare = Callable[["JobReader"], "Implementation[Any, Any]"]
 

@@ -35,8 +35,8 @@ from pytest_duet.protocol import (
     RunReply,
     Verify,
     VerifyReply,
-    to_number,
 )
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -16,7 +16,8 @@ import numpy as np
 from pytest_duet.digests import source_digest
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
-from pytest_duet.protocol import VERSION, Capability, Features, HelloReply, NonFinite, from_number
+from pytest_duet.protocol import VERSION, Capability, Features, HelloReply
+from pytest_duet.values import NonFinite, from_number
 from pytest_duet.workers.host import Host
 from pytest_duet.workers.threads import Threads, blas, resolve
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_duet.implementation import Prepare
-    from pytest_duet.protocol import Job, Scalar
+    from pytest_duet.protocol import Job
     from pytest_duet.spec.schema import Framework
+    from pytest_duet.values import Scalar
 
 
 PACKAGE: Final = "duet_benches"
