@@ -10,7 +10,7 @@ import math
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.protocol import Features, NonFinite
+from pytest_duet.protocol import Features
 from pytest_duet.records.schema import (
     SCHEMA,
     Attestation,
@@ -22,6 +22,7 @@ from pytest_duet.records.schema import (
     Reading,
     RunRecord,
 )
+from pytest_duet.values import NonFinite
 
 MACHINE = Machine(
     fingerprint="0123456789abcdef",

@@ -145,8 +145,8 @@ def test_a_thread_that_may_not_touch_signals_replays_all_the_same() -> None:
 
 
 def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> None:
-    from pytest_duet.protocol import NonFinite
     from pytest_duet.records.schema import Bound
+    from pytest_duet.values import NonFinite
 
     timer = VirtualTimer()
     benchmark = FakeBenchmark(timer)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pytest_duet.analysis.gate import decide
-from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Change, Interval
 from pytest_duet.report.ab import lines, summary
+from pytest_duet.values import to_number
 
 NAMES = ("main (0123)", "working tree")
 

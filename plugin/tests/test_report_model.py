@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pytest_duet.protocol import NonFinite
 from pytest_duet.records.schema import MemberRecord, ParityRecord
 from pytest_duet.report.model import Row, build
+from pytest_duet.values import NonFinite
 
 from .samples import cells, everything, group, member, reference, run, without_numbers
 

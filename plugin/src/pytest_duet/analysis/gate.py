@@ -140,8 +140,8 @@ def of_pair(
     alarms depends on its family: `judge_family` says. `smallest` is the least relative change that would have alarmed there,
     which is more than what the comparison by itself could see; None where nothing would have.
     """
-    from pytest_duet.protocol import to_number
     from pytest_duet.records.schema import Change
+    from pytest_duet.values import to_number
 
     reason = comparison.reason
     if comparison.judged and comparison.verdict == "inconclusive" and comparison.cells >= ENOUGH_CELLS:
@@ -184,7 +184,7 @@ def judge_family(changes: Sequence[Change], alpha: float = ALPHA) -> list[Change
     """Return `changes` with Holm's adjusted p and whether each alarms: all of one gate job are one family."""
     import msgspec
 
-    from pytest_duet.protocol import from_number, to_number
+    from pytest_duet.values import from_number, to_number
 
     p_values = [None if change.p is None else from_number(change.p) for change in changes]
     alarmed, adjusted = alarms(p_values, alpha)

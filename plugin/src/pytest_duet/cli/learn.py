@@ -16,9 +16,9 @@ from pytest_duet.cli.common_options import benches_option, json_option, known, t
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.exit_status import Exit
-from pytest_duet.protocol import from_number
 from pytest_duet.report import learn as pages
 from pytest_duet.report.learn import Learning, Trial
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from pytest_duet.ids import GroupKey

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.analysis.verdict import ENOUGH_CELLS
-from pytest_duet.protocol import from_number
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
 from pytest_duet.spec.selectors import matches
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
 from pytest_duet.analysis.comparison import CORRECTIONS, FAMILY_TEST
-from pytest_duet.protocol import from_number
 from pytest_duet.records.timings import rounds_ns
 from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMORY
 from pytest_duet.stats.signed_rank import SMALL
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.protocol import from_number
 from pytest_duet.records.timings import typical_call_ns
+from pytest_duet.values import from_number
 from pytest_duet.vocabulary import STATUSES, Status, Verdict
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
-from pytest_duet.protocol import from_number
 from pytest_duet.report.escape import for_ascii, for_line
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
