@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_duet.analysis import baseline
-from pytest_duet.analysis.baseline import Baseline, changes
+from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide
 from pytest_duet.analysis.margins import Margins, parse
+from pytest_duet.records.baselines import Baseline
 from pytest_duet.records.summaries import CaseSummary, RunSummary, summary_from_seconds, summary_of_run
 
 from .samples import cells, group, member, reference, run, without_numbers
@@ -35,7 +35,7 @@ def figures(log_ns: float | None = 14.0, name: str = "head", status: str = "ok",
 
 def history(count: int = 12, spread: float = 1.0, **changes: object) -> Baseline:
     runs = [figures(14.0 + spread * noise, f"run{index:02}", **changes) for index, noise in enumerate(NOISE[:count])]
-    return Baseline(schema=baseline.SCHEMA, created="2026", runs=runs)
+    return Baseline(schema=1, created="2026", runs=runs)
 
 
 def only(found: list[Change]) -> Change:

@@ -111,4 +111,4 @@ def test_a_run_without_comparisons_says_so(tmp_path: Path) -> None:
 def test_a_file_that_is_no_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     done = invoke(tmp_path / "x.json")
-    assert (done.exit_code, "is JSON but no run of pytest-duet" in done.stderr) == (14, True)
+    assert (done.exit_code, "is JSON, but not a run of pytest-duet" in done.stderr) == (14, True)

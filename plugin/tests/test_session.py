@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.records import files, journal, store
+from pytest_duet.records import files, journal, machine, store
 from pytest_duet.session import Recorder
 
 from .samples import MACHINE, group, reference
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    monkeypatch.setattr(store, "machine", lambda: MACHINE)
+    monkeypatch.setattr(machine, "this_machine", lambda: MACHINE)
     folder = store.check_writable(tmp_path, MACHINE)
     assert folder.is_dir()
     return Recorder(tmp_path, "smoke", "paired")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_duet import __version__
 from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.errors import StoreError
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.records.journal import Journal
 from pytest_duet.records.schema import SCHEMA, RunRecord
 
@@ -46,9 +46,9 @@ class Recorder:
     def _open_journal(self) -> Journal:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process number tells apart two sessions of the same second.
-        path = store.folder(self._results, store.machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
+        path = machine.folder(self._results, machine.this_machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
         return Journal.open(
-            path, machine=store.machine(), profile=self._profile, mode=self._mode, created=self._created
+            path, machine=machine.this_machine(), profile=self._profile, mode=self._mode, created=self._created
         )
 
     def run(self, groups: Sequence[GroupRecord], *, complete: bool) -> RunRecord:
@@ -57,7 +57,7 @@ class Recorder:
             schema=SCHEMA,
             created=self._created,
             version=__version__,
-            machine=store.machine(),
+            machine=machine.this_machine(),
             profile=self._profile,
             mode=self._mode,
             complete=complete,

@@ -14,8 +14,7 @@ from pytest_duet.analysis.gate import confirm, judge_family, side, with_sight
 from pytest_duet.analysis.verdict import lean, word
 from pytest_duet.defaults import ALPHA, JUDGED, PRINTED
 from pytest_duet.protocol import to_number
-from pytest_duet.records.schema import Change, Interval, Record
-from pytest_duet.records.summaries import RunSummary
+from pytest_duet.records.schema import Change, Interval
 from pytest_duet.stats.prediction import predict
 from pytest_duet.stats.ratio import exponential
 
@@ -23,21 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from pytest_duet.analysis.margins import Margins
-    from pytest_duet.records.summaries import CaseSummary
+    from pytest_duet.records.baselines import Baseline
+    from pytest_duet.records.summaries import CaseSummary, RunSummary
     from pytest_duet.stats.prediction import Prediction
     from pytest_duet.stats.results import Estimate
 
-SCHEMA: Final = 1
 ENOUGH_RUNS: Final = 10
 """Runs below which the spread between runs is known too badly to tell a change from it."""
-
-
-class Baseline(Record, frozen=True):
-    """Runs that later ones are held against, pinned: each is named with the digest that tells it from others."""
-
-    schema: int
-    created: str
-    runs: list[RunSummary]
 
 
 def changes(

@@ -20,7 +20,7 @@ from pytest_duet.analysis import gate
 from pytest_duet.cli.common_options import give_up
 from pytest_duet.errors import reason_of
 from pytest_duet.extras.worktrees import WorktreeError
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.report import ab as lines
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def ab(
             {"task", "algorithm", "phase", "params", "arrays"},
             "says the job of two commands, and a suite has jobs of its own; leave it out, or give --cmd instead of BASE",
         )
-    store.check_writable(results, store.machine())
+    store.check_writable(results, machine.this_machine())
     started = time.monotonic()
     if commands:
         asked = ab_cases.Asked(task, algorithm, phase)

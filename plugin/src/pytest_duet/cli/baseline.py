@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pytest_duet.analysis.baseline import ENOUGH_RUNS
-from pytest_duet.records import store
+from pytest_duet.records import baselines, machine
 
 
 @click.command("baseline")
@@ -23,8 +23,8 @@ def baseline(runs: tuple[Path, ...], into: Path) -> None:
 
     It holds one number a case and run with the digest that tells it from others, and a digest of itself.
     """
-    found = store.load_baseline(runs, store.machine())
-    store.save_baseline(found, into)
+    found = baselines.load(runs, machine.this_machine())
+    baselines.save(found, into)
     machines = {run.fingerprint for run in found.runs}
     cases = {case for run in found.runs for case in run.cases}
     few = "" if len(found.runs) >= ENOUGH_RUNS else f"; a gate needs {ENOUGH_RUNS}"

@@ -18,7 +18,7 @@ from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide, exit_status
 from pytest_duet.cli.common_options import give_up, json_option
 from pytest_duet.errors import SpecError, StoreError
-from pytest_duet.records import store
+from pytest_duet.records import baselines, machine
 from pytest_duet.report import changes as pages
 from pytest_duet.report import explain as reasons
 from pytest_duet.spec.selectors import matches, unmatched
@@ -26,9 +26,9 @@ from pytest_duet.spec.selectors import matches, unmatched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_duet.analysis.baseline import Baseline
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.exit_status import Exit
+    from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.summaries import RunSummary
 
 _LEAST_WIDTH: Final = 72
@@ -65,7 +65,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("second", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--baseline",
-    "baselines",
+    "baseline_paths",
     type=click.Path(path_type=Path),
     multiple=True,
     required=True,
@@ -75,7 +75,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 def gate(
     run: Path,
     second: Path | None,
-    baselines: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
     margin: tuple[str, ...],
     allow_missing: tuple[str, ...],
     advisory: bool,  # noqa: FBT001 - click's flag
@@ -87,14 +87,14 @@ def gate(
     RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. Shown is what did not
     pass. The exit status is 10 for a regression, 11 where it cannot be decided, 12 where results are invalid, else 0.
     """
-    decisions = held(run, second, baselines, margin, allow_missing, advisory=advisory)
+    decisions = held(run, second, baseline_paths, margin, allow_missing, advisory=advisory)
     finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=False)
 
 
 def held(
     run: Path,
     second: Path | None,
-    baselines: Sequence[Path],
+    baseline_paths: Sequence[Path],
     margin: Sequence[str],
     allow_missing: Sequence[str],
     *,
@@ -110,11 +110,11 @@ def held(
     except SpecError as error:
         raise click.UsageError(f"--margin: {error}") from error
     try:
-        head = store.load_summary(run)
-        again = store.load_summary(second) if second else None
-        found = store.load_baseline(baselines, store.machine())
+        head = baselines.load_summary(run)
+        again = baselines.load_summary(second) if second else None
+        found = baselines.load(baseline_paths, machine.this_machine())
         _check_second(head, again)
-        found = _without(found, [each for each in (head, again) if each], baselines)
+        found = _without(found, [each for each in (head, again) if each], baseline_paths)
     except StoreError as error:
         give_up(error, advisory=advisory)
     changed = changes(head, found, given, second=again)
@@ -130,12 +130,14 @@ def _check_second(head: RunSummary, again: RunSummary | None) -> None:
         raise StoreError(f"{again.source}: is the same run twice, which confirms nothing; measure a second time")
 
 
-def _without(found: Baseline, runs: Sequence[RunSummary], baselines: Sequence[Path]) -> Baseline:
+def _without(found: Baseline, runs: Sequence[RunSummary], baseline_paths: Sequence[Path]) -> Baseline:
     """Return the baseline without the `runs` in question: none may be part of what it is held against."""
     digests = {each.digest for each in runs}
     kept = [each for each in found.runs if each.digest not in digests]
     if not kept:
-        raise StoreError(f"{', '.join(map(str, baselines))}: holds no run but the one in question; name earlier ones")
+        raise StoreError(
+            f"{', '.join(map(str, baseline_paths))}: holds no run but the one in question; name earlier ones"
+        )
     return msgspec.structs.replace(found, runs=kept)
 
 

@@ -11,7 +11,7 @@ import click
 
 from pytest_duet.cli.common_options import results_option
 from pytest_duet.errors import StoreError
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.report.escape import for_line
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first.")
 def history(results: Path, limit: int) -> None:
     """List the saved runs of this machine, newest first; what cannot be read is said in its line."""
-    paths = store.saved(results, store.machine())
+    paths = store.saved(results, machine.this_machine())
     for path in paths[:limit]:
         click.echo(f"{path}  {_line(path)}")
     rest = f", {len(paths) - limit} more" if len(paths) > limit else ""

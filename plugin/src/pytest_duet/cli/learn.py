@@ -17,7 +17,7 @@ import msgspec
 from pytest_duet import __version__
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
 from pytest_duet.errors import MemberError
-from pytest_duet.records import files, store
+from pytest_duet.records import files, machine, store
 from pytest_duet.report import learn as pages
 from pytest_duet.report.learn import Learning, Trial
 
@@ -67,7 +67,7 @@ def learn(
     suite = load_suite(benches.resolve())
     known("profile", profile, suite.profiles)
     key = _key(suite, task, algorithm, workload, profile)
-    folder = store.check_writable(results, store.machine())
+    folder = store.check_writable(results, machine.this_machine())
     cache = suite.project / ".duet" / "data"
     chosen = _chosen(make_group(suite, key, profile, cache, threads=threads), members)
     learning: Learning | None = None

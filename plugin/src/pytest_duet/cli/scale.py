@@ -20,7 +20,7 @@ from pytest_duet.cli.common_options import benches_option, json_option, known, t
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.exit_status import Exit
 from pytest_duet.measure.mode import DIRECT
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.records.timings import typical_call_ns
 from pytest_duet.report import scale as pages
 from pytest_duet.session import Recorder
@@ -108,7 +108,7 @@ def scale(
     suite = load_suite(benches.resolve())
     key = _key(suite, task, algorithm, phase, workload, name)
     known("profile", profile, suite.profiles)
-    store.check_writable(results, store.machine())
+    store.check_writable(results, machine.this_machine())
     chosen = {each for each in frameworks.split(",") if each}
     recorder = Recorder(results, profile, DIRECT.name)
     groups: list[GroupRecord] = []

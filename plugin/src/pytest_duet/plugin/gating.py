@@ -14,16 +14,16 @@ from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide, exit_status
 from pytest_duet.exit_status import Exit
 from pytest_duet.ids import CaseId
-from pytest_duet.records.store import load_baseline, machine
+from pytest_duet.records import baselines, machine
 from pytest_duet.records.summaries import summary_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from pytest_duet.analysis.baseline import Baseline
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
+    from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.schema import RunRecord
 
 _NODE = "duet-gate"
@@ -49,7 +49,7 @@ class Gate:
             StoreError: it cannot be read.
 
         """
-        return cls(settings, load_baseline(settings.gate, machine()))
+        return cls(settings, baselines.load(settings.gate, machine.this_machine()))
 
     def judge(
         self, run: RunRecord, expected: Collection[str], again: Callable[[Collection[str]], RunRecord | None]

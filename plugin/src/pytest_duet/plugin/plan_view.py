@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import StoreError
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def _ceiling(duet_session: PytestSession, bench_items: list[BenchItem]) -> float
 def _seconds_before(duet_session: PytestSession) -> dict[str, float]:
     """Return how long each group took when it was last measured on this machine in this profile."""
     seconds: dict[str, float] = {}
-    for path in store.saved(duet_session.settings.results, store.machine())[:_RUNS_READ]:
+    for path in store.saved(duet_session.settings.results, machine.this_machine())[:_RUNS_READ]:
         try:
             run = store.load(path)
         except StoreError:

@@ -22,8 +22,9 @@ from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.plugin import inline_group
 from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.replay import replay, verify_only
+from pytest_duet.records import machine
 from pytest_duet.records.schema import GroupRecord, MemberRecord
-from pytest_duet.records.store import check_writable, machine
+from pytest_duet.records.store import check_writable
 from pytest_duet.records.timings import rounds_ns
 from pytest_duet.session import Recorder
 from pytest_duet.spec.resolve import check_model, load_suite, make_group
@@ -109,7 +110,7 @@ class PytestSession:
             if isinstance(group.bench_items[0].declaration, SuiteDeclaration):
                 group.plan = self._with_margins(self._suite_plan(group.bench_items[0]))
         if self.timed and not self.settings.plan:
-            check_writable(self.settings.results, machine())
+            check_writable(self.settings.results, machine.this_machine())
             self.gate = self._load_gate()
 
     def _load_gate(self) -> Gate | None:
