@@ -77,7 +77,7 @@ def test_too_few_runs_decide_nothing_and_say_how_many_more(count: int) -> None:
 def test_another_machine_decides_nothing_and_is_named() -> None:
     found = decide(only(changes(figures(15.0, fingerprint="bb", machine="Other CPU"), history(), Margins())))
     assert found.decision == "cannot decide"
-    assert "its 12 are of another machine than Other CPU" in found.why
+    assert "its 12 are from another machine than Other CPU" in found.why
 
 
 def test_a_tool_that_does_not_know_its_machine_decides_nothing() -> None:
@@ -91,7 +91,7 @@ def test_other_data_or_another_profile_decide_nothing() -> None:
     moved = msgspec.structs.replace(other.cases[CASE], conditions="profile full, mode direct, data 12")
     found = decide(only(changes(msgspec.structs.replace(other, cases={CASE: moved}), history(), Margins())))
     assert found.decision == "cannot decide"
-    assert "profile full, mode direct, data 12 is not what it was measured under" in found.why
+    assert "profile full, mode direct, data 12 is not what the baseline was measured under" in found.why
 
 
 def test_a_case_that_is_gone_is_missing_unless_it_was_not_expected() -> None:

@@ -101,7 +101,7 @@ def test_one_run_many_times_is_not_many_runs(saved: Path) -> None:
 @pytest.mark.parametrize("options", [["--per-round"], ["--test", "normality"]])
 def test_what_looks_into_one_run_takes_one(tmp_path: Path, options: list[str]) -> None:
     done = invoke(*many(tmp_path, 5), *options)
-    assert (done.exit_code, "look into one run; name one" in done.stderr) == (2, True)
+    assert (done.exit_code, "need a single run; name one" in done.stderr) == (2, True)
 
 
 def test_a_run_without_comparisons_says_so(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""From a group's raw rounds to one judgement a rival: which intervals, tests and effects, and what they say.
+"""Compare the members of a group by their raw rounds: intervals, tests, effects and the verdict on each rival.
 
-Not for statistics (``stats``) nor for choosing words (``verdict``). The same records give the same comparisons, bit for
-bit.
+The same records give the same comparisons, bit for bit.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 
 FAMILY_TEST: Final = "signed-rank"
 CORRECTIONS: Final[tuple[Method, ...]] = ("benjamini-hochberg", "holm")
-"""What the p-values of one report table are adjusted by; the first is the one that is shown."""
+"""The corrections for the p-values of one report table; the first is the one that is shown."""
 
 
 def compare_run(groups: Sequence[GroupRecord]) -> list[Comparison]:
-    """Compare every group and adjust the signed-rank p-values over all of them: the report table is the family.
+    """Return the comparisons of every group, in the order of groups and members.
 
-    Returns them in the order of groups and members.
+    The signed-rank p-values are adjusted over all of them: the report table is the family.
     """
     comparisons = [comparison for group in groups for comparison in compare_group(group)]
     p_values = [_family_p(comparison) for comparison in comparisons]
@@ -66,10 +65,10 @@ def _with_adjusted(comparison: Comparison, values: dict[Method, float]) -> Compa
 
 
 def compare_group(group: GroupRecord) -> list[Comparison]:
-    """Compare each rival with the group's reference, or with the member it names, in the order of members.
+    """Compare each rival with the group's reference, or with the member that its spec names, in the order of members.
 
-    A group that was only verified, or that has one member, yields nothing; so does a member whose role is ``context``,
-    and one that was never come to.
+    There are no comparisons in a group that was only verified or has one member, and none of members that have the role
+    ``context`` or were interrupted.
     """
     if group.verified_only or len(group.members) < 2:  # noqa: PLR2004 - it takes two to compare
         return []
@@ -173,10 +172,10 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
 
 
 def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) -> list[str]:
-    """Return what a reader must know before believing a ratio."""
+    """Return the warnings to show with a ratio."""
     flags = ["mean and typical disagree"] if apart else []
     for side in sides:
-        # What it may use, by its own word: a library without threads of its own attests one.
+        # The attested number: a library without threads of its own attests one.
         used = side.attestation.threads if side.attestation else group.threads
         if used < group.threads:
             flags.append(f"{side.name} uses {used} of {group.threads} threads")
@@ -207,7 +206,7 @@ def _ratio_interval(estimate: Estimate) -> Interval | None:
 
 
 def _apart(one: Interval | None, other: Interval | None, margin: float) -> bool:
-    """Say whether the intervals lie apart by more than `margin`: a gap that does not matter is no reason to warn."""
+    """Return whether the gap between the intervals exceeds `margin`: a smaller one does not matter."""
     if one is None or other is None:
         return False
     return one.high * (1 + margin) < other.low or other.high * (1 + margin) < one.low

@@ -1,6 +1,6 @@
-"""Everything the classical classical_tests says of each comparison of a run, and what several runs say together.
+"""The classical statistics of each comparison of a run, and of several runs combined.
 
-Not for verdicts, which rest on none of this but the interval (``comparison``).
+No verdict depends on them: verdicts rest on the interval of ``comparison`` alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Rounds(Record, frozen=True):
-    """What single rounds show, descriptively: of this member and of the other."""
+    """Descriptive statistics of single rounds, of this member and of the other."""
 
     autocorrelation: tuple[float | None, float | None]
     effective: tuple[float | None, float | None]
@@ -39,10 +39,10 @@ class Rounds(Record, frozen=True):
 
 
 class Analysis(Record, frozen=True):
-    """One comparison in full: `family` comparisons are adjusted for together.
+    """One comparison in full, one of `family` whose p-values are adjusted together.
 
-    `simultaneous` holds together with those of the whole family, None where there are too few cells for that.
-    `detectable` is the relative difference that a paired t test would find with probability 0.8.
+    The `simultaneous` intervals of the whole family hold at the same time; None where there are too few cells for that.
+    `detectable` is the relative difference that a paired t test detects with probability 0.8.
     """
 
     case: str
@@ -58,7 +58,7 @@ class Analysis(Record, frozen=True):
 
 
 class AcrossRuns(Record, frozen=True):
-    """One comparison over several runs: ratios with the intervals of their mean and of one more run."""
+    """One comparison over several runs: the mean ratio with its interval, and the prediction for one more run."""
 
     case: str
     against: str
@@ -71,7 +71,7 @@ class AcrossRuns(Record, frozen=True):
 
 
 def analyse(run: RunRecord, *, rounds: bool = False) -> list[Analysis]:
-    """Return the classical_tests for every comparison of `run` that has cells; with `rounds` also what single rounds show."""
+    """Return the statistics of every comparison of `run` that has cells; with `rounds`, those of single rounds too."""
     found = [
         (group, member, other, comparison)
         for group in run.groups
@@ -92,7 +92,7 @@ def _member(group: GroupRecord, name: str) -> MemberRecord:
 
 
 def _adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return `comparisons` with every test's p adjusted by every method, over all comparisons of the run."""
+    """Return `comparisons` with the p of every test adjusted by every method, over all comparisons of the run."""
     by_test: dict[str, list[float | None]] = {}
     for comparison in comparisons:
         for test in comparison.tests:
@@ -166,7 +166,7 @@ def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
 
 
 def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:
-    """Return what `runs`, all of one machine, say together of every comparison that they share under equal conditions."""
+    """Combine `runs`, all of one machine: every comparison that they share under the same conditions."""
     seen: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for run in runs:
         for group in run.groups:

@@ -1,7 +1,4 @@
-"""What commands ask alike: where the spec files are, and whether a name is one of theirs.
-
-Not for any one command.
-"""
+"""Options and checks that several commands share."""
 
 from __future__ import annotations
 
@@ -41,16 +38,16 @@ json_option: Final = click.option(
 
 
 def give_up(why: object, *, advisory: bool) -> NoReturn:
-    """End a gate that has nothing to decide by: a run, a baseline or a commit is not to be had. An `advisory` one passes."""
+    """End a gate that lacks a run, a baseline or a commit, saying `why`: it cannot decide, or passes if it is `advisory`."""
     click.echo(f"Error: {why}", err=True)
     sys.exit(int(Exit.PASSED if advisory else Exit.CANNOT_DECIDE))
 
 
 def known(what: str, name: str, there_are: Iterable[str]) -> None:
-    """Refuse a name that there is not.
+    """Check that `name` exists.
 
     Raises:
-        UsageError: with the nearest that there is.
+        UsageError: it does not; the message names the nearest that does.
 
     """
     names = list(there_are)

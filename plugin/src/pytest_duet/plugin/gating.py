@@ -1,7 +1,4 @@
-"""The gate of one pytest session: reads its baseline before anything runs, decides when all is measured, and reports it.
-
-Not for the policy (``gate``) nor for the comparison (``baseline``).
-"""
+"""The gate of one pytest session: load the baseline before anything runs, decide after everything ran, and report it."""
 
 from __future__ import annotations
 
@@ -31,9 +28,9 @@ _NODE = "duet-gate"
 
 @dataclass(eq=False)
 class Gate:
-    """What the session is held against, and what came of it; `error` says why there is nothing to hold it against.
+    """The baseline of a session and the decisions on its cases; `error` says why there is no baseline.
 
-    A gate that was never asked has no `decisions`, so nothing was compared.
+    Without decisions, nothing was compared: the gate never ran.
     """
 
     settings: Settings
@@ -43,7 +40,7 @@ class Gate:
 
     @classmethod
     def load(cls, settings: Settings) -> Gate:
-        """Read the baseline that was asked for.
+        """Load the baseline that the settings name.
 
         Raises:
             StoreError: it cannot be read.
@@ -54,9 +51,9 @@ class Gate:
     def judge(
         self, run: RunRecord, expected: Collection[str], again: Callable[[Collection[str]], RunRecord | None]
     ) -> None:
-        """Decide of every case of `run` and of every case that was `expected`.
+        """Decide on every case of `run` and on every `expected` case.
 
-        What alarms is measured `again`, given the cases: an alarm stands only if both runs raise it.
+        Cases that alarm are passed to `again`, which measures them a second time: an alarm stands only if both runs raise it.
         """
         if self.baseline is None:
             return
@@ -70,23 +67,23 @@ class Gate:
         self.decisions = [decide(each, self.settings.allow_missing) for each in found]
 
     def status(self, *, unavailable: bool, storage_failed: bool) -> Exit:
-        """Return the status that follows, together with what else may be wrong."""
+        """Return the exit status from the decisions and from what else went wrong."""
         found = exit_status(
             self.decisions,
             advisory=self.settings.gate_advisory,
             unavailable=unavailable,
             storage_failed=storage_failed,
         )
-        blind = self.baseline is None and not self.settings.gate_advisory
-        return Exit.CANNOT_DECIDE if blind and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
+        undecided = self.baseline is None and not self.settings.gate_advisory
+        return Exit.CANNOT_DECIDE if undecided and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
 
     def expected(
         self, bench_items: Iterable[BenchItem], deselected: Iterable[BenchItem], *, narrowed: bool
     ) -> set[str]:
-        """Return the cases that must be there: those that ran, and of their tasks those of the baseline.
+        """Return the cases that must not be missing: those that ran, and those of the baseline that belong to their tasks.
 
-        Not what was deselected, nor what another profile, number of threads or device has; and where the session was
-        `narrowed` to single tests, nothing that was not named.
+        Cases that were deselected, or that have another profile, number of threads or device, are not expected. If the
+        session was `narrowed` to single tests, only the cases that ran are.
         """
         settings = self.settings
         items = list(bench_items)
@@ -106,7 +103,7 @@ class Gate:
 
 
 def report(config: pytest.Config, session: pytest.Session, gate: Gate) -> None:
-    """Tell every reporter but the terminal of each decision as a test of its own, so that JUnit files have them."""
+    """Pass each decision to the reporters as a test of its own, so that JUnit files hold it; skip the terminal."""
     manager = config.pluginmanager
     # The terminal would count them, and --lf would look for them.
     names = ("terminalreporter", "lfplugin", "nfplugin", "stepwiseplugin")
