@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.analysis.baseline import changes
-from pytest_duet.analysis.gate import decide, exit_status
+from pytest_duet.analysis.gate import decide
 from pytest_duet.exit_status import Exit
 from pytest_duet.ids import CaseId
 from pytest_duet.records import baselines, machine
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.options import Settings
     from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.schema import RunRecord
+    from pytest_duet.session import Session
 
 _NODE = "duet-gate"
 
@@ -66,15 +67,11 @@ class Gate:
             found = changes(head, self.baseline, given, second=second, expected=expected)
         self.decisions = [decide(each, self.settings.allow_missing) for each in found]
 
-    def status(self, *, unavailable: bool, storage_failed: bool) -> Exit:
-        """Return the exit status from the decisions and from what else went wrong."""
-        found = exit_status(
-            self.decisions,
-            advisory=self.settings.gate_advisory,
-            unavailable=unavailable,
-            storage_failed=storage_failed,
-        )
-        undecided = self.baseline is None and not self.settings.gate_advisory
+    def status(self, session: Session) -> Exit:
+        """Return the exit status from the decisions and from what else went wrong in `session`."""
+        advisory = self.settings.gate_advisory
+        found = session.status(self.decisions, advisory=advisory, strict=self.settings.strict)
+        undecided = self.baseline is None and not advisory
         return Exit.CANNOT_DECIDE if undecided and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
 
     def expected(

@@ -108,7 +108,7 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
 
 def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[GroupKey, str]]:
     from pytest_duet.errors import SpecError
-    from pytest_duet.spec.resolve import group_keys, load_suite, member_names
+    from pytest_duet.spec.suite import group_keys, load_suite, member_names
 
     try:
         suite = load_suite(declaration.task_folder.parent)

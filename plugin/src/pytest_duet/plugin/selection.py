@@ -93,7 +93,7 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
 
 
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:
-    from pytest_duet.spec.resolve import load_suite
+    from pytest_duet.spec.suite import load_suite
 
     known: dict[str, set[str]] = {"task": set(), "algorithm": set(), "framework": set(), "phase": set()}
     for item in items:

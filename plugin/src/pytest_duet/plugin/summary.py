@@ -28,7 +28,7 @@ def write(reporter: Any, duet_session: PytestSession) -> None:
         _plainly(reporter, duet_session.run, fault)
     for message in duet_session.faults:
         reporter.write_line(f"duet: {message}", red=True)
-    for error in duet_session.recorder.errors:
+    for error in duet_session.session.errors:
         reporter.write_line(f"duet: not saved: {error}", red=True)
     if duet_session.saved is not None:
         root = reporter.config.rootpath

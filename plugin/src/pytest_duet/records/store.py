@@ -68,8 +68,18 @@ def save(run: RunRecord, root: Path) -> Path:
     target = folder(root, run.machine)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
     files.make_folder(target)
-    files.write_whole(target / name, with_checksum(_ENCODER.encode(run)))
+    write(run, target / name)
     return target / name
+
+
+def write(run: RunRecord, path: Path) -> None:
+    """Write `run` to `path`, with a checksum.
+
+    Raises:
+        StoreError: it could not be written; no partial file is left.
+
+    """
+    files.write_whole(path, with_checksum(_ENCODER.encode(run)))
 
 
 def load(path: Path) -> RunRecord:
