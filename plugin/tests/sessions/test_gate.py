@@ -203,7 +203,7 @@ def test_a_baseline_of_another_machine_decides_nothing(pair, session, before) ->
     other = msgspec.structs.replace(machine.this_machine(), fingerprint="f" * 16)
     result = session(before(machine=other))
     assert result.ret == CANNOT_DECIDE
-    result.stdout.fnmatch_lines(["    *of another machine*"])
+    result.stdout.fnmatch_lines(["    *from another machine*"])
 
 
 def test_a_case_that_is_gone_cannot_be_decided_unless_it_may_be_gone(pytester, pair, session, before) -> None:
