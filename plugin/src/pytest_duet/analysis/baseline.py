@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pytest_duet.analysis.comparison import ratio_interval
 from pytest_duet.analysis.gate import confirm, judge_family, side, with_sight
 from pytest_duet.analysis.verdict import lean, word
 from pytest_duet.defaults import ALPHA, JUDGED, PRINTED
 from pytest_duet.protocol import to_number
-from pytest_duet.records.schema import Change, Interval
+from pytest_duet.records.schema import Change
 from pytest_duet.stats.prediction import predict
 from pytest_duet.stats.ratio import exponential
+from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.summaries import CaseSummary, RunSummary
     from pytest_duet.stats.prediction import Prediction
-    from pytest_duet.stats.results import Estimate
 
 ENOUGH_RUNS: Final = 10
 """With fewer runs, the spread between runs is known too poorly to distinguish a change from it."""
@@ -103,9 +104,7 @@ def _change(
 
 
 def _status(case: CaseSummary | None) -> str:
-    if case is None or case.status == "ok":
-        return ""
-    return f"{case.status}: {case.reason}" if case.reason else case.status
+    return "" if case is None or case.status == "ok" else with_reason(case.status, case.reason)
 
 
 def _times(logs: list[float], now: CaseSummary) -> Mapping[str, float]:
@@ -140,15 +139,10 @@ def _against(change: Change, found: Prediction, log_ns: float) -> Change:
         base_ns=exponential(found.mean),
         units=found.count,
         ratio=exponential(printed.value),
-        interval=_interval(printed),
-        judged=_interval(judged),
+        interval=ratio_interval(printed),
+        judged=ratio_interval(judged),
         p=to_number(found.p_above(log_ns)),
     )
-
-
-def _interval(estimate: Estimate) -> Interval:
-    assert estimate.low is not None and estimate.high is not None  # noqa: PT018 - one fact
-    return Interval(low=exponential(estimate.low), high=exponential(estimate.high), confidence=estimate.confidence)
 
 
 def _with_sight(change: Change, found: Prediction | None, family: int) -> Change:

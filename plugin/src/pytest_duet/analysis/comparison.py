@@ -20,6 +20,7 @@ from pytest_duet.stats.corrections import Method, adjust
 from pytest_duet.stats.effects import cliffs_delta, hedges_g
 from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, exponential, ratio_of_means
 from pytest_duet.stats.signed_rank import location
+from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ def _compare(group: GroupRecord, member: MemberRecord, reference: MemberRecord |
             reason=reason,
             cells=0,
             against=member.against,
-            margin=_margin(group, member),
+            margin=group.margin_of(member.name),
             alarm_above=ALARM_ABOVE,
         )
     return _judged(group, member, reference)
@@ -105,7 +106,7 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
         return f"{base} did not take part"
     if reference.status != "ok":
         return f"{member.against or 'reference'} {_status(reference)}"
-    margin = _margin(group, member)
+    margin = group.margin_of(member.name)
     if not (math.isfinite(margin) and margin > 0):
         return f"the group's margin is {margin}; it must be above 0"
     return (
@@ -115,19 +116,17 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
     )
 
 
-def _margin(group: GroupRecord, member: MemberRecord) -> float:
-    return group.margins.get(member.name, group.margin)
-
-
 def _status(member: MemberRecord) -> str:
     if member.reproducer:
         return member.reason.removeprefix("not comparable: ")
-    return f"{member.status}: {member.reason}" if member.reason else member.status
+    return with_reason(member.status, member.reason)
 
 
-def _invalid_rounds(member: MemberRecord, who: str = "") -> str:
+def _invalid_rounds(member: MemberRecord, subject: str = "") -> str:
     found = fault(member)
-    return f"{who}{found if found in {'', NOT_TIMED} else f'invalid: {found}'}" if found else ""
+    if not found:
+        return ""
+    return f"{subject}{found}" if found == NOT_TIMED else f"{subject}invalid: {found}"
 
 
 def _unpaired(member: MemberRecord, reference: MemberRecord) -> str:
@@ -145,10 +144,10 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
     printed, judged, strict = (location(ratios, confidence) for confidence in (PRINTED, JUDGED, STRICT))
     means = ratio_of_means(cell_means(*ours), cell_means(*theirs), PRINTED)
     evidence = Evidence(len(ratios), _bounds(judged), _bounds(strict), _timed_seconds(group))
-    margin = _margin(group, member)
+    margin = group.margin_of(member.name)
     judgement = judge(evidence, margin, ALARM_ABOVE)
     mine, other = cell_log_times(*ours), cell_log_times(*theirs)
-    interval, mean_interval = _ratio_interval(printed), _interval(means)
+    interval, mean_interval = ratio_interval(printed), _interval(means)
     return Comparison(
         group=group.id,
         member=member.name,
@@ -159,14 +158,14 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         estimator=f"{printed.name} of log-ratios",
         ratio=exponential(printed.value) if printed.value is not None else None,
         interval=interval,
-        judged=_ratio_interval(judged),
+        judged=ratio_interval(judged),
         mean_ratio=means.value,
         mean_interval=mean_interval,
         smallest_change=judgement.smallest_change,
         margin=margin,
         alarm_above=ALARM_ABOVE,
         flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, margin)),
-        tests=[_test(outcome) for outcome in classical_tests(mine, other, ratios)],
+        tests=[recorded_test(outcome) for outcome in classical_tests(mine, other, ratios)],
         effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
     )
 
@@ -198,7 +197,8 @@ def _interval(estimate: Estimate) -> Interval | None:
     return Interval(low=estimate.low, high=estimate.high, confidence=estimate.confidence)
 
 
-def _ratio_interval(estimate: Estimate) -> Interval | None:
+def ratio_interval(estimate: Estimate) -> Interval | None:
+    """Return the interval of the ratio from an `estimate` of its logarithm, None where that has none."""
     if estimate.low is None or estimate.high is None:
         return None
     low, high = exponential(estimate.low), exponential(estimate.high)
@@ -212,7 +212,8 @@ def _apart(one: Interval | None, other: Interval | None, margin: float) -> bool:
     return one.high * (1 + margin) < other.low or other.high * (1 + margin) < one.low
 
 
-def _test(outcome: Outcome) -> TestResult:
+def recorded_test(outcome: Outcome) -> TestResult:
+    """Return the record of a test."""
     return TestResult(
         name=outcome.name,
         statistic=None if outcome.statistic is None else to_number(outcome.statistic),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from pytest_duet.analysis.comparison import compare_run
+from pytest_duet.analysis.comparison import compare_run, ratio_interval, recorded_test
 from pytest_duet.defaults import PRINTED
-from pytest_duet.protocol import Number, from_number, to_number
+from pytest_duet.protocol import from_number, to_number
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
 from pytest_duet.records.timings import rounds_ns
 from pytest_duet.stats.corrections import Method, adjust, simultaneous
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_duet.records.schema import GroupRecord, MemberRecord, RunRecord
-    from pytest_duet.stats.results import Estimate, Outcome
 
 
 class Rounds(Record, frozen=True):
@@ -133,25 +132,13 @@ def _analysis(
         against=other.name,
         family=family,
         comparison=comparison,
-        simultaneous=_ratios(wide),
+        simultaneous=ratio_interval(wide),
         simultaneous_note=wide.note,
         detectable=None if least is None else exponential(least) - 1,
-        equivalence=[_test(tost_t(differences, delta)), _test(tost_signed_rank(differences, delta))],
-        policy=_test(by_normality(differences)),
+        equivalence=[recorded_test(tost_t(differences, delta)), recorded_test(tost_signed_rank(differences, delta))],
+        policy=recorded_test(by_normality(differences)),
         rounds=_rounds(member, other) if rounds else None,
     )
-
-
-def _ratios(estimate: Estimate) -> Interval | None:
-    if estimate.low is None or estimate.high is None:
-        return None
-    return Interval(low=exponential(estimate.low), high=exponential(estimate.high), confidence=estimate.confidence)
-
-
-def _test(outcome: Outcome) -> TestResult:
-    p: Number | None = None if outcome.p is None else to_number(outcome.p)
-    statistic: Number | None = None if outcome.statistic is None else to_number(outcome.statistic)
-    return TestResult(name=outcome.name, statistic=statistic, p=p, n=outcome.n, note=outcome.note)
 
 
 def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
@@ -161,7 +148,7 @@ def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
         autocorrelation=found.autocorrelation,
         effective=found.effective,
         counts=(len(sides[0]), len(sides[1])),
-        tests=[_test(test) for test in found.tests],
+        tests=[recorded_test(test) for test in found.tests],
     )
 
 
@@ -195,7 +182,7 @@ def _across(case: str, against: str, pairs: Sequence[tuple[float, float]]) -> Ac
         runs=found.runs,
         note=found.mean.note,
         ratio=None if value is None else exponential(value),
-        interval=_ratios(found.mean),
-        following=_ratios(found.following),
+        interval=ratio_interval(found.mean),
+        following=ratio_interval(found.following),
         spread=found.spread,
     )

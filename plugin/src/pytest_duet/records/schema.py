@@ -147,6 +147,10 @@ class GroupRecord(Record, frozen=True):
     flags: list[str] = []
     margins: dict[str, Margin] = {}
 
+    def margin_of(self, member: str) -> float:
+        """Return the margin of `member`."""
+        return self.margins.get(member, self.margin)
+
     def case_id(self, member: str) -> str:
         """Return the id of `member`'s case, by which runs are compared."""
         return str(CaseId(self.id, member, self.threads, self.device))

@@ -73,7 +73,7 @@ def summary_of_run(run: RunRecord, source: str, digest: str) -> RunSummary:
 
 def _case_summary(group: GroupRecord, member: MemberRecord) -> CaseSummary:
     conditions = conditions_of(group)
-    margin = group.margins.get(member.name, group.margin)
+    margin = group.margin_of(member.name)
     if member.status != "ok":
         return CaseSummary(status=member.status, reason=member.reason, conditions=conditions, margin=margin)
     if found := fault(member):
