@@ -42,7 +42,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of each of twelve days, and the baseline pinned from them."""
+    """A folder with a run of each of twelve days, and the baseline saved from them."""
     folder = tmp_path_factory.mktemp("twelve")
     for day in range(1, 13):
         store.save(a_run(day=day), folder / "before")
@@ -186,11 +186,11 @@ def test_an_unknown_case_to_explain_names_the_nearest(root: Path, before: Path) 
     assert (done.exit_code, "did you mean" in done.stderr) == (2, True)
 
 
-# --- files that are none --------------------------------------------------------------------------------------------------
+# --- unusable files -------------------------------------------------------------------------------------------------------
 
 
-def unsealed(path: Path, change: str, by: str) -> None:
-    """Write a run of a schema that had no seals yet, with something in it changed."""
+def without_checksum(path: Path, change: str, by: str) -> None:
+    """Write a run of a schema from before there were checksums, with `change` replaced."""
     text = msgspec.json.encode(a_run(schema=3)).decode()
     assert change in text
     path.write_text(text.replace(change, by, 1))
@@ -223,12 +223,14 @@ BROKEN = {
     "dangling": lambda path: (path.unlink(), path.symlink_to("nowhere")),
     "circle": lambda path: (path.unlink(), path.symlink_to(path.name)),
     "huge": lambda path: os.truncate(path, 2 * 1024**3),
-    "no margin": lambda path: unsealed(path, '"margin":0.05', '"margin":-2.0'),
-    "no member's margin": lambda path: unsealed(path, '"margins":{}', '"margins":{"native":-1.0}'),
-    "no calls": lambda path: unsealed(path, '"calls_per_round":1,', '"calls_per_round":0,'),
-    "endless calls": lambda path: unsealed(path, '"calls_per_round":1,', f'"calls_per_round":{BEYOND},'),
-    "endless round": lambda path: unsealed(path, '"cells":[[[', f'"cells":[[[{BEYOND}'),
-    "endless reading": lambda path: unsealed(path, '"unit":"bytes","value":', f'"unit":"bytes","value":{BEYOND}'),
+    "no margin": lambda path: without_checksum(path, '"margin":0.05', '"margin":-2.0'),
+    "no member's margin": lambda path: without_checksum(path, '"margins":{}', '"margins":{"native":-1.0}'),
+    "no calls": lambda path: without_checksum(path, '"calls_per_round":1,', '"calls_per_round":0,'),
+    "too many calls": lambda path: without_checksum(path, '"calls_per_round":1,', f'"calls_per_round":{BEYOND},'),
+    "too long a round": lambda path: without_checksum(path, '"cells":[[[', f'"cells":[[[{BEYOND}'),
+    "too large a reading": lambda path: without_checksum(
+        path, '"unit":"bytes","value":', f'"unit":"bytes","value":{BEYOND}'
+    ),
     "half a letter": lambda path: foreign(path, 0.1, machine="\ud800"),
 }
 
@@ -255,7 +257,7 @@ def test_an_impossible_path_is_named(root: Path, command: str, status: int) -> N
 
 @pytest.mark.parametrize("ns", [0, -5])
 def test_a_round_that_is_not_positive_is_invalid(root: Path, before: Path, ns: int) -> None:
-    unsealed(root / "run.json", '"cells":[[[', f'"cells":[[[{ns},')
+    without_checksum(root / "run.json", '"cells":[[[', f'"cells":[[[{ns},')
     assert invoke("gate", root / "run.json", "--baseline", before).exit_code == 12
 
 
@@ -269,7 +271,7 @@ def test_times_that_are_too_large_are_invalid_and_saved_as_such(root: Path) -> N
     assert invoke("gate", files[0], "--baseline", root / "main.json").exit_code == 12
 
 
-# --- pinning and listing --------------------------------------------------------------------------------------------------
+# --- saving baselines and listing runs ------------------------------------------------------------------------------------
 
 
 def test_a_saved_baseline_says_what_it_holds_and_what_it_lacks(root: Path) -> None:

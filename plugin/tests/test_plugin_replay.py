@@ -42,7 +42,7 @@ def test_it(benchmark):
 def test_the_saved_data_equal_the_nanoseconds_bit_for_bit(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The session inside is no worker of pytest-xdist, whatever runs this one.
+    # The inner session is not a worker of pytest-xdist, even if this one is.
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makepyfile(SESSION)
     result = pytester.inline_run("--benchmark-json=out.json", "-p", "no:cacheprovider", "-q")
@@ -167,9 +167,9 @@ def test_a_case_has_the_same_id_as_in_the_saved_run() -> None:
     record = member("tch", cells=CELLS)
     measured = group(record, threads=2, device="cuda:0", profile="full")
     replay(benchmark, timer, measured, record)
-    ((case, figure),) = summary_of_run(run(measured), "", "").cases.items()
+    ((case, summary),) = summary_of_run(run(measured), "", "").cases.items()
     ours = benchmark.extra_info["duet"]
-    assert (case, figure.conditions) == (ours["case"], ours["conditions"])
+    assert (case, summary.conditions) == (ours["case"], ours["conditions"])
 
 
 def test_verifying_uses_the_fixture_once() -> None:

@@ -1,4 +1,4 @@
-"""Baselines: pinned runs, and the newest runs of a folder."""
+"""Baselines: saved ones, and the newest runs of a folder."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 def test_a_baseline_holds_the_summaries_of_its_runs(tmp_path: Path) -> None:
     days = [f"2026-01-0{day}" for day in (1, 2, 3)]
     paths = [store.save(msgspec.structs.replace(everything(), created=day), tmp_path) for day in days]
-    pinned = tmp_path / "kept" / "main.json"
-    baselines.save(baselines.load(paths), pinned)
+    kept = tmp_path / "kept" / "main.json"
+    baselines.save(baselines.load(paths), kept)
     for path in paths:
         path.unlink()
-    assert [each.source for each in baselines.load([pinned]).runs] == [path.name for path in paths]
-    assert pinned.stat().st_size < 20_000
+    assert [each.source for each in baselines.load([kept]).runs] == [path.name for path in paths]
+    assert kept.stat().st_size < 20_000
 
 
 def test_a_baseline_that_was_edited_is_refused(tmp_path: Path) -> None:
-    pinned = tmp_path / "main.json"
-    baselines.save(baselines.load([store.save(everything(), tmp_path)]), pinned)
-    pinned.write_bytes(pinned.read_bytes().replace(b'"log_ns":1', b'"log_ns":2', 1))
+    path = tmp_path / "main.json"
+    baselines.save(baselines.load([store.save(everything(), tmp_path)]), path)
+    path.write_bytes(path.read_bytes().replace(b'"log_ns":1', b'"log_ns":2', 1))
     with pytest.raises(StoreError, match="was changed after it was saved"):
-        baselines.load([pinned])
+        baselines.load([path])
 
 
 def test_a_newer_baseline_and_a_damaged_one_are_refused_by_name(tmp_path: Path) -> None:
