@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
-from pytest_duet.defaults import RESULTS
+from pytest_duet.defaults import PROFILE, RESULTS
 from pytest_duet.errors import nearest
 from pytest_duet.exit_status import Exit
 from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_duet.records.schema import MemberRecord
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 benches_option: Final = click.option(
     "--benches",
@@ -35,6 +37,13 @@ results_option: Final = click.option(
     show_default=True,
     help="Saved runs.",
 )
+
+
+def profile_option(help_text: str) -> Callable[[_F], _F]:
+    """Return the option ``--profile``, for which `help_text` says what it sets here."""
+    return click.option("--profile", default=PROFILE, show_default=True, help=help_text)
+
+
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
 )
