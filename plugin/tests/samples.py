@@ -6,6 +6,7 @@ Not a test.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +24,9 @@ from pytest_duet.records.schema import (
     RunRecord,
 )
 from pytest_duet.values import NonFinite
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MACHINE = Machine(
     fingerprint="0123456789abcdef",
@@ -232,3 +236,18 @@ def everything() -> RunRecord:
             verified_only=True,
         ),
     )
+
+
+def damaged(tmp_path: Path, content: bytes) -> Path:
+    """Return the path of a file that holds `content`."""
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+    return path
+
+
+def copied(path: Path, count: int) -> list[Path]:
+    """Return copies of the run at `path`, each with one more line end after its checksum."""
+    copies = [path.with_name(f"copy{index}.json") for index in range(1, count + 1)]
+    for index, copy in enumerate(copies, start=1):
+        copy.write_bytes(path.read_bytes() + b"\n" * index)
+    return copies

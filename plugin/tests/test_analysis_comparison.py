@@ -1,4 +1,4 @@
-"""One judgement a rival, from records alone."""
+"""The comparison of each rival, from records alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_reference_and_context_members_get_no_comparison() -> None:
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(0.5, "faster"), (2.0, "slower"), (1.001, "equivalent")])
-def test_a_clear_difference_gets_its_word(factor: float, expected: str) -> None:
+def test_a_clear_difference_gets_its_verdict(factor: float, expected: str) -> None:
     times = cells(1e6)
     scaled = [[[round(ns * factor) for ns in burst] for burst in cell] for cell in times]
     comparison = only(compare_group(group(reference(cells=times), member("native", cells=scaled))))
@@ -45,7 +45,7 @@ def test_a_clear_difference_gets_its_word(factor: float, expected: str) -> None:
     assert (comparison.interval.confidence, comparison.judged.confidence) == (0.95, 0.90)
 
 
-def test_calls_of_a_round_are_taken_into_account() -> None:
+def test_the_number_of_calls_in_a_round_is_taken_into_account() -> None:
     times = cells(1e6)
     comparison = only(compare_group(group(reference(cells=times), member("native", cells=times, calls_per_round=4))))
     assert comparison.ratio == pytest.approx(0.25)
@@ -62,12 +62,12 @@ def test_a_member_that_is_not_ok_is_not_comparable_and_has_no_number(status: str
     assert (comparison.ratio, comparison.interval, comparison.mean_ratio, comparison.tests) == (None, None, None, [])
 
 
-def test_a_member_that_was_never_come_to_is_not_judged() -> None:
+def test_an_interrupted_member_is_not_judged() -> None:
     assert compare_group(group(reference(), without_numbers("native", "interrupted", "because"))) == []
 
 
 @pytest.mark.parametrize("status", ["failed", "unavailable"])
-def test_without_a_sound_reference_nobody_is_comparable(status: str) -> None:
+def test_without_a_valid_reference_no_member_is_comparable(status: str) -> None:
     broken = without_numbers("sklearn", status, "because", role="reference")
     comparisons = compare_group(group(broken, member("native"), member("linfa")))
     assert [(each.verdict, each.reason) for each in comparisons] == [
@@ -75,12 +75,12 @@ def test_without_a_sound_reference_nobody_is_comparable(status: str) -> None:
     ] * 2
 
 
-def test_a_reference_that_was_not_selected_is_named() -> None:
+def test_the_reason_names_a_reference_that_was_not_selected() -> None:
     comparisons = compare_group(group(member("native"), member("linfa"), reference="sklearn"))
     assert {each.reason for each in comparisons} == {"reference sklearn did not take part"}
 
 
-def test_a_reference_that_was_only_verified_leaves_its_rivals_without_ratio() -> None:
+def test_rivals_of_a_reference_that_was_only_verified_have_no_ratio() -> None:
     comparison = only(compare_group(group(reference(cells=[]), member("native"))))
     assert (comparison.verdict, comparison.reason) == ("not comparable", "reference not timed")
 
@@ -104,12 +104,12 @@ def test_a_group_of_one_and_a_verified_one_are_not_compared() -> None:
         ({"cells": cells(1e6, cycles=2)}, "invalid: its cycles are not those of the reference"),
     ],
 )
-def test_numbers_that_make_no_sense_are_not_comparable(changes: dict[str, object], reason: str) -> None:
+def test_invalid_numbers_are_not_comparable(changes: dict[str, object], reason: str) -> None:
     comparison = only(compare_group(group(reference(), member("native", **changes))))
     assert (comparison.verdict, comparison.reason) == ("not comparable", reason)
 
 
-def test_a_margin_that_is_none_is_not_comparable() -> None:
+def test_an_invalid_margin_is_not_comparable() -> None:
     comparison = only(compare_group(group(reference(), member("native"), margin=0.0)))
     assert comparison.reason == "the group's margin is 0.0; it must be above 0"
 
@@ -123,7 +123,7 @@ def test_too_few_cells_are_inconclusive_with_a_budget(count: int) -> None:
     assert (comparison.interval is None) == (count == 1)
 
 
-def test_wild_cells_still_make_a_record_that_can_be_saved() -> None:
+def test_extreme_cells_still_give_a_record_that_can_be_saved() -> None:
     wild = [[[1]], [[2**62]], [[1]], [[2**62]]]
     comparison = only(compare_group(group(reference(cells=wild), member("native", cells=wild[::-1]))))
     assert comparison.verdict == "inconclusive"
@@ -137,7 +137,7 @@ def test_constant_rounds_have_a_result_and_no_warning() -> None:
     assert {effect.note for effect in comparison.effects if effect.value is None} == {"nothing varies"}
 
 
-def test_a_mean_that_tells_another_story_is_flagged() -> None:
+def test_a_mean_that_disagrees_with_the_typical_ratio_is_flagged() -> None:
     typical = cells(1e6)
     skewed = [[[*burst, burst[0] * 60] for burst in cell] for cell in typical]
     comparison = only(compare_group(group(reference(cells=typical), member("native", cells=skewed))))
@@ -176,7 +176,7 @@ def test_the_order_of_cells_does_not_matter(order: list[int]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.2, 5.0), st.integers(4, 12))
-def test_changing_sides_gives_the_reciprocal(factor: float, count: int) -> None:
+def test_swapping_the_sides_gives_the_reciprocal(factor: float, count: int) -> None:
     ours, theirs = cells(1e6 * factor, count=count), cells(1e6, count=count)
     there = only(compare_group(group(reference(cells=theirs), member("native", cells=ours))))
     back = only(compare_group(group(reference(cells=ours), member("native", cells=theirs))))
@@ -187,7 +187,7 @@ def test_changing_sides_gives_the_reciprocal(factor: float, count: int) -> None:
     assert swapped.get(there.verdict, there.verdict) == back.verdict
 
 
-def test_importing_the_judge_and_the_reports_loads_no_number_library() -> None:
+def test_importing_analysis_and_reports_loads_no_numerical_library() -> None:
     code = (
         "import sys, pytest_duet.analysis.comparison, pytest_duet.records.store, pytest_duet.report.terminal, pytest_duet.report.markdown;"
         "print([name for name in ('numpy', 'scipy', 'statsmodels', 'psutil') if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""The gate's policy: every combination of what may stand on either side, and which status outranks which."""
+"""The policy of the gate: every combination of sides, and the precedence of exit statuses."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_decision_on_every_combination(base: Side, head: Side) -> None:
         assert wanted == found.decision, (verdict, alarm, sight)
 
 
-def test_silence_never_passes_where_an_alarm_could_not_have_been_heard() -> None:
+def test_a_case_without_alarm_never_passes_where_no_alarm_was_possible() -> None:
     for base, head, sight in itertools.product(SIDES, SIDES, (LARGE, None)):
         found = decide(change(base=base, head=head, verdict="inconclusive", smallest_change=sight, reason="because"))
         assert found.decision != "passed" or base == "missing"
@@ -103,12 +103,12 @@ def test_each_status_gives_one_of_three_sides(status: Status) -> None:
     assert wanted.get(status, "bad") == side(status)
 
 
-def test_a_case_that_is_not_there_is_missing() -> None:
+def test_a_case_that_does_not_exist_is_missing() -> None:
     assert side(None) == "missing"
 
 
 @pytest.mark.parametrize(("pattern", "decision"), [("cnn/*", "passed"), ("*/candle", "cannot decide")])
-def test_a_missing_case_passes_only_where_it_was_allowed_to_be(pattern: str, decision: Decision) -> None:
+def test_a_missing_case_passes_only_if_it_is_allowed_to_be_missing(pattern: str, decision: Decision) -> None:
     assert decision == decide(change(head="missing"), [pattern]).decision
 
 
@@ -136,18 +136,20 @@ def status(*decisions: Decision, **changes: bool) -> int:
         (("invalid", "regression", "cannot decide"), {"storage_failed": True}, 14),
     ],
 )
-def test_one_status_outranks_the_other(decisions: tuple[Decision, ...], changes: dict[str, bool], wanted: int) -> None:
+def test_exit_statuses_have_an_order_of_precedence(
+    decisions: tuple[Decision, ...], changes: dict[str, bool], wanted: int
+) -> None:
     assert wanted == status(*decisions, **changes)
 
 
-def test_nothing_compared_is_no_pass() -> None:
+def test_a_job_that_compared_nothing_does_not_pass() -> None:
     new = [decide(change(base="missing", units=0))]
     assert ["passed"] == [each.decision for each in new]
     assert Exit.CANNOT_DECIDE == exit_status(new)
     assert Exit.PASSED == exit_status([*new, decide(change())])
 
 
-def test_without_a_gate_only_what_is_missing_or_not_saved_has_a_status() -> None:
+def test_without_a_gate_only_missing_frameworks_and_storage_failures_have_a_status() -> None:
     assert Exit.PASSED == exit_status(None)
     assert Exit.UNAVAILABLE == exit_status(None, unavailable=True)
     assert Exit.STORAGE_FAILED == exit_status(None, storage_failed=True)
@@ -182,7 +184,7 @@ def test_no_more_than_holm_alarms(p_values: list[float]) -> None:
     assert not any(alarmed) or min(p_values) * len(p_values) < ALPHA
 
 
-def test_a_second_run_clears_an_alarm_or_lets_it_stand() -> None:
+def test_a_second_run_clears_or_confirms_an_alarm() -> None:
     first = change(alarm=True, ratio=1.3, confirmed=False, verdict="slower")
     cleared = confirm(first, change(alarm=False, ratio=1.01))
     stands = confirm(first, change(alarm=True, ratio=1.25, verdict="slower"))

@@ -21,11 +21,11 @@ def test_without_a_match_the_case_has_its_own_margin() -> None:
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median", "min", "max"])
-def test_pytest_benchmarks_grammar_sets_from_where_on_it_alarms(statistic: str) -> None:
+def test_the_syntax_of_pytest_benchmark_sets_when_a_gate_alarms(statistic: str) -> None:
     assert parse([f"{statistic}:7%"]) == Margins((), 0.07)
 
 
-def test_a_case_that_is_named_with_its_threads_can_have_a_margin() -> None:
+def test_a_pattern_may_name_the_threads_of_a_case() -> None:
     given = parse(["regression*/native@threads=2=10%"])
     assert 0.10 == given.of("regression/fit-train-small/native@threads=2", 0.05)
     assert 0.05 == given.of("regression/fit-train-small/native", 0.05)
@@ -34,6 +34,6 @@ def test_a_case_that_is_named_with_its_threads_can_have_a_margin() -> None:
 @pytest.mark.parametrize(
     "text", ["", "=5%", "5%", "mean:0.001", "stddev:5%", "cnn/*=5", "cnn/*=0%", "a=-3%", "a=99999%"]
 )
-def test_what_is_neither_is_refused_with_both_forms(text: str) -> None:
+def test_an_unknown_form_is_refused_with_both_known_ones(text: str) -> None:
     with pytest.raises(SpecError, match=r"write PATTERN=5%, or mean:5%"):
         parse([text])

@@ -1,4 +1,4 @@
-"""From interval and margin to a word."""
+"""The verdict from an interval and a margin."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def bounds(low: float, high: float) -> Bounds:
         (bounds(0.9, 0.97), "inconclusive"),
     ],
 )
-def test_the_word_follows_from_where_the_interval_lies(judged: Bounds, expected: str) -> None:
+def test_the_verdict_follows_from_the_position_of_the_interval(judged: Bounds, expected: str) -> None:
     assert expected == judge(Evidence(8, judged, judged, 1.0), MARGIN, ALARM).verdict
 
 
 @given(st.tuples(ends, ends).map(sorted))
-def test_changing_sides_swaps_faster_and_slower(judged: list[float]) -> None:
+def test_swapping_the_sides_swaps_faster_and_slower(judged: list[float]) -> None:
     low, high = judged
     there = judge(Evidence(10, (low, high), (low, high), 1.0), MARGIN, ALARM)
     back = judge(Evidence(10, (-high, -low), (-high, -low), 1.0), MARGIN, ALARM)
@@ -55,7 +55,7 @@ def test_below_eight_cells_the_wider_interval_must_clear_the_margin() -> None:
     assert judge(Evidence(7, judged, bounds(1.06, 1.3), 1.0), MARGIN, ALARM).verdict == "slower"
 
 
-def test_below_four_cells_it_says_what_budget_it_needs() -> None:
+def test_below_four_cells_the_reason_names_the_budget_needed() -> None:
     judgement = judge(Evidence(2, bounds(3, 4), bounds(2, 5), 3.0), MARGIN, ALARM)
     expected = "2 cells are too few to judge: group_seconds = 17 in the profile should give 8"
     assert (judgement.verdict, judgement.reason) == ("inconclusive", expected)
@@ -67,13 +67,13 @@ def test_one_cell_without_interval_is_inconclusive() -> None:
     assert (judgement.reason, judgement.smallest_change) == (expected, None)
 
 
-def test_an_inconclusive_lean_names_the_direction_and_what_it_could_see() -> None:
+def test_an_inconclusive_reason_names_the_direction_and_the_smallest_visible_change() -> None:
     judgement = judge(Evidence(9, bounds(1.01, 1.09), bounds(1, 1.1), 1.0), MARGIN, ALARM)
     expected = "slower, but maybe by less than the margin of 5 %; the smallest change it could see is 9 %"
     assert expected == judgement.reason
 
 
-def test_no_lean_says_what_is_not_ruled_out() -> None:
+def test_without_a_direction_the_reason_says_what_is_not_ruled_out() -> None:
     judgement = judge(Evidence(9, bounds(0.9, 1.1), bounds(0.9, 1.1), 1.0), MARGIN, ALARM)
     assert judgement.reason.startswith("no difference seen, but one beyond the margin of 5 % is not ruled out")
 
@@ -82,9 +82,9 @@ def test_a_clear_verdict_needs_no_reason() -> None:
     assert judge(Evidence(8, bounds(2, 3), bounds(2, 3), 1.0), MARGIN, ALARM).reason == ""
 
 
-def test_the_smallest_change_is_that_of_the_intervals_width() -> None:
+def test_the_smallest_change_follows_from_the_width_of_the_interval() -> None:
     assert smallest_change((-0.02, 0.04), ALARM) == pytest.approx(1.01 * math.exp(0.06) - 1)
 
 
-def test_a_hopeless_interval_stays_a_number() -> None:
+def test_a_very_wide_interval_stays_finite() -> None:
     assert math.isfinite(smallest_change((-1e6, 1e6), ALARM))

@@ -1,4 +1,4 @@
-"""The command that prints the classical classical_tests."""
+"""The command that prints classical tests."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def saved(tmp_path: Path) -> Path:
     return store.save(everything(), tmp_path)
 
 
-def test_it_prints_the_whole_battery(saved: Path, snapshot: SnapshotAssertion) -> None:
+def test_all_classical_tests_are_printed(saved: Path, snapshot: SnapshotAssertion) -> None:
     done = invoke(saved, "--case", "regression::ridge*/native", "--test", "normality")
     assert done.exit_code == 0
     assert snapshot == done.stdout
 
 
-def test_rounds_are_only_tested_where_asked_for_and_called_descriptive(saved: Path) -> None:
+def test_rounds_are_only_tested_on_request_and_called_descriptive(saved: Path) -> None:
     plain, asked = invoke(saved).stdout, invoke(saved, "--per-round").stdout
     assert "descriptive" not in plain
     assert "by single rounds, descriptive: they are not independent" in asked
     assert "lag-1 autocorrelation" in asked
 
 
-def test_its_json_holds_every_comparison_with_four_corrections(saved: Path) -> None:
+def test_the_json_holds_every_comparison_with_four_corrections(saved: Path) -> None:
     found = json.loads(invoke(saved, "--json").stdout)
     compared = [each for each in everything().comparisons if each.ratio is not None]
     assert len(found) == len(compared) == found[0]["family"]
@@ -54,7 +54,7 @@ def test_its_json_holds_every_comparison_with_four_corrections(saved: Path) -> N
     assert test["p_adjusted"].keys() == {"bonferroni", "holm", "benjamini-hochberg", "benjamini-yekutieli"}
 
 
-def test_its_numbers_are_scipys(tmp_path: Path) -> None:
+def test_the_numbers_match_scipy(tmp_path: Path) -> None:
     ours, theirs = cells(0.8e6), cells(1e6)
     path = store.save(run(group(reference(cells=theirs), member("native", cells=ours))), tmp_path)
     (found,) = json.loads(invoke(path, "--json").stdout)
@@ -79,11 +79,11 @@ def many(tmp_path: Path, count: int, **changes: object) -> list[Path]:
     ]
 
 
-def test_five_runs_say_together_what_one_more_should_give(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+def test_five_runs_are_combined_with_a_prediction_for_one_more(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     assert snapshot == invoke(*many(tmp_path, 6)).stdout
 
 
-def test_fewer_runs_speak_of_this_machine_and_this_run(tmp_path: Path) -> None:
+def test_fewer_runs_are_not_combined(tmp_path: Path) -> None:
     assert "this machine, this run: needs 5 runs of one machine" in invoke(*many(tmp_path, 4)).stdout
 
 
@@ -93,22 +93,22 @@ def test_machines_are_never_pooled(tmp_path: Path) -> None:
     assert (done.exit_code, "2 machines, which are never pooled" in done.stderr) == (14, True)
 
 
-def test_one_run_many_times_is_not_many_runs(saved: Path) -> None:
+def test_copies_of_one_run_are_not_many_runs(saved: Path) -> None:
     done = invoke(*[saved] * 5)
     assert (done.exit_code, "is the same run as" in done.stderr) == (14, True)
 
 
 @pytest.mark.parametrize("options", [["--per-round"], ["--test", "normality"]])
-def test_what_looks_into_one_run_takes_one(tmp_path: Path, options: list[str]) -> None:
+def test_options_for_a_single_run_refuse_several(tmp_path: Path, options: list[str]) -> None:
     done = invoke(*many(tmp_path, 5), *options)
-    assert (done.exit_code, "look into one run; name one" in done.stderr) == (2, True)
+    assert (done.exit_code, "need a single run; name one" in done.stderr) == (2, True)
 
 
 def test_a_run_without_comparisons_says_so(tmp_path: Path) -> None:
     assert invoke(store.save(run(), tmp_path)).stdout == "no comparison has cells to test\n"
 
 
-def test_a_file_that_is_no_run_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     done = invoke(tmp_path / "x.json")
-    assert (done.exit_code, "is JSON but no run of pytest-duet" in done.stderr) == (14, True)
+    assert (done.exit_code, "is JSON, but not a run of pytest-duet" in done.stderr) == (14, True)

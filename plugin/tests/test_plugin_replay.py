@@ -1,4 +1,4 @@
-"""Durations measured elsewhere reach pytest-benchmark bit for bit, and Ctrl-C waits until they have."""
+"""Replayed durations reach pytest-benchmark bit for bit, and Ctrl-C waits for the end of a replay."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_it(benchmark):
 def test_the_saved_data_equal_the_nanoseconds_bit_for_bit(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The session inside is no worker of pytest-xdist, whatever runs this one.
+    # The inner session is not a worker of pytest-xdist, even if this one is.
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makepyfile(SESSION)
     result = pytester.inline_run("--benchmark-json=out.json", "-p", "no:cacheprovider", "-q")
@@ -98,11 +98,11 @@ def _replay(during: Callable[[int], None] = lambda _: None) -> FakeBenchmark:
     return benchmark
 
 
-def test_rounds_come_in_the_order_they_were_measured() -> None:
+def test_rounds_are_replayed_in_the_order_they_were_measured() -> None:
     assert [ns / 2 / 1e9 for ns in (100, 200, 300, 400)] == _replay().seen
 
 
-def test_ctrl_c_in_the_middle_waits_until_all_rounds_are_there() -> None:
+def test_ctrl_c_during_a_replay_waits_until_all_rounds_are_replayed() -> None:
     seen: list[FakeBenchmark] = []
     before = signal.getsignal(signal.SIGINT)
     rounds: list[int] = []
@@ -118,14 +118,14 @@ def test_ctrl_c_in_the_middle_waits_until_all_rounds_are_there() -> None:
     assert before is signal.getsignal(signal.SIGINT)
 
 
-def test_without_ctrl_c_the_handler_is_back_as_it_was() -> None:
+def test_after_a_replay_the_signal_handler_is_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     during = _replay().handlers
     assert before not in during
     assert before is signal.getsignal(signal.SIGINT)
 
 
-def test_a_failure_inside_gives_the_handler_back() -> None:
+def test_after_a_failed_replay_the_signal_handler_is_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def fail(index: int) -> None:
@@ -136,7 +136,7 @@ def test_a_failure_inside_gives_the_handler_back() -> None:
     assert before is signal.getsignal(signal.SIGINT)
 
 
-def test_a_thread_that_may_not_touch_signals_replays_all_the_same() -> None:
+def test_a_replay_in_another_thread_leaves_signals_alone() -> None:
     seen: list[FakeBenchmark] = []
     thread = threading.Thread(target=lambda: seen.append(_replay()))
     thread.start()
@@ -144,7 +144,7 @@ def test_a_thread_that_may_not_touch_signals_replays_all_the_same() -> None:
     assert 4 == len(seen[0].seen)
 
 
-def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> None:
+def test_a_quality_that_is_not_finite_is_left_out_of_extra_info() -> None:
     from pytest_duet.records.schema import Bound
     from pytest_duet.values import NonFinite
 
@@ -159,7 +159,7 @@ def test_a_quality_that_is_no_number_is_left_out_of_what_json_must_hold() -> Non
     )
 
 
-def test_a_case_is_called_as_in_the_run_that_is_saved() -> None:
+def test_a_case_has_the_same_id_as_in_the_saved_run() -> None:
     from pytest_duet.records.summaries import summary_of_run
 
     timer = VirtualTimer()
@@ -167,9 +167,9 @@ def test_a_case_is_called_as_in_the_run_that_is_saved() -> None:
     record = member("tch", cells=CELLS)
     measured = group(record, threads=2, device="cuda:0", profile="full")
     replay(benchmark, timer, measured, record)
-    ((case, figure),) = summary_of_run(run(measured), "", "").cases.items()
+    ((case, summary),) = summary_of_run(run(measured), "", "").cases.items()
     ours = benchmark.extra_info["duet"]
-    assert (case, figure.conditions) == (ours["case"], ours["conditions"])
+    assert (case, summary.conditions) == (ours["case"], ours["conditions"])
 
 
 def test_verifying_uses_the_fixture_once() -> None:

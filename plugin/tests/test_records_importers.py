@@ -1,4 +1,4 @@
-"""Files of other tools: what they hold is read, what they do not hold is said to be missing."""
+"""The files of other tools: what they hold is read, and what they lack stays empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.errors import StoreError
-from pytest_duet.records import store
+from pytest_duet.records import baselines
 from pytest_duet.records.importers import summary
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def ms(log_ns: float) -> float:
     return math.exp(log_ns) / 1e6
 
 
-def test_hyperfines_times_are_read_and_its_machine_is_unknown() -> None:
+def test_hyperfine_gives_times_and_no_machine() -> None:
     found = summary(HYPERFINE, "h.json", "ab")
     assert (found.tool, found.fingerprint) == ("hyperfine", "")
     assert ms(found.cases["a"].log_ns) == pytest.approx(200)
@@ -53,12 +53,12 @@ def test_pyperf_gives_one_number_a_process_and_only_seconds() -> None:
     assert (found.tool, found.machine, len(found.fingerprint)) == ("pyperf", "Example", 16)
 
 
-def test_a_file_that_pytest_benchmark_itself_writes_is_read(tmp_path: Path) -> None:
+def test_a_real_file_of_pytest_benchmark_is_read(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(benchmark):\n    benchmark(sum, range(100))\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-json=out.json"]
     limits = ["--benchmark-max-time=0.01", "--benchmark-min-rounds=3", "test_it.py"]
     subprocess.run([*command, *limits], cwd=tmp_path, check=True, capture_output=True)
-    found = store.load_summary(tmp_path / "out.json")
+    found = baselines.load_summary(tmp_path / "out.json")
     written = json.loads((tmp_path / "out.json").read_text())["benchmarks"][0]
     assert found.tool == "pytest-benchmark"
     assert math.exp(found.cases["test_it.py::test_it"].log_ns) == pytest.approx(written["stats"]["median"] * 1e9)
@@ -73,14 +73,14 @@ def benchmark(name: str = "x::y", **ours: object) -> dict[str, object]:
     return {"fullname": name, "stats": {"median": 0.1}, "extra_info": {"duet": ours} if ours else {}}
 
 
-def test_our_cases_keep_name_and_conditions_in_pytest_benchmarks_file() -> None:
+def test_our_cases_keep_their_names_and_conditions_in_a_file_of_pytest_benchmark() -> None:
     case = "cnn/lenet-train-digits/tch@threads=2"
     found = summary(benchmarks(benchmark(case=case, conditions="profile smoke")), "", "")
     assert {name: each.conditions for name, each in found.cases.items()} == {case: "profile smoke"}
 
 
 @pytest.mark.parametrize("ours", [{"group": "cnn", "member": "tch"}, {"case": "cnn/tch"}, {"case": 3, "conditions": 4}])
-def test_what_lacks_its_conditions_goes_by_its_full_name(ours: dict[str, object]) -> None:
+def test_a_case_without_conditions_has_its_full_name(ours: dict[str, object]) -> None:
     found = summary(benchmarks(benchmark(**ours)), "", "")
     assert {name: each.conditions for name, each in found.cases.items()} == {"x::y": ""}
 
@@ -97,23 +97,23 @@ def test_what_lacks_its_conditions_goes_by_its_full_name(ours: dict[str, object]
         },
     ],
 )
-def test_a_name_that_is_there_twice_means_neither(document: dict[str, object]) -> None:
+def test_a_name_that_occurs_twice_is_invalid(document: dict[str, object]) -> None:
     found = summary(document, "", "").cases
     assert {name: each.status for name, each in found.items()} == {"x::y": "invalid", "other": "ok"}
-    assert found["x::y"].reason == "its name is there twice"
+    assert found["x::y"].reason == "its name occurs twice"
 
 
 @pytest.mark.parametrize("median", [float("nan"), 0.0, -1.0])
-def test_a_median_that_makes_no_sense_is_invalid(median: float) -> None:
+def test_a_median_that_is_not_positive_is_invalid(median: float) -> None:
     bench = {"fullname": "x::y", "stats": {"median": median}}
     found = summary({"benchmarks": [bench], "machine_info": {"cpu": "odd"}}, "", "")
     assert (found.cases["x::y"].status, found.fingerprint) == ("invalid", "")
 
 
 @pytest.mark.parametrize("document", [[], {}, "x", {"benchmarks": 3}, {"results": [{"mean": 1.0}]}, None, 7])
-def test_what_none_of_them_wrote_is_none_of_theirs(document: object, tmp_path: Path) -> None:
+def test_a_file_of_no_known_tool_is_refused(document: object, tmp_path: Path) -> None:
     assert summary(document, "", "") is None
     path = tmp_path / "x.json"
     path.write_text(json.dumps(document))
-    with pytest.raises(StoreError, match="no saved run of pytest-duet, pytest-benchmark, hyperfine or pyperf"):
-        store.load_summary(path)
+    with pytest.raises(StoreError, match="not a saved run of pytest-duet, pytest-benchmark, hyperfine or pyperf"):
+        baselines.load_summary(path)

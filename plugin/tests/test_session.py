@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.measure.mode import PAIRED
-from pytest_duet.records import files, journal, store
+from pytest_duet.records import files, journal, machine, store
 from pytest_duet.session import Session
 
 from .samples import MACHINE, group, reference
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    monkeypatch.setattr(store, "machine", lambda: MACHINE)
+    monkeypatch.setattr(machine, "this_machine", lambda: MACHINE)
     folder = store.check_writable(tmp_path, MACHINE)
     assert folder.is_dir()
     return Session(tmp_path, "smoke", PAIRED)

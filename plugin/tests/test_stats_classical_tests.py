@@ -1,4 +1,4 @@
-"""The classical tests: their values are scipy's, and hopeless samples get a note instead of a warning."""
+"""The classical tests: their values match scipy, and unusable samples get a note instead of a warning."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def by_name(outcomes: list[Outcome]) -> dict[str, Outcome]:
     return {outcome.name: outcome for outcome in outcomes}
 
 
-def test_every_test_the_mission_names_is_there() -> None:
+def test_all_classical_tests_are_run() -> None:
     assert [outcome.name for outcome in classical_tests(THIS, REFERENCE, DIFFERENCES)] == NAMES
 
 
-def test_the_values_are_scipys() -> None:
+def test_the_values_match_scipy() -> None:
     found = by_name(classical_tests(THIS, REFERENCE, DIFFERENCES))
     expected = {
         "paired t": stats.ttest_rel(THIS, REFERENCE).pvalue,
@@ -38,7 +38,7 @@ def test_the_values_are_scipys() -> None:
     assert {name: found[name].p for name in expected} == pytest.approx(expected)
 
 
-def test_anderson_darling_is_statsmodels() -> None:
+def test_anderson_darling_matches_statsmodels() -> None:
     import numpy as np
     from statsmodels.stats.diagnostic import normal_ad
 
@@ -57,7 +57,7 @@ def test_any_samples_give_a_p_value_or_a_note(pairs: list[tuple[int, int]]) -> N
         assert outcome.n == len(pairs)
 
 
-def test_constant_samples_are_said_to_be() -> None:
+def test_constant_samples_have_a_note() -> None:
     found = by_name(classical_tests([2.0] * 9, [1.0] * 9, [1.0] * 9))
     assert {found[name].note for name in ("paired t", "Welch t", "Shapiro-Wilk")} == {"nothing varies"}
 
@@ -67,7 +67,7 @@ def test_samples_that_do_not_overlap_leave_brunner_munzel_undefined() -> None:
     assert (outcome.p, outcome.note) == (None, "the samples do not overlap, so it has no variance to go by")
 
 
-def test_without_statsmodels_the_entry_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_statsmodels_the_note_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "statsmodels.stats.diagnostic", None)
     found = by_name(classical_tests(THIS, REFERENCE, DIFFERENCES))["Anderson-Darling"]
     assert (found.p, found.note) == (None, REMEDY)

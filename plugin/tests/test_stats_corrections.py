@@ -1,4 +1,4 @@
-"""Corrections by name, for families with gaps."""
+"""Corrections of p-values, also for families with missing values."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ METHODS = get_args(Method)
         ("benjamini-yekutieli", (0.055, 0.22 / 3, 0.22 / 3)),
     ],
 )
-def test_each_method_gives_what_its_paper_says(method: Method, expected: tuple[float, ...]) -> None:
+def test_each_method_matches_its_paper(method: Method, expected: tuple[float, ...]) -> None:
     adjusted = adjust([0.01, 0.04, 0.03], method)
     assert (adjusted.method, adjusted.family) == (method, 3)
     assert adjusted.values == pytest.approx(expected)
 
 
 @given(st.lists(st.none() | st.floats(0, 1), max_size=12), st.sampled_from(METHODS))
-def test_an_adjusted_p_is_never_smaller_and_a_gap_stays_one(p_values: list[float | None], method: Method) -> None:
+def test_an_adjusted_p_is_never_smaller_and_a_missing_p_stays_missing(
+    p_values: list[float | None], method: Method
+) -> None:
     adjusted = adjust(p_values, method)
     assert adjusted.family == sum(p is not None for p in p_values)
     for p, value in zip(p_values, adjusted.values, strict=True):
@@ -37,12 +39,12 @@ def test_an_adjusted_p_is_never_smaller_and_a_gap_stays_one(p_values: list[float
         assert p is None or p <= value <= 1
 
 
-def test_a_p_that_is_no_number_does_not_count() -> None:
+def test_a_p_of_nan_does_not_count() -> None:
     assert adjust([0.02, float("nan"), None], "bonferroni").values == (0.02, None, None)
 
 
 @pytest.mark.parametrize(("method", "theirs"), [*zip(METHODS, ("bonferroni", "holm", "fdr_bh", "fdr_by"), strict=True)])
-def test_they_are_those_of_statsmodels(method: Method, theirs: str) -> None:
+def test_adjusted_p_values_match_statsmodels(method: Method, theirs: str) -> None:
     from statsmodels.stats.multitest import multipletests
 
     p_values = [0.2, 1e-9, 0.03, 0.03, 0.0, 1.0, 0.011, 0.6, 0.0099]
@@ -50,7 +52,7 @@ def test_they_are_those_of_statsmodels(method: Method, theirs: str) -> None:
 
 
 @pytest.mark.parametrize(("family", "expected"), [(0, 0.95), (1, 0.95), (10, 0.995)])
-def test_intervals_that_hold_at_once_are_each_surer(family: int, expected: float) -> None:
+def test_simultaneous_intervals_need_a_higher_confidence(family: int, expected: float) -> None:
     assert simultaneous(0.95, family) == pytest.approx(expected)
 
 

@@ -1,4 +1,4 @@
-"""Effect sizes against statsmodels, and where they are undefined."""
+"""Effect sizes: they match statsmodels, and are undefined where nothing varies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ sides = st.lists(st.integers(-50, 50).map(float), min_size=2, max_size=12)
 
 
 @given(sides, sides)
-def test_changing_sides_changes_the_sign_and_nothing_else(this: list[float], reference: list[float]) -> None:
+def test_swapping_the_sides_changes_only_the_sign(this: list[float], reference: list[float]) -> None:
     for effect in (hedges_g, cliffs_delta):
         there, back = effect(this, reference), effect(reference, this)
         if there.value is None:
@@ -30,14 +30,14 @@ def test_a_common_scale_does_not_matter(this: list[float], reference: list[float
 
 @settings(deadline=None)
 @given(sides, sides)
-def test_cliffs_delta_is_the_probability_statsmodels_finds(this: list[float], reference: list[float]) -> None:
+def test_cliffs_delta_matches_the_probability_of_statsmodels(this: list[float], reference: list[float]) -> None:
     delta = cliffs_delta(this, reference)
     more = sum(a > b for a in this for b in reference) + sum(a == b for a in this for b in reference) / 2
     assert delta.value == pytest.approx(2 * more / (len(this) * len(reference)) - 1)
     assert -1 <= delta.low <= delta.value <= delta.high <= 1
 
 
-def test_hedges_g_and_cliffs_delta_are_those_of_statsmodels() -> None:
+def test_hedges_g_and_cliffs_delta_match_statsmodels() -> None:
     from statsmodels.stats.meta_analysis import effectsize_smd
     from statsmodels.stats.nonparametric import rank_compare_2indep
 
@@ -64,7 +64,7 @@ def test_hedges_g_is_undefined_where_there_is_no_spread(this: list[float], refer
     assert (effect.value, effect.low, effect.note) == (None, None, note)
 
 
-def test_cliffs_delta_of_one_unit_has_no_interval_and_of_none_no_value() -> None:
+def test_cliffs_delta_needs_one_unit_for_a_value_and_two_for_an_interval() -> None:
     assert (cliffs_delta([1.0], [2.0]).value, cliffs_delta([1.0], [2.0]).low) == (-1.0, None)
     assert (cliffs_delta([], [2.0]).value, cliffs_delta([], [2.0]).note) == (None, "a side is empty")
 

@@ -1,4 +1,4 @@
-"""Equivalence and power: against statsmodels, and against the interval that verdicts are read off."""
+"""Equivalence and power: they match statsmodels and the intervals of verdicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ samples = st.lists(st.integers(-100, 100).map(lambda value: value / 1000), min_s
 
 
 @pytest.mark.parametrize("delta", [0.01, 0.03, 0.05])
-def test_the_two_one_sided_t_tests_are_those_of_statsmodels(delta: float) -> None:
+def test_the_two_one_sided_t_tests_match_statsmodels(delta: float) -> None:
     from statsmodels.stats.weightstats import ttost_paired
 
     expected = ttost_paired(np.array(DIFFERENCES), np.zeros(len(DIFFERENCES)), -delta, delta)[0]
@@ -24,7 +24,7 @@ def test_the_two_one_sided_t_tests_are_those_of_statsmodels(delta: float) -> Non
 
 
 @given(samples, st.sampled_from([0.0205, 0.0505, 0.0805]))
-def test_by_ranks_it_rejects_exactly_where_the_90_percent_interval_lies_within(
+def test_equivalence_by_ranks_rejects_exactly_where_the_90_percent_interval_lies_within(
     differences: list[float], delta: float
 ) -> None:
     interval = location(differences, 0.90)
@@ -33,14 +33,14 @@ def test_by_ranks_it_rejects_exactly_where_the_90_percent_interval_lies_within(
 
 
 @given(samples, st.floats(0.01, 0.2))
-def test_the_sides_do_not_matter(differences: list[float], delta: float) -> None:
+def test_swapping_the_sides_changes_nothing(differences: list[float], delta: float) -> None:
     turned = [-each for each in differences]
     for test in (tost_t, tost_signed_rank):
         assert test(differences, delta).p == pytest.approx(test(turned, delta).p)
 
 
 @pytest.mark.parametrize(("n", "power"), [(8, 0.8), (12, 0.9), (30, 0.8)])
-def test_the_least_effect_is_that_of_statsmodels(n: int, power: float) -> None:
+def test_the_smallest_detectable_effect_matches_statsmodels(n: int, power: float) -> None:
     from statsmodels.stats.power import TTestPower
 
     values = np.random.default_rng(n).normal(0, 0.02, n)
@@ -50,12 +50,12 @@ def test_the_least_effect_is_that_of_statsmodels(n: int, power: float) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0.1, 100))
-def test_the_least_effect_scales_with_the_data(scale: float) -> None:
+def test_the_smallest_detectable_effect_scales_with_the_data(scale: float) -> None:
     scaled = smallest_detectable([each * scale for each in DIFFERENCES]).value
     assert scaled == pytest.approx(scale * smallest_detectable(DIFFERENCES).value)
 
 
-def test_the_policy_tells_both_and_takes_the_larger() -> None:
+def test_the_normality_policy_shows_both_p_values_and_takes_the_larger() -> None:
     found = by_normality(DIFFERENCES)
     t, ranks = stats.ttest_1samp(DIFFERENCES, 0).pvalue, stats.wilcoxon(DIFFERENCES, method="exact").pvalue
     assert found.p >= max(t, ranks) - 1e-9
@@ -64,14 +64,14 @@ def test_the_policy_tells_both_and_takes_the_larger() -> None:
 
 
 @given(samples)
-def test_the_policy_never_makes_a_p_smaller(differences: list[float]) -> None:
+def test_the_normality_policy_never_makes_a_p_smaller(differences: list[float]) -> None:
     found = by_normality(differences)
     if found.p is not None:
         assert found.p >= stats.ttest_1samp(differences, 0).pvalue - 1e-12
 
 
 @pytest.mark.parametrize("differences", [[], [0.1], [0.1] * 9])
-def test_what_cannot_be_judged_has_a_note_and_no_number(differences: list[float]) -> None:
+def test_an_undefined_result_has_a_note_and_no_number(differences: list[float]) -> None:
     found = [tost_t(differences, 0.05), by_normality(differences), smallest_detectable(differences)]
     assert [(getattr(each, "p", getattr(each, "value", None)), bool(each.note)) for each in found] == [(None, True)] * 3
     assert tost_signed_rank([], 0.05).p is None

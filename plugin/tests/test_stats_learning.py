@@ -1,4 +1,4 @@
-"""What several learners earned: means of the middle, probabilities of improvement, times that were not reached."""
+"""Scores of learners: interquartile means, probabilities of improvement, and times to a goal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_duet.stats import learning
 SCORES = st.lists(st.floats(-1e3, 1e3), min_size=5, max_size=20)
 
 
-def test_the_interquartile_mean_is_scipys() -> None:
+def test_the_interquartile_mean_matches_scipy() -> None:
     from scipy.stats import trim_mean
 
     scores = [3.0, 500.0, 70.0, 90.0, 120.0, 9.0, 200.0, 180.0]
@@ -32,21 +32,21 @@ def test_the_interval_lies_within_the_scores(scores: list[float]) -> None:
     assert min(scores) - 1e-9 <= found.low <= found.high <= max(scores) + 1e-9
 
 
-def test_runs_are_drawn_again_within_their_own_task() -> None:
+def test_runs_are_resampled_within_their_task() -> None:
     # Two tasks without any spread: nothing that is drawn within them can differ.
     found = learning.interquartile_mean([[1.0] * 5, [9.0] * 5])
     assert (5.0, 5.0, 5.0) == (found.value, found.low, found.high)
 
 
 @given(SCORES, SCORES)
-def test_what_one_side_gains_the_other_loses(ours: list[float], theirs: list[float]) -> None:
+def test_the_probabilities_of_both_sides_add_up_to_one(ours: list[float], theirs: list[float]) -> None:
     there, back = (learning.probability_of_improvement(*sides).value for sides in ((ours, theirs), (theirs, ours)))
     assert there is not None
     assert back is not None
     assert 1.0 == pytest.approx(there + back)
 
 
-def test_the_probability_of_improvement_is_mann_and_whitneys_share() -> None:
+def test_the_probability_of_improvement_matches_mann_whitney() -> None:
     from scipy.stats import mannwhitneyu
 
     rng = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def test_the_probability_of_improvement_is_mann_and_whitneys_share() -> None:
     assert share == pytest.approx(learning.probability_of_improvement(list(ours), list(theirs)).value)
 
 
-def test_the_interval_covers_what_it_claims_to_cover() -> None:
+def test_the_interval_has_its_stated_coverage() -> None:
     rng = np.random.default_rng(1)
     covered = 0
     for _ in range(200):
@@ -81,17 +81,17 @@ def test_a_profile_is_the_share_of_runs_above_each_threshold() -> None:
     assert [1.0, 0.5, 0.0] == learning.performance_profile([10, 20, 30, 40], [5, 20, 40])
 
 
-def test_a_run_that_did_not_arrive_is_later_than_any_that_did() -> None:
+def test_a_run_that_missed_the_goal_is_later_than_any_that_reached_it() -> None:
     assert 3.0 == learning.median_time([1.0, 3.0, None]).value
     assert None is learning.median_time([1.0, None, None]).value
 
 
-def test_the_end_of_an_interval_that_nobody_reached_is_open() -> None:
+def test_the_interval_is_open_where_too_few_runs_reached_the_goal() -> None:
     found = learning.median_time([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, None, None, None])
     assert (5.5, 2.0, None) == (found.value, found.low, found.high)
 
 
-def test_the_interval_of_the_median_covers_what_it_claims_to_cover() -> None:
+def test_the_interval_of_the_median_has_its_stated_coverage() -> None:
     rng = np.random.default_rng(3)
     covered = 0
     for _ in range(400):
@@ -102,11 +102,11 @@ def test_the_interval_of_the_median_covers_what_it_claims_to_cover() -> None:
     assert covered >= 368
 
 
-def test_nine_seeds_get_no_word_however_clear_they_are() -> None:
+def test_nine_seeds_give_no_verdict_however_clear_they_are() -> None:
     clear = learning.probability_of_improvement([2.0] * 9, [1.0] * 9)
     assert "no verdict below 10 seeds" == learning.word(clear, 9)
 
 
 @pytest.mark.parametrize(("ours", "word"), [(2.0, "better"), (0.0, "worse"), (1.0, "inconclusive")])
-def test_ten_seeds_get_the_word_their_interval_says(ours: float, word: str) -> None:
+def test_ten_seeds_give_the_verdict_of_their_interval(ours: float, word: str) -> None:
     assert word == learning.word(learning.probability_of_improvement([ours] * 10, [1.0] * 10), 10)

@@ -1,4 +1,4 @@
-"""Several runs together: against statsmodels, and by what must not matter."""
+"""Several runs combined: the results match statsmodels, and do not depend on order or sides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERRORS = [0.0316, 0.0346, 0.0447, 0.0316, 0.0387]
 runs = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 0.3)), min_size=5, max_size=12)
 
 
-def test_the_mean_and_its_interval_are_hartung_and_knapps_of_statsmodels() -> None:
+def test_the_mean_and_its_interval_match_hartung_and_knapp_of_statsmodels() -> None:
     from statsmodels.stats.meta_analysis import combine_effects
 
     found = combine_runs(ESTIMATES, ERRORS)
@@ -31,7 +31,7 @@ def test_the_mean_and_its_interval_are_hartung_and_knapps_of_statsmodels() -> No
     assert found.spread == pytest.approx(math.sqrt(whole.tau2))
 
 
-def test_runs_of_equal_error_have_students_interval_of_their_mean() -> None:
+def test_runs_with_equal_errors_have_students_interval() -> None:
     from scipy import stats
 
     found = combine_runs(ESTIMATES, [0.01] * 5)
@@ -41,7 +41,7 @@ def test_runs_of_equal_error_have_students_interval_of_their_mean() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(runs)
-def test_one_more_run_is_less_certain_than_the_mean_and_runs_that_agree_have_no_spread(
+def test_the_prediction_is_wider_than_the_mean_and_runs_that_agree_have_no_spread(
     pairs: list[tuple[float, float]],
 ) -> None:
     estimates, errors = zip(*pairs, strict=True)
@@ -55,7 +55,7 @@ def test_one_more_run_is_less_certain_than_the_mean_and_runs_that_agree_have_no_
 
 @settings(deadline=None, max_examples=50)
 @given(runs, st.randoms())
-def test_neither_the_order_of_runs_nor_the_sides_matter(pairs: list[tuple[float, float]], random: object) -> None:
+def test_the_order_of_runs_and_the_sides_do_not_matter(pairs: list[tuple[float, float]], random: object) -> None:
     mixed = list(pairs)
     random.shuffle(mixed)
     plain = combine_runs(*zip(*pairs, strict=True))
@@ -65,21 +65,21 @@ def test_neither_the_order_of_runs_nor_the_sides_matter(pairs: list[tuple[float,
     assert (-back.mean.high, -back.mean.low) == pytest.approx((plain.mean.low, plain.mean.high), abs=1e-6)
 
 
-def test_below_five_runs_nothing_is_said_beyond_this_run() -> None:
+def test_fewer_than_five_runs_are_not_combined() -> None:
     found = combine_runs(ESTIMATES[:4], ERRORS[:4])
     assert (found.mean.value, found.following.value, found.spread) == (None, None, None)
     assert found.mean.note == f"needs {FEWEST_RUNS} runs of one machine"
 
 
-def test_without_statsmodels_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_statsmodels_the_note_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "statsmodels.stats.meta_analysis", None)
     assert combine_runs(ESTIMATES, ERRORS).mean.note == REMEDY
 
 
-def test_intervals_without_width_are_no_obstacle() -> None:
+def test_intervals_without_width_are_accepted() -> None:
     found = combine_runs(ESTIMATES, [0.0] * 5)
     assert all(math.isfinite(each) for each in (found.mean.low, found.mean.high, found.following.low))
 
 
-def test_the_standard_error_is_that_of_the_normal_interval() -> None:
+def test_the_standard_error_matches_the_normal_interval() -> None:
     assert standard_error(-1.959964, 1.959964, 0.95) == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""What the next run may be: against hand, against scipy, and by how often it is wrong."""
+"""The prediction of the next run: it matches scipy, and its error rates are as stated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_duet.stats.prediction import predict
 numbers = st.lists(st.floats(-5, 5).map(lambda value: round(value, 6)), min_size=3, max_size=20)
 
 
-def test_it_gives_what_is_worked_out_by_hand() -> None:
+def test_the_prediction_matches_a_calculation_by_hand() -> None:
     # Mean 50.10, standard deviation 1.3134, and 2.7764 is the 97.5 % quantile of t with 4 degrees of freedom.
     found = predict([51.4, 49.5, 48.7, 49.3, 51.6]).excess(50.10, 0.95)
     half = 2.7764 * 1.3134 * math.sqrt(1.2)
@@ -24,7 +24,7 @@ def test_it_gives_what_is_worked_out_by_hand() -> None:
 
 @settings(deadline=None)
 @given(numbers, st.floats(-6, 6))
-def test_its_p_is_that_of_scipys_t_test_of_one_against_many(history: list[float], value: float) -> None:
+def test_the_p_matches_scipys_t_test_of_one_value_against_many(history: list[float], value: float) -> None:
     if max(history) - min(history) < 1e-3:
         return
     found = predict(history)
@@ -52,7 +52,7 @@ def test_the_order_of_runs_does_not_matter(history: list[float]) -> None:
     assert predict(history).p_above(1.4) == pytest.approx(predict(sorted(history)).p_above(1.4))
 
 
-def test_its_false_alarms_are_as_rare_as_promised_and_its_smallest_change_is_seen() -> None:
+def test_false_alarms_and_the_power_are_at_their_stated_levels() -> None:
     rng = np.random.default_rng(5)
     draws = rng.normal(0, 0.03, (4000, 11))
     alarms = seen = 0
@@ -64,7 +64,7 @@ def test_its_false_alarms_are_as_rare_as_promised_and_its_smallest_change_is_see
     assert 0.85 < seen / 4000 < 0.95
 
 
-def test_runs_that_never_vary_alarm_at_anything_above() -> None:
+def test_after_constant_runs_any_increase_alarms() -> None:
     found = predict([2.0] * 10)
     assert (found.p_above(2.0), found.p_above(2.1), found.smallest(0.01)) == (1.0, 0.0, 0.0)
 

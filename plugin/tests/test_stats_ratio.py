@@ -35,7 +35,7 @@ def test_rounds_of_several_calls_count_per_call() -> None:
 
 
 @given(pairs(), st.integers(1, 50), st.integers(1, 50))
-def test_changing_sides_gives_the_reciprocal(
+def test_swapping_the_sides_gives_the_reciprocal(
     sides: tuple[list[list[list[int]]], list[list[list[int]]]], calls: int, others: int
 ) -> None:
     there = cell_log_ratios(sides[0], calls, sides[1], others)
@@ -77,7 +77,7 @@ def test_the_ratio_of_means_lies_in_its_interval_and_has_a_reciprocal(units: lis
         assert (1 / back.high, 1 / back.low) == pytest.approx((there.low, there.high), rel=1e-5)
 
 
-def test_fiellers_bounds_solve_his_equation() -> None:
+def test_the_bounds_solve_fiellers_equation() -> None:
     this, reference = [10.0, 12.0, 11.0, 13.0, 12.5], [5.0, 6.1, 5.2, 6.4, 6.2]
     estimate = ratio_of_means(this, reference, 0.95)
     for bound in (estimate.low, estimate.high):

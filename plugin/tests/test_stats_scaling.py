@@ -22,7 +22,7 @@ def test_an_exact_power_law_gives_its_exponent(power: float, factor: float) -> N
     assert found.low - 1e-9 <= power <= found.high + 1e-9
 
 
-def test_the_interval_is_that_of_scipys_regression() -> None:
+def test_the_interval_matches_scipys_regression() -> None:
     from scipy.stats import linregress, t
 
     times = [3.0, 21.0, 260.0, 1800.0]
@@ -38,7 +38,7 @@ def test_two_sizes_have_an_exponent_and_no_interval() -> None:
 
 
 @pytest.mark.parametrize(("sizes", "times"), [([10.0], [1.0]), ([10.0, 10.0], [1.0, 2.0]), ([1.0, 2.0], [0.0, 1.0])])
-def test_what_no_line_goes_through_has_no_exponent(sizes: list[float], times: list[float]) -> None:
+def test_sizes_without_a_fitted_line_have_no_exponent(sizes: list[float], times: list[float]) -> None:
     assert None is exponent(sizes, times).value
 
 
@@ -59,10 +59,10 @@ def test_a_crossing_is_interpolated_on_logarithms() -> None:
     assert 100 == pytest.approx(found.size)
 
 
-def test_sizes_that_tell_neither_lie_between() -> None:
+def test_ratios_whose_interval_holds_one_lie_between_the_crossing_sizes() -> None:
     (found,) = crossovers([_ratio(10, 2.0), _ratio(100, 1.01), _ratio(1000, 0.98), _ratio(10_000, 0.5)])
     assert (10, 10_000, False) == (found.low, found.high, found.upwards)
 
 
-def test_who_stays_on_one_side_does_not_cross() -> None:
+def test_ratios_on_one_side_do_not_cross() -> None:
     assert [] == crossovers([_ratio(10, 0.5), _ratio(100, 1.0), _ratio(1000, 0.7)])

@@ -1,4 +1,4 @@
-"""The signed-rank interval against scipy's test, and what it does where there is little to go by."""
+"""The signed-rank interval: it matches scipy's test, also for few units."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_our_own_test_agrees_with_the_interval_even_with_ties_and_at_its_ends(
 
 @settings(max_examples=60, deadline=None)
 @given(distinct, st.sampled_from(["two-sided", "greater", "less"]))
-def test_its_p_value_is_scipys(differences: list[float], alternative: str) -> None:
+def test_the_p_value_matches_scipy(differences: list[float], alternative: str) -> None:
     shifted = [each + 0.25 for each in differences]
     expected = stats.wilcoxon(shifted, method="exact", alternative=alternative).pvalue
     assert signed_rank(shifted, 0.0, alternative).p == pytest.approx(expected, rel=1e-12)
@@ -65,7 +65,7 @@ def test_the_estimate_does_not_depend_on_the_order_of_cells(differences: list[fl
 
 
 @given(samples)
-def test_changing_sides_turns_the_estimate_and_its_interval_round(differences: list[float]) -> None:
+def test_swapping_the_sides_negates_the_estimate_and_its_interval(differences: list[float]) -> None:
     there, back = location(differences, 0.95), location([-each for each in differences], 0.95)
     assert (back.value, back.low, back.high) == (-there.value, -there.high, -there.low)
 
@@ -82,7 +82,7 @@ def test_a_wider_confidence_never_has_a_narrower_interval(differences: list[floa
     assert wide.low <= narrow.low <= narrow.high <= wide.high
 
 
-def test_the_interval_is_the_one_of_the_tables() -> None:
+def test_the_interval_matches_published_tables() -> None:
     # With ten units P(W+ <= 8) = 0.0244, so the ninth Walsh average from either end bounds 95.1 %.
     differences = [float(2**power) for power in range(10)]
     averages = walsh_averages(differences)
@@ -96,7 +96,7 @@ def test_the_typical_value_is_the_median_of_the_walsh_averages() -> None:
     assert statistics.median(walsh_averages([1.0, 2.0, 6.0])) == 2.75
 
 
-def test_few_units_get_students_interval() -> None:
+def test_few_units_have_students_interval() -> None:
     differences = [0.1, 0.3, 0.2, 0.4]
     expected = stats.t.interval(0.95, 3, loc=0.25, scale=stats.sem(differences))
     estimate = location(differences, 0.95)
@@ -109,7 +109,7 @@ def test_one_unit_has_a_value_and_no_interval() -> None:
     assert (estimate.value, estimate.low, estimate.note) == (0.5, None, "one unit has no interval")
 
 
-def test_nothing_gives_nothing_and_says_so() -> None:
+def test_no_units_give_a_note_and_no_value() -> None:
     assert (location([], 0.95).value, location([], 0.95).note) == (None, "no differences")
     assert (signed_rank([]).p, signed_rank([]).note) == (None, "no differences")
 
@@ -135,7 +135,7 @@ def test_eight_units_on_one_side_can_reach_a_128th() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "n"), [(0.01, 8), (0.01, 20), (0.01 / 30, 16), (0.01 / 30, 30)])
-def test_what_can_be_seen_is_found_about_nine_times_in_ten(alpha: float, n: int) -> None:
+def test_the_least_shift_is_detected_about_nine_times_in_ten(alpha: float, n: int) -> None:
     random = np.random.default_rng(0)
     seen = statistics.mean(least_shift(list(random.standard_normal(n)), alpha) or math.nan for _ in range(200))
     found = [signed_rank(list(random.standard_normal(n) + seen), 0.0, "greater").p or 0.0 for _ in range(400)]
@@ -143,12 +143,12 @@ def test_what_can_be_seen_is_found_about_nine_times_in_ten(alpha: float, n: int)
 
 
 @given(st.lists(whole, min_size=7, max_size=30), st.integers(-100, 100))
-def test_what_can_be_seen_depends_on_the_spread_alone(differences: list[float], shift: int) -> None:
+def test_the_least_shift_depends_on_the_spread_alone(differences: list[float], shift: int) -> None:
     moved = [each + shift for each in differences]
     assert least_shift(differences, 0.01) == pytest.approx(least_shift(moved, 0.01), abs=1e-9)
 
 
-def test_too_few_units_see_nothing() -> None:
+def test_too_few_units_have_no_least_shift() -> None:
     assert least_shift([0.0] * 6, 0.01) is None
     assert least_shift([0.0] * 11, 0.01 / 30) is None
     assert least_shift([0.0] * 12, 0.01 / 30) == 0.0

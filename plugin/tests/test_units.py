@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers formatted for people."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_a_rate_is_per_second(per_second: float, expected: str) -> None:
     ("ratio", "expected"),
     [(1.3211, "1.32x"), (0.02841, "0.028x"), (115.4, "115x"), (1e-5, "1.0e-05x"), (1e9, "1.0e+09x")],
 )
-def test_a_speed_up_has_no_more_digits_than_it_can_bear(ratio: float, expected: str) -> None:
+def test_a_speed_up_has_two_or_three_significant_digits(ratio: float, expected: str) -> None:
     assert expected == units.speed_up(ratio)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.05, "5 %"), (0.0731, "7.3 %"), (1.5, "150 %"), (25.0, "25.0-fold")])
-def test_a_share_is_in_per_cent(share: float, expected: str) -> None:
+def test_a_share_is_a_percentage(share: float, expected: str) -> None:
     assert expected == units.percent(share)
 
 

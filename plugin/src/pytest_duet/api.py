@@ -1,6 +1,6 @@
-"""The public door: decorators that say which members a benchmark has.
+"""The public API: decorators that declare the members of a benchmark.
 
-Not for running them (``duet_session``); this module is imported by every test session, so it imports next to nothing.
+Every test session imports this module, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _F = TypeVar("_F", bound="Callable[..., object]")
 
 @dataclass(frozen=True)
 class SuiteDeclaration:
-    """A benchmark whose members come from the ``task.toml`` beside it."""
+    """A benchmark whose members come from the ``task.toml`` in its folder."""
 
     task_folder: Path
 
@@ -53,12 +53,12 @@ class PairDeclaration:
 
 
 def member_name(member: Callable[..., Any] | Worker) -> str:
-    """Return the name a member goes by: a worker's own, a function's ``__name__`` in lower case."""
+    """Return the name of a member: that of a worker, or the ``__name__`` of a function in lower case."""
     return member.name if isinstance(member, Worker) else str(getattr(member, "__name__", "")).lower()
 
 
 def cases(file: str) -> Callable[[_F], _F]:
-    """Make the decorated benchmark stand for every case of the ``task.toml`` beside `file`.
+    """Make the decorated benchmark run every case of the ``task.toml`` in the folder of `file`.
 
     The body takes the fixture `duet` and calls it without arguments::
 
@@ -78,17 +78,17 @@ def compare(
 ) -> Callable[[_F], _F]:
     """Make the decorated benchmark compare `others` with the Python function `reference`.
 
-    What the body hands to `duet(...)` is bound to the signature of `reference` and travels by name: numbers, truth values
-    and texts as parameters, numpy arrays as files. A worker is asked for the task named after the benchmark without
-    ``bench_``, algorithm ``default``, phase ``call``.
+    The arguments of `duet(...)` are bound to the signature of `reference` and passed by name: numbers, booleans and
+    strings as parameters, numpy arrays as files. A worker gets the benchmark's name without ``bench_`` as its task,
+    algorithm ``default`` and phase ``call``.
 
     Args:
-        reference: the function the others are relative to; it must be plain Python, importable by file and name if its
-            memory is to be observed.
+        reference: the Python function that the others are compared with. Its memory can only be measured if it is
+            importable by file and name.
         others: functions with the same parameters, or `worker` objects.
-        check: takes (reference's result, other's result) and raises if they disagree. Default: integers are equal,
-            floating-point numbers are close as ``numpy.allclose`` means it.
-        dtype: ``f64`` or ``f32``, what floating-point results must be.
+        check: takes (reference's result, other's result) and raises if they disagree. By default, integers must be equal
+            and floating-point numbers close, as ``numpy.allclose`` defines it.
+        dtype: ``f64`` or ``f32``, the type that floating-point results must have.
         margin: the relative difference in time below which speed does not matter.
 
     """
@@ -115,18 +115,18 @@ def _check_members(members: tuple[object, ...]) -> None:
 
 
 def worker(command: str | Path | Sequence[str], *, name: str, source: str | Path = "", build: str = "") -> Worker:
-    """Return a member that is a program speaking the worker protocol.
+    """Return a member that is a program which speaks the worker protocol.
 
     Args:
-        command: its path, or the path and arguments as a list; relative paths start at pytest's rootdir. A text without
+        command: its path, or the path and arguments as a list; relative paths start at pytest's rootdir. A string without
             a slash is looked up on PATH, so a program in the rootdir itself is ``./name``.
-        name: what it is called in ids and tables: lower-case letters, digits and _.
-        source: folder of its sources; when given, a binary built from other sources is refused as stale.
-        build: the command that builds it, quoted when it is missing or stale.
+        name: its name in ids and tables: lower-case letters, digits and _.
+        source: the folder of its sources; if given, a binary that was built from other sources is refused as stale.
+        build: the command that builds it; messages quote it when the program is missing or stale.
 
     """
     parts = [command] if isinstance(command, str | Path) else command
-    # A Path is a place even where it has no slash.
+    # A Path names a file even where it has no slash.
     argv = tuple(os.path.join(".", part) if isinstance(part, Path) else str(part) for part in parts)  # noqa: PTH118
     return Worker(argv, name, str(source), build)
 

@@ -1,7 +1,4 @@
-"""Every exception pytest-duet raises on purpose, in one tree.
-
-Not for deciding what an error means to a session: ``measure`` turns them into statuses, ``plugin`` into pytest outcomes.
-"""
+"""Every exception that pytest-duet raises on purpose, in one tree."""
 
 from __future__ import annotations
 
@@ -15,22 +12,25 @@ if TYPE_CHECKING:
 
 
 class DuetError(Exception):
-    """Anything pytest-duet reports to its user; the message names the place, quotes the value and ends with the remedy."""
+    """An error for the user; its message names the place, quotes the value and ends with the remedy."""
 
 
 class SpecError(DuetError):
-    """A spec file, or what a user declared in its place, cannot be used."""
+    """A spec file, an option or a declaration in code cannot be used."""
 
 
 class DataError(DuetError):
-    """A data set cannot be made, read or trusted."""
+    """A data set cannot be created or read, or is not the expected one."""
 
 
 class StoreError(DuetError):
-    """A result cannot be written or read. Names of files and what they hold are in the message, and a terminal may act on them."""
+    """A saved result cannot be written or read.
+
+    The message quotes names and contents of files, so characters that a terminal might act on are replaced.
+    """
 
     def __init__(self, message: str) -> None:
-        """Say what happened."""
+        """Take the `message`, which may hold any character."""
         super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
 
 
@@ -39,25 +39,25 @@ class BuildError(DuetError):
 
 
 class Undecidable(DuetError):
-    """A gate has nothing it could decide by."""
+    """A gate lacks what it needs for a decision."""
 
 
 class MemberError(DuetError):
-    """Something that ends one member and no other.
+    """An error that ends the measurement of one member and of no other.
 
-    `status` is the word it is recorded under; `log` is the end of what the worker wrote to stderr.
+    `status` is the member's status from then on; `log` is the end of what the worker wrote to stderr.
     """
 
     status: ClassVar[Status] = "failed"
 
     def __init__(self, message: str, log: str = "") -> None:
-        """Say what happened."""
+        """Take the `message` and the end of the worker's log."""
         super().__init__(message)
         self.log = log
 
 
 class Unavailable(MemberError):
-    """The member cannot be tried here: not installed, not built, another protocol."""
+    """The member cannot run here: not installed, not built, or of another protocol version."""
 
     status = "unavailable"
 
@@ -69,19 +69,19 @@ class Skipped(MemberError):
 
 
 class Refused(MemberError):
-    """The member ran, and its comparison would be unfair or wrong: attestation, parity or quality."""
+    """The member ran, but failed attestation, parity or quality: comparing it would be unfair or wrong."""
 
     status = "failed"
 
 
 class ImplementationError(MemberError):
-    """The framework itself reported an error."""
+    """The framework reported an error."""
 
     status = "failed"
 
 
 class Invalid(MemberError):
-    """The member's numbers make no sense: negative time, NaN quality, a sample too many."""
+    """The member's numbers cannot be right: a negative time, a quality of NaN, too many samples."""
 
     status = "invalid"
 
@@ -93,7 +93,7 @@ class Crashed(MemberError):
 
 
 class Killed(MemberError):
-    """The worker was killed from outside, maybe for memory."""
+    """The worker was killed from outside, maybe because memory ran out."""
 
     status = "killed"
 
@@ -105,13 +105,13 @@ class TimedOut(MemberError):
 
 
 class ProtocolError(MemberError):
-    """The worker wrote something that is no reply, or the wrong one."""
+    """The worker wrote something other than the expected reply."""
 
     status = "protocol"
 
 
 def reason_of(error: Exception) -> str:
-    """Return what `error` says, and where it is none of ours of what kind it is: some say nothing without that."""
+    """Return the message of `error`, with its type where it is not a `DuetError`: some have no message."""
     return str(error) if isinstance(error, DuetError) else f"{type(error).__name__}: {error}"
 
 

@@ -19,7 +19,7 @@ from pytest_duet.measure.mode import DIRECT
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.phases.analyse import analyse, now
 from pytest_duet.phases.run import run_group
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.records.journal import Journal
 from pytest_duet.records.schema import GroupRecord
 from pytest_duet.workers.spawner import Spawner
@@ -93,7 +93,7 @@ class Session:
             StoreError: it cannot be.
 
         """
-        return store.check_writable(self._results, store.machine())
+        return store.check_writable(self._results, machine.this_machine())
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -165,9 +165,9 @@ class Session:
     def _open_journal(self) -> Journal:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process number tells apart two sessions of the same second.
-        path = store.folder(self._results, store.machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
+        path = machine.folder(self._results, machine.this_machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
         return Journal.open(
-            path, machine=store.machine(), profile=self._profile, mode=self._name, created=self._created
+            path, machine=machine.this_machine(), profile=self._profile, mode=self._name, created=self._created
         )
 
     def without_paths(self, record: GroupRecord) -> GroupRecord:
@@ -183,7 +183,7 @@ class Session:
         """Return the run that `groups`, or else the finished ones, make."""
         return analyse(
             self.groups if groups is None else groups,
-            store.machine(),
+            machine.this_machine(),
             profile=self._profile,
             mode=self._name,
             complete=self.complete,

@@ -1,7 +1,4 @@
-"""The one place that turns numbers into text for people.
-
-Not for arithmetic.
-"""
+"""Format numbers for people."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ def significant(value: float, digits: int = 3) -> str:
         return str(value)
     if value == 0:
         return "0"
-    # The exponent is read after rounding, which may carry into one more digit: 9.996 is 10.0, not 10.00.
+    # Rounding may add a digit, so the exponent is taken after it: 9.996 is 10.0, not 10.00.
     text = f"{value:.{digits - 1}e}"
     exponent = int(text.partition("e")[2])
     if exponent >= _UNREADABLE_EXPONENT:
@@ -35,7 +32,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 def _scaled(value: float, scale: tuple[tuple[float, str], ...]) -> str:
     for size, unit in scale:
-        # What would round to a thousand of a unit is one of the next: never "1000 us".
+        # A value that would round to 1000 of a unit is shown as 1 of the next: never "1000 us".
         if abs(value) >= size * 0.9995:
             return f"{significant(value / size)} {unit}"
     return f"{significant(value)} {scale[-1][1]}"
@@ -47,7 +44,7 @@ def duration(ns: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Return how often something happens as ``1.23 k/s``."""
+    """Return a rate per second as ``1.23 k/s``."""
     return f"{_scaled(per_second, _COUNTS).rstrip()}/s"
 
 
@@ -57,7 +54,7 @@ def memory(size_bytes: float) -> str:
 
 
 def factor(ratio: float) -> str:
-    """Return a ratio as ``1.32``, below a tenth as ``0.028``; from a thousandth to ten million without exponent."""
+    """Return a ratio as ``1.32``, below 0.1 as ``0.028``; without an exponent from 0.001 to ten million."""
     if ratio == 0 or not math.isfinite(ratio):
         return str(ratio)
     digits = 3 if abs(ratio) >= _THREE_DIGITS_FROM else 2
@@ -75,8 +72,8 @@ def interval(low: float, high: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as ``7.3 %``; a share above ten as a multiple."""
-    if not math.isfinite(share) or abs(share) >= 10:  # noqa: PLR2004 - beyond 1000 % a percentage stops being readable
+    """Return a share as ``7.3 %``; a share of ten or more as a multiple."""
+    if not math.isfinite(share) or abs(share) >= 10:  # noqa: PLR2004 - a percentage beyond 1000 % is hard to read
         return f"{factor(share)}-fold"
     return f"{_trimmed(significant(100 * share, 2))} %" if abs(share) < 1 else f"{100 * share:.0f} %"
 
@@ -86,7 +83,7 @@ def error(value: float, digits: int = 2) -> str:
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    if -3 <= int(exponent) <= 1:  # noqa: PLR2004 - three places are read faster than an exponent
+    if -3 <= int(exponent) <= 1:  # noqa: PLR2004 - up to three decimal places are easier to read than an exponent
         return _trimmed(significant(value, digits))
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
@@ -103,12 +100,12 @@ def quality(value: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return a p-value as it is written after ``p``: ``= 0.0078``, ``< 0.0001``."""
+    """Return a p-value with its relation, to be written after ``p``: ``= 0.0078``, ``< 0.0001``."""
     return "< 0.0001" if p < _SMALL_P else f"= {significant(p, 2)}"
 
 
 def reading(value: float, unit: str) -> str:
-    """Return a telemetry value in its unit: bytes and ns are scaled, shares become per cent, the rest is named."""
+    """Return a telemetry value with its unit: bytes and ns are scaled, shares become percentages."""
     if not math.isfinite(value):
         return str(value)
     if unit == "bytes":

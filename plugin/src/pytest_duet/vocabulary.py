@@ -45,3 +45,8 @@ STATUSES: Final[dict[Status, Meaning]] = {
     "skipped": Meaning("skipped", "missing", "it was left out on purpose"),
 }
 """Every status, in the order in which reports list them."""
+
+
+def with_reason(status: Status, reason: str) -> str:
+    """Return `status` followed by `reason`, if there is one: ``failed: parity of coef``."""
+    return f"{status}: {reason}" if reason else status

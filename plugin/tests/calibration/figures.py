@@ -30,6 +30,7 @@ from pytest_duet.extras import self_test
 from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of
 from pytest_duet.measure.mode import base_and_head
 from pytest_duet.phases.run import run_group
+from pytest_duet.records.baselines import SCHEMA, Baseline
 from pytest_duet.records.summaries import CaseSummary, RunSummary
 from pytest_duet.records.timings import typical_log_ns
 from pytest_duet.workers.spawner import Spawner
@@ -202,7 +203,7 @@ def stored(decisions: int, busy: int) -> None:
     for number in range(decisions):
         earlier = sessions[number : number + baseline.ENOUGH_RUNS]
         first, second = sessions[number + baseline.ENOUGH_RUNS :][:2]
-        pinned = baseline.Baseline(schema=baseline.SCHEMA, created="", runs=earlier)
+        pinned = Baseline(schema=SCHEMA, created="", runs=earlier)
         decided = [gate.decide(each) for each in baseline.changes(first, pinned, margins, second=second)]
         status = int(gate.exit_status(decided))
         book.write(alarm=any(each.decision == "regression" for each in decided), status=status, cases=len(decided))

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_duet import session as engine
 from pytest_duet.phases.run import run_group
-from pytest_duet.records import store
+from pytest_duet.records import baselines, machine, store
 from pytest_duet.spec.suite import load_suite
 
 from .suites import REFERENCE_NS, TWIN_NS, Missing, Program, Python, Suite
@@ -40,7 +40,7 @@ def before(pytester, pair, session):
             again = msgspec.structs.replace(run, created=f"2026-01-{index + 1:02}", groups=groups)
             store.save(again, pytester.path / "before")
         folder = next((pytester.path / "before").iterdir())
-        store.save_baseline(store.load_baseline([folder]), pytester.path / "main.json")
+        baselines.save(baselines.load([folder]), pytester.path / "main.json")
         return "--duet-gate=main.json"
 
     return make
@@ -200,10 +200,10 @@ def test_too_few_runs_decide_nothing(pair, session, before, advisory, status) ->
 
 
 def test_a_baseline_of_another_machine_decides_nothing(pair, session, before) -> None:
-    other = msgspec.structs.replace(store.machine(), fingerprint="f" * 16)
+    other = msgspec.structs.replace(machine.this_machine(), fingerprint="f" * 16)
     result = session(before(machine=other))
     assert result.ret == CANNOT_DECIDE
-    result.stdout.fnmatch_lines(["    *of another machine*"])
+    result.stdout.fnmatch_lines(["    *from another machine*"])
 
 
 def test_a_case_that_is_gone_cannot_be_decided_unless_it_may_be_gone(pytester, pair, session, before) -> None:

@@ -262,7 +262,10 @@ def test_two_members_of_one_name_are_a_usage_error(bench) -> None:
 def test_a_benchmark_that_does_not_take_duet_is_a_usage_error(bench) -> None:
     result = bench("@compare(first, second)\ndef bench_pair(benchmark):\n    pass\n")
 
-    assert "takes no fixture 'duet'; add it as a parameter and call it" in result.stdout.str() + result.stderr.str()
+    assert (
+        "does not use the fixture 'duet'; add it as a parameter and call it"
+        in result.stdout.str() + result.stderr.str()
+    )
 
 
 def test_duet_without_a_declaration_says_what_is_missing(bench) -> None:

@@ -198,7 +198,7 @@ def test_a_device_that_is_not_there_is_a_usage_error_with_the_remedy(pair, sessi
     result = session("--duet-device=cuda")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    expected = "*cuda cannot be used: no NVIDIA driver: not found; leave it out to compute on the processor"
+    expected = "*cuda cannot be used: no NVIDIA driver: not found; leave it out to compute on the CPU"
     result.stderr.fnmatch_lines([expected])
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import StoreError
-from pytest_duet.records import files, journal, store
+from pytest_duet.records import files, journal, machine, store
 
 from .suites import REFERENCE_NS, Binary, Missing, Program, Python, Suite, script, statuses
 
@@ -91,7 +91,7 @@ def test_a_run_is_saved_where_asked_and_can_be_loaded(pytester, pair, session, w
     run = store.load(path)
     assert run.complete
     assert statuses(run) == {"honest": "ok", "twin": "ok"}
-    assert path.parent == store.folder(pytester.path / "elsewhere" / "deep", run.machine)
+    assert path.parent == machine.folder(pytester.path / "elsewhere" / "deep", run.machine)
     result.stdout.fnmatch_lines([f"saved: {path.relative_to(pytester.path)}"])
     assert not (pytester.path / "results").exists()
 

@@ -1,1 +1,1 @@
-"""From saved rounds to verdicts, changes and decisions. Pure functions over records."""
+"""Verdicts, changes and gate decisions as pure functions over records."""

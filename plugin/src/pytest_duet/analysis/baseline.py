@@ -1,6 +1,6 @@
-"""Set the figures of a run against those of earlier runs on the same machine: how each case changed, and how surely.
+"""Compare the summary of a run with those of earlier runs on the same machine: how each case changed, and how surely.
 
-Not for what follows from it (``gate``), and not for paired measurements (``comparison``), which see far smaller changes.
+Paired measurements (``comparison``) show far smaller changes.
 """
 
 from __future__ import annotations
@@ -10,34 +10,27 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pytest_duet.analysis.comparison import ratio_interval
 from pytest_duet.analysis.gate import confirm, judge_family, side, with_sight
 from pytest_duet.analysis.verdict import lean, word
 from pytest_duet.defaults import ALPHA, JUDGED, PRINTED
-from pytest_duet.records.schema import Change, Interval, Record
+from pytest_duet.records.schema import Change
 from pytest_duet.records.summaries import RunSummary
 from pytest_duet.stats.prediction import predict
 from pytest_duet.stats.ratio import exponential
 from pytest_duet.values import to_number
+from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from pytest_duet.analysis.margins import Margins
-    from pytest_duet.records.summaries import CaseSummary
+    from pytest_duet.records.baselines import Baseline
+    from pytest_duet.records.summaries import CaseSummary, RunSummary
     from pytest_duet.stats.prediction import Prediction
-    from pytest_duet.stats.results import Estimate
 
-SCHEMA: Final = 1
 ENOUGH_RUNS: Final = 10
-"""Runs below which the spread between runs is known too badly to tell a change from it."""
-
-
-class Baseline(Record, frozen=True):
-    """Runs that later ones are held against, pinned: each is named with the digest that tells it from others."""
-
-    schema: int
-    created: str
-    runs: list[RunSummary]
+"""With fewer runs, the spread between runs is known too poorly to distinguish a change from it."""
 
 
 def changes(
@@ -48,10 +41,10 @@ def changes(
     second: RunSummary | None = None,
     expected: Collection[str] | None = None,
 ) -> list[Change]:
-    """Return how every case of `head` and of `baseline` changed; all together are the family.
+    """Return how every case of `head` and of `baseline` changed; together they are the family of tests.
 
-    `second` is another run of the same code: what alarms in `head` is confirmed or cleared by it. Cases of the baseline
-    that are not in `head` count as missing, or where given only those that were `expected`.
+    `second` is another run of the same code, which confirms or clears the alarms of `head`. Cases of the baseline that are
+    not in `head` are missing; if `expected` is given, only those that it holds.
     """
     first = _judged(head, baseline, margins, expected)
     if second is None:
@@ -69,7 +62,7 @@ def _confirmed(first: Change, second: Change | None) -> Change:
 
 
 def _judged(head: RunSummary, baseline: Baseline, margins: Margins, expected: Collection[str] | None) -> list[Change]:
-    # A run is never part of what it is held against.
+    # A run is never part of its own baseline.
     runs = [run for run in baseline.runs if run.digest != head.digest]
     known = dict.fromkeys(case for run in runs for case in run.cases if expected is None or case in expected)
     alike = [run for run in runs if run.fingerprint and run.fingerprint == head.fingerprint]
@@ -86,35 +79,33 @@ def _judged(head: RunSummary, baseline: Baseline, margins: Margins, expected: Co
 def _change(
     case: str, head: RunSummary, history: list[CaseSummary], usable: list[CaseSummary], margins: Margins
 ) -> tuple[Change, Prediction | None]:
-    """Return how one case changed, not yet judged among its family, with the prediction it was held against."""
+    """Return how one case changed, before it is judged in its family, with the prediction from its baseline."""
     now = head.cases.get(case)
-    sound = [each for each in history if each.status == "ok"]
-    before = sound[-1] if sound else history[-1] if history else None
+    valid = [each for each in history if each.status == "ok"]
+    before = valid[-1] if valid else history[-1] if history else None
     change = Change(
         case=case,
         base=side(before.status if before else None),
         head=side(now.status if now else None),
         verdict="not comparable",
-        reason=_status(now) or ("" if sound or before is None else f"baseline {_status(before)}"),
+        reason=_status(now) or ("" if valid or before is None else f"baseline {_status(before)}"),
         head_ns=exponential(now.log_ns) if now and now.log_ns is not None else None,
         margin=margins.of(case, now.margin if now and now.margin else None),
         alarm_above=margins.alarm_above,
     )
-    if now is None or now.log_ns is None or not sound:
+    if now is None or now.log_ns is None or not valid:
         return change, None
     logs = [each.log_ns for each in usable if each.log_ns is not None and each.conditions == now.conditions]
     found = predict(logs)
     if len(logs) < ENOUGH_RUNS or found is None:
         return msgspec.structs.replace(
-            change, units=len(logs), reason=_too_few(head, len(logs), len(sound), len(usable), now), **_times(logs, now)
+            change, units=len(logs), reason=_too_few(head, len(logs), len(valid), len(usable), now), **_times(logs, now)
         ), None
     return _against(change, found, now.log_ns), found
 
 
-def _status(figure: CaseSummary | None) -> str:
-    if figure is None or figure.status == "ok":
-        return ""
-    return f"{figure.status}: {figure.reason}" if figure.reason else figure.status
+def _status(case: CaseSummary | None) -> str:
+    return "" if case is None or case.status == "ok" else with_reason(case.status, case.reason)
 
 
 def _times(logs: list[float], now: CaseSummary) -> Mapping[str, float]:
@@ -124,16 +115,16 @@ def _times(logs: list[float], now: CaseSummary) -> Mapping[str, float]:
     return {"base_ns": exponential(mean), "ratio": exponential(now.log_ns - mean)}
 
 
-def _too_few(head: RunSummary, count: int, sound: int, alike: int, now: CaseSummary) -> str:
+def _too_few(head: RunSummary, count: int, valid: int, alike: int, now: CaseSummary) -> str:
     needs = f"a baseline needs {ENOUGH_RUNS} runs of this machine under the same conditions"
     if not head.fingerprint:
         return f"{needs}; {head.tool} does not say which machine it ran on"
-    if sound and not alike:
-        return (
-            f"{needs}, and has none: its {sound} {'is' if sound == 1 else 'are'} of another machine than {head.machine}"
-        )
+    if valid and not alike:
+        return f"{needs}, and has none: its {valid} {'is' if valid == 1 else 'are'} from another machine than {head.machine}"
     if alike and not count:
-        return f"{needs}, and has none: {now.conditions or 'these conditions'} is not what it was measured under"
+        return (
+            f"{needs}, and has none: {now.conditions or 'these conditions'} is not what the baseline was measured under"
+        )
     return f"{needs}, and has {count}; measure {ENOUGH_RUNS - count} more, or compare with: duet ab"
 
 
@@ -149,19 +140,14 @@ def _against(change: Change, found: Prediction, log_ns: float) -> Change:
         base_ns=exponential(found.mean),
         units=found.count,
         ratio=exponential(printed.value),
-        interval=_interval(printed),
-        judged=_interval(judged),
+        interval=ratio_interval(printed),
+        judged=ratio_interval(judged),
         p=to_number(found.p_above(log_ns)),
     )
 
 
-def _interval(estimate: Estimate) -> Interval:
-    assert estimate.low is not None and estimate.high is not None  # noqa: PT018 - one fact
-    return Interval(low=exponential(estimate.low), high=exponential(estimate.high), confidence=estimate.confidence)
-
-
 def _with_sight(change: Change, found: Prediction | None, family: int) -> Change:
-    """Add what this case could have seen, at the level that is left to it among `family` others."""
+    """Add the smallest change that would have alarmed, at the level that remains for one of `family` cases."""
     if found is None or change.ratio is None:
         return change
     alpha = ALPHA / family

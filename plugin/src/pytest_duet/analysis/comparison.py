@@ -1,7 +1,6 @@
-"""From a group's raw rounds to one judgement a rival: which intervals, tests and effects, and what they say.
+"""Compare the members of a group by their raw rounds: intervals, tests, effects and the verdict on each rival.
 
-Not for statistics (``stats``) nor for choosing words (``verdict``). The same records give the same comparisons, bit for
-bit.
+The same records give the same comparisons, bit for bit.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pytest_duet.stats.effects import cliffs_delta, hedges_g
 from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, exponential, ratio_of_means
 from pytest_duet.stats.signed_rank import location
 from pytest_duet.values import to_number
+from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 FAMILY_TEST: Final = "signed-rank"
 CORRECTIONS: Final[tuple[Method, ...]] = ("benjamini-hochberg", "holm")
-"""What the p-values of one report table are adjusted by; the first is the one that is shown."""
+"""The corrections for the p-values of one report table; the first is the one that is shown."""
 
 
 def compare_run(groups: Sequence[GroupRecord]) -> list[Comparison]:
-    """Compare every group and adjust the signed-rank p-values over all of them: the report table is the family.
+    """Return the comparisons of every group, in the order of groups and members.
 
-    Returns them in the order of groups and members.
+    The signed-rank p-values are adjusted over all of them: the report table is the family.
     """
     comparisons = [comparison for group in groups for comparison in compare_group(group)]
     p_values = [_family_p(comparison) for comparison in comparisons]
@@ -66,10 +66,10 @@ def _with_adjusted(comparison: Comparison, values: dict[Method, float]) -> Compa
 
 
 def compare_group(group: GroupRecord) -> list[Comparison]:
-    """Compare each rival with the group's reference, or with the member it names, in the order of members.
+    """Compare each rival with the group's reference, or with the member that its spec names, in the order of members.
 
-    A group that was only verified, or that has one member, yields nothing; so does a member whose role is ``context``,
-    and one that was never come to.
+    There are no comparisons in a group that was only verified or has one member, and none of members that have the role
+    ``context`` or were interrupted.
     """
     if group.verified_only or len(group.members) < 2:  # noqa: PLR2004 - it takes two to compare
         return []
@@ -91,7 +91,7 @@ def _compare(group: GroupRecord, member: MemberRecord, reference: MemberRecord |
             reason=reason,
             cells=0,
             against=member.against,
-            margin=_margin(group, member),
+            margin=group.margin_of(member.name),
             alarm_above=ALARM_ABOVE,
         )
     return _judged(group, member, reference)
@@ -106,7 +106,7 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
         return f"{base} did not take part"
     if reference.status != "ok":
         return f"{member.against or 'reference'} {_status(reference)}"
-    margin = _margin(group, member)
+    margin = group.margin_of(member.name)
     if not (math.isfinite(margin) and margin > 0):
         return f"the group's margin is {margin}; it must be above 0"
     return (
@@ -116,19 +116,17 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
     )
 
 
-def _margin(group: GroupRecord, member: MemberRecord) -> float:
-    return group.margins.get(member.name, group.margin)
-
-
 def _status(member: MemberRecord) -> str:
     if member.reproducer:
         return member.reason.removeprefix("not comparable: ")
-    return f"{member.status}: {member.reason}" if member.reason else member.status
+    return with_reason(member.status, member.reason)
 
 
-def _invalid_rounds(member: MemberRecord, who: str = "") -> str:
+def _invalid_rounds(member: MemberRecord, subject: str = "") -> str:
     found = fault(member)
-    return f"{who}{found if found in {'', NOT_TIMED} else f'invalid: {found}'}" if found else ""
+    if not found:
+        return ""
+    return f"{subject}{found}" if found == NOT_TIMED else f"{subject}invalid: {found}"
 
 
 def _unpaired(member: MemberRecord, reference: MemberRecord) -> str:
@@ -146,10 +144,10 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
     printed, judged, strict = (location(ratios, confidence) for confidence in (PRINTED, JUDGED, STRICT))
     means = ratio_of_means(cell_means(*ours), cell_means(*theirs), PRINTED)
     evidence = Evidence(len(ratios), _bounds(judged), _bounds(strict), _timed_seconds(group))
-    margin = _margin(group, member)
+    margin = group.margin_of(member.name)
     judgement = judge(evidence, margin, ALARM_ABOVE)
     mine, other = cell_log_times(*ours), cell_log_times(*theirs)
-    interval, mean_interval = _ratio_interval(printed), _interval(means)
+    interval, mean_interval = ratio_interval(printed), _interval(means)
     return Comparison(
         group=group.id,
         member=member.name,
@@ -160,23 +158,23 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         estimator=f"{printed.name} of log-ratios",
         ratio=exponential(printed.value) if printed.value is not None else None,
         interval=interval,
-        judged=_ratio_interval(judged),
+        judged=ratio_interval(judged),
         mean_ratio=means.value,
         mean_interval=mean_interval,
         smallest_change=judgement.smallest_change,
         margin=margin,
         alarm_above=ALARM_ABOVE,
         flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, margin)),
-        tests=[_test(outcome) for outcome in classical_tests(mine, other, ratios)],
+        tests=[recorded_test(outcome) for outcome in classical_tests(mine, other, ratios)],
         effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
     )
 
 
 def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) -> list[str]:
-    """Return what a reader must know before believing a ratio."""
+    """Return the warnings to show with a ratio."""
     flags = ["mean and typical disagree"] if apart else []
     for side in sides:
-        # What it may use, by its own word: a library without threads of its own attests one.
+        # The attested number: a library without threads of its own attests one.
         used = side.attestation.threads if side.attestation else group.threads
         if used < group.threads:
             flags.append(f"{side.name} uses {used} of {group.threads} threads")
@@ -199,7 +197,8 @@ def _interval(estimate: Estimate) -> Interval | None:
     return Interval(low=estimate.low, high=estimate.high, confidence=estimate.confidence)
 
 
-def _ratio_interval(estimate: Estimate) -> Interval | None:
+def ratio_interval(estimate: Estimate) -> Interval | None:
+    """Return the interval of the ratio from an `estimate` of its logarithm, None where that has none."""
     if estimate.low is None or estimate.high is None:
         return None
     low, high = exponential(estimate.low), exponential(estimate.high)
@@ -207,13 +206,14 @@ def _ratio_interval(estimate: Estimate) -> Interval | None:
 
 
 def _apart(one: Interval | None, other: Interval | None, margin: float) -> bool:
-    """Say whether the intervals lie apart by more than `margin`: a gap that does not matter is no reason to warn."""
+    """Return whether the gap between the intervals exceeds `margin`: a smaller one does not matter."""
     if one is None or other is None:
         return False
     return one.high * (1 + margin) < other.low or other.high * (1 + margin) < one.low
 
 
-def _test(outcome: Outcome) -> TestResult:
+def recorded_test(outcome: Outcome) -> TestResult:
+    """Return the record of a test."""
     return TestResult(
         name=outcome.name,
         statistic=None if outcome.statistic is None else to_number(outcome.statistic),

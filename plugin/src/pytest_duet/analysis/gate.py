@@ -1,7 +1,4 @@
-"""The policy of a gate: from how cases changed to a decision on each, and to one exit status.
-
-Not for finding out how they changed (``baseline``, ``comparison``), and not for saying so (``report``).
-"""
+"""The policy of a gate: derive the decision on each case, and the exit status, from how the cases changed."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What the gate decides of one case, and why."""
+    """The decision on one case, and its reason."""
 
     change: Change
     decision: Decision
@@ -34,21 +31,21 @@ class Decided:
 
 
 def side(status: Status | None) -> Side:
-    """Return what a case of `status` gives a gate to see; None is a case that is not there."""
+    """Return what a gate sees of a case with `status`; None stands for a case that does not exist."""
     return "missing" if status is None else STATUSES[status].side
 
 
 def alarms(p_values: Sequence[float | None], alpha: float = ALPHA) -> tuple[list[bool], Adjusted]:
-    """Say of each p of one gate job whether it alarms at level `alpha`, by Holm; and the adjusted p-values themselves."""
+    """Return for each p of one gate job whether it alarms at level `alpha` by Holm, and the adjusted p-values."""
     adjusted = adjust(p_values, "holm")
     return [p is not None and p < alpha for p in adjusted.values], adjusted
 
 
 def decide(change: Change, allowed_missing: Collection[str] = ()) -> Decided:
-    """Decide of one case; `allowed_missing` are patterns of cases that may be gone.
+    """Return the decision on one case; `allowed_missing` are patterns of cases that may be missing.
 
-    What is wrong on this side is invalid, whatever was before. What cannot be seen is said to be unseen: a case that is
-    gone or whose baseline was never sound, a comparison that would have overlooked a change above its margin.
+    An invalid result is invalid, whatever its baseline. The gate cannot decide on a case that is missing, on one whose
+    baseline was never valid, and on a comparison that would have overlooked a change above its margin.
     """
     if change.head == "bad":
         return Decided(change, "invalid", change.reason)
@@ -57,7 +54,7 @@ def decide(change: Change, allowed_missing: Collection[str] = ()) -> Decided:
     if change.base == "missing":
         return Decided(change, "passed", change.reason or "new: nothing to compare with")
     if change.base == "bad":
-        return Decided(change, "cannot decide", change.reason or "its baseline was not sound")
+        return Decided(change, "cannot decide", change.reason or "its baseline is not valid")
     if change.alarm:
         return _alarmed(change)
     return _quiet(change)
@@ -80,7 +77,7 @@ def _alarmed(change: Change) -> Decided:
 
 
 def _quiet(change: Change) -> Decided:
-    """Decide of a case that raised no alarm: silence only counts where an alarm could have been heard."""
+    """Decide on a case that raised no alarm: it passes only if a change above its margin would have been seen."""
     seen = change.smallest_change
     if change.verdict in {"faster", "equivalent"}:
         return Decided(change, "passed", change.reason)
@@ -92,9 +89,9 @@ def _quiet(change: Change) -> Decided:
 
 
 def confirm(first: Change, second: Change) -> Change:
-    """Return what two runs say together of a case that alarmed in the first: it stands only if both alarm.
+    """Combine two runs of a case that alarmed in the first: the alarm stands only if both runs raise it.
 
-    Of the two the one with the smaller ratio counts, so a second run can clear a case and never makes it worse.
+    The run with the smaller ratio counts, so a second run can clear a case and never makes it worse.
     """
     if not first.alarm or second.ratio is None or first.ratio is None:
         return first
@@ -108,11 +105,11 @@ def exit_status(
     unavailable: bool = False,
     storage_failed: bool = False,
 ) -> Exit:
-    """Return the one status of a gate job: what is wrong before what is slower, that before what cannot be seen.
+    """Return the exit status of a gate job: invalid results come before regressions, those before undecided cases.
 
-    Where nothing was compared, all being new for instance, nothing was seen. `decisions` are None where no gate was asked
-    for. `advisory` forgives what cannot be decided, and nothing else. `unavailable` says that a framework which must be there
-    is not, `storage_failed` that a result could not be written.
+    A job that compared nothing, because every case is new for instance, cannot decide. `decisions` is None where there is
+    no gate. `advisory` forgives undecided cases and nothing else. `unavailable` means that a required framework is
+    missing, `storage_failed` that a result could not be written.
     """
     found = {decided.decision for decided in decisions or ()}
     if storage_failed:
@@ -127,18 +124,18 @@ def exit_status(
 
 
 def compared(decisions: Iterable[Decided]) -> bool:
-    """Say whether any case was held against anything."""
+    """Return whether any case was compared with earlier measurements."""
     return any(decided.change.units for decided in decisions)
 
 
 def of_pair(
     case: str, comparison: Comparison, sides: tuple[Status, Status], p: float | None, smallest: float | None
 ) -> Change:
-    """Return the change that a paired comparison of head (this) with base (the reference) shows.
+    """Return the change that a paired comparison of head with base (the reference) shows.
 
-    `sides` are the statuses of base and head; `p` is that of H0: head is slower by no more than `alarm_above`. Whether it
-    alarms depends on its family: `judge_family` says. `smallest` is the least relative change that would have alarmed there,
-    which is more than what the comparison by itself could see; None where nothing would have.
+    `sides` are the statuses of base and head; `p` belongs to H0: head is slower by no more than `alarm_above`. Whether the
+    change alarms depends on its family (`judge_family`). `smallest` is the smallest relative change that would have
+    alarmed in this family, which is larger than what the comparison alone could show; None where no change would have.
     """
     from pytest_duet.records.schema import Change
     from pytest_duet.values import to_number
@@ -166,7 +163,7 @@ def of_pair(
 
 
 def with_sight(change: Change, smallest: float | None) -> Change:
-    """Return `change` with the least relative change that would have alarmed, None where nothing would have."""
+    """Return `change` with `smallest`, the smallest relative change that would have alarmed, None where none would."""
     import msgspec
 
     reason = change.reason
@@ -181,7 +178,7 @@ def with_sight(change: Change, smallest: float | None) -> Change:
 
 
 def judge_family(changes: Sequence[Change], alpha: float = ALPHA) -> list[Change]:
-    """Return `changes` with Holm's adjusted p and whether each alarms: all of one gate job are one family."""
+    """Return `changes` with p-values adjusted by Holm and their alarms: all cases of a gate job are one family."""
     import msgspec
 
     from pytest_duet.values import from_number, to_number

@@ -1,7 +1,4 @@
-"""Which margin holds for which case, and from where on a gate alarms, as users write it: ``cnn/*=10%``, ``mean:5%``.
-
-Not for what a spec says: ``suite`` makes that the case's own margin.
-"""
+"""Parse and look up the margins that users give, ``cnn/*=10%``, and the slowdown above which a gate alarms, ``mean:5%``."""
 
 from __future__ import annotations
 
@@ -23,25 +20,25 @@ _ALARM: Final = re.compile(r"(?P<statistic>[a-z]+):(?P<percent>\d+(?:\.\d+)?)\s*
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """The margins a user gave, of which the last that matches counts; without one it is the case's own."""
+    """The margins that the user gave: the last that matches a case counts; without one, the margin of its spec."""
 
     given: tuple[tuple[str, float], ...] = ()
     alarm_above: float = ALARM_ABOVE
 
     def of(self, case: str, own: float | None = None) -> float:
-        """Return the margin of `case`, whose `own` is what its spec says."""
+        """Return the margin of `case`; `own` is the one of its spec."""
         return self.given_for(case) or own or MARGIN
 
     def given_for(self, case: str) -> float | None:
-        """Return the margin that was given for `case`, None where none was."""
+        """Return the margin that was given for `case`, None where there is none."""
         return next((margin for pattern, margin in reversed(self.given) if matches(pattern, case)), None)
 
 
 def parse(texts: Iterable[str]) -> Margins:
     """Return the margins written in `texts`.
 
-    ``PATTERN=5%`` sets the margin of the cases it matches. ``mean:5%``, as pytest-benchmark writes what may not be
-    exceeded, sets from where on a gate alarms; whichever statistic it names, the one compared is the typical time.
+    ``PATTERN=5%`` sets the margin of the cases it matches. ``mean:5%``, which is the syntax of pytest-benchmark, sets the
+    slowdown above which a gate alarms; it accepts the names of other statistics, but always compares the typical time.
 
     Raises:
         SpecError: a text is neither.
@@ -51,8 +48,8 @@ def parse(texts: Iterable[str]) -> Margins:
     for text in texts:
         margin, alarm = _MARGIN.fullmatch(text.strip()), _ALARM.fullmatch(text.strip())
         percent = float((margin or alarm or {"percent": 0})["percent"])
-        if not 0 < percent < 1000 or (alarm and alarm["statistic"] not in _STATISTICS):  # noqa: PLR2004 - tenfold is no margin
-            msg = f"margin {text!r} cannot be used; write PATTERN=5%, or mean:5% for from where on a gate alarms"
+        if not 0 < percent < 1000 or (alarm and alarm["statistic"] not in _STATISTICS):  # noqa: PLR2004 - ten times is not a margin
+            msg = f"margin {text!r} cannot be used; write PATTERN=5%, or mean:5% for the slowdown above which a gate alarms"
             raise SpecError(msg)
         if margin:
             given.append((margin["pattern"], percent / 100))

@@ -1,6 +1,6 @@
-"""Everything the classical classical_tests says of each comparison of a run, and what several runs say together.
+"""The classical statistics of each comparison of a run, and of several runs combined.
 
-Not for verdicts, which rest on none of this but the interval (``comparison``).
+No verdict depends on them: verdicts rest on the interval of ``comparison`` alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from pytest_duet.analysis.comparison import compare_run
+from pytest_duet.analysis.comparison import compare_run, ratio_interval, recorded_test
 from pytest_duet.defaults import PRINTED
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
 from pytest_duet.records.timings import rounds_ns
@@ -20,17 +20,16 @@ from pytest_duet.stats.meta_analysis import combine_runs, standard_error
 from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.rounds import PerRound, per_round
 from pytest_duet.stats.signed_rank import location
-from pytest_duet.values import Number, from_number, to_number
+from pytest_duet.values import from_number, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_duet.records.schema import GroupRecord, MemberRecord, RunRecord
-    from pytest_duet.stats.results import Estimate, Outcome
 
 
 class Rounds(Record, frozen=True):
-    """What single rounds show, descriptively: of this member and of the other."""
+    """Descriptive statistics of single rounds, of this member and of the other."""
 
     autocorrelation: tuple[float | None, float | None]
     effective: tuple[float | None, float | None]
@@ -39,10 +38,10 @@ class Rounds(Record, frozen=True):
 
 
 class Analysis(Record, frozen=True):
-    """One comparison in full: `family` comparisons are adjusted for together.
+    """One comparison in full, one of `family` whose p-values are adjusted together.
 
-    `simultaneous` holds together with those of the whole family, None where there are too few cells for that.
-    `detectable` is the relative difference that a paired t test would find with probability 0.8.
+    The `simultaneous` intervals of the whole family hold at the same time; None where there are too few cells for that.
+    `detectable` is the relative difference that a paired t test detects with probability 0.8.
     """
 
     case: str
@@ -58,7 +57,7 @@ class Analysis(Record, frozen=True):
 
 
 class AcrossRuns(Record, frozen=True):
-    """One comparison over several runs: ratios with the intervals of their mean and of one more run."""
+    """One comparison over several runs: the mean ratio with its interval, and the prediction for one more run."""
 
     case: str
     against: str
@@ -71,7 +70,7 @@ class AcrossRuns(Record, frozen=True):
 
 
 def analyse(run: RunRecord, *, rounds: bool = False) -> list[Analysis]:
-    """Return the classical_tests for every comparison of `run` that has cells; with `rounds` also what single rounds show."""
+    """Return the statistics of every comparison of `run` that has cells; with `rounds`, those of single rounds too."""
     found = [
         (group, member, other, comparison)
         for group in run.groups
@@ -92,7 +91,7 @@ def _member(group: GroupRecord, name: str) -> MemberRecord:
 
 
 def _adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return `comparisons` with every test's p adjusted by every method, over all comparisons of the run."""
+    """Return `comparisons` with the p of every test adjusted by every method, over all comparisons of the run."""
     by_test: dict[str, list[float | None]] = {}
     for comparison in comparisons:
         for test in comparison.tests:
@@ -133,25 +132,13 @@ def _analysis(
         against=other.name,
         family=family,
         comparison=comparison,
-        simultaneous=_ratios(wide),
+        simultaneous=ratio_interval(wide),
         simultaneous_note=wide.note,
         detectable=None if least is None else exponential(least) - 1,
-        equivalence=[_test(tost_t(differences, delta)), _test(tost_signed_rank(differences, delta))],
-        policy=_test(by_normality(differences)),
+        equivalence=[recorded_test(tost_t(differences, delta)), recorded_test(tost_signed_rank(differences, delta))],
+        policy=recorded_test(by_normality(differences)),
         rounds=_rounds(member, other) if rounds else None,
     )
-
-
-def _ratios(estimate: Estimate) -> Interval | None:
-    if estimate.low is None or estimate.high is None:
-        return None
-    return Interval(low=exponential(estimate.low), high=exponential(estimate.high), confidence=estimate.confidence)
-
-
-def _test(outcome: Outcome) -> TestResult:
-    p: Number | None = None if outcome.p is None else to_number(outcome.p)
-    statistic: Number | None = None if outcome.statistic is None else to_number(outcome.statistic)
-    return TestResult(name=outcome.name, statistic=statistic, p=p, n=outcome.n, note=outcome.note)
 
 
 def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
@@ -161,12 +148,12 @@ def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
         autocorrelation=found.autocorrelation,
         effective=found.effective,
         counts=(len(sides[0]), len(sides[1])),
-        tests=[_test(test) for test in found.tests],
+        tests=[recorded_test(test) for test in found.tests],
     )
 
 
 def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:
-    """Return what `runs`, all of one machine, say together of every comparison that they share under equal conditions."""
+    """Combine `runs`, all of one machine: every comparison that they share under the same conditions."""
     seen: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for run in runs:
         for group in run.groups:
@@ -195,7 +182,7 @@ def _across(case: str, against: str, pairs: Sequence[tuple[float, float]]) -> Ac
         runs=found.runs,
         note=found.mean.note,
         ratio=None if value is None else exponential(value),
-        interval=_ratios(found.mean),
-        following=_ratios(found.following),
+        interval=ratio_interval(found.mean),
+        following=ratio_interval(found.following),
         spread=found.spread,
     )

@@ -1,7 +1,4 @@
-"""From an interval and a margin to one of five words, with the reason in plain language.
-
-Not for computing intervals (``stats``) nor for knowing which member is judged (``comparison``).
-"""
+"""Derive a verdict and its reason from an interval and a margin."""
 
 from __future__ import annotations
 
@@ -16,24 +13,24 @@ if TYPE_CHECKING:
     from pytest_duet.vocabulary import Verdict
 
 ENOUGH_CELLS: Final = 8
-"""From here on the 90 % interval judges."""
+"""With this many cells, verdicts rest on the 90 % interval."""
 
 FEWEST_CELLS: Final = 4
-"""From here on a clear difference is believed, if even the 99 % interval clears the margin."""
+"""With this many cells, a difference is believed if the 99 % interval clears the margin."""
 
 Bounds = tuple[float, float]
 """Lower and upper end of an interval of log(time of this / time of the reference)."""
 
 _UNSTORED: Final = 1.4
-"""Of a group's seconds, at most this many are spent for each that is stored: warm-up cycles are not."""
+"""At most this many seconds are spent for each second of stored rounds: the rest is warm-up cycles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one member is judged by.
+    """What a verdict rests on.
 
-    `cells` is how many independent log-ratios there are, `judged` their 90 % interval, `strict` their 99 % interval
-    (asked for below `ENOUGH_CELLS`), `seconds` what the group's timed rounds took, from which a budget is estimated.
+    `cells` is the number of independent log-ratios, `judged` their 90 % interval, `strict` their 99 % interval (used below
+    `ENOUGH_CELLS`), and `seconds` the time that the group's rounds took, from which a budget is estimated.
     """
 
     cells: int
@@ -44,7 +41,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A word and why; `smallest_change` is the least relative change that would have been seen, None if unknown."""
+    """A verdict and its reason; `smallest_change` is the smallest relative change it could have shown, None if unknown."""
 
     verdict: Verdict
     reason: str
@@ -52,14 +49,14 @@ class Judgement:
 
 
 def smallest_change(judged: Bounds, alarm_above: float) -> float:
-    """Return the least relative change that an interval of this width shows: (1 + δ0) · exp(2h) - 1."""
+    """Return the smallest relative change that an interval of this width can show: (1 + δ0) · exp(2h) - 1."""
     return (1 + alarm_above) * exponential(judged[1] - judged[0]) - 1
 
 
 def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
-    """Judge one member.
+    """Return the verdict on one member.
 
-    A difference below `margin` does not matter, and a gate must be sure of more than `alarm_above`; both are relative.
+    A difference below `margin` does not matter, and a gate alarms on a slowdown above `alarm_above`; both are relative.
 
     Source: equivalence by the 90 % interval is two one-sided tests at 5 % (Schuirmann, 1987, J. Pharmacokinet. 15).
     """
@@ -83,7 +80,7 @@ def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
 
 
 def word(bounds: Bounds, delta: float) -> Verdict | None:
-    """Return what an interval of log-ratios says of a difference of `delta`, None where it says nothing."""
+    """Return the verdict on a difference of `delta` from an interval of log-ratios, None where it is inconclusive."""
     low, high = bounds
     if low > delta:
         return "slower"
@@ -95,7 +92,7 @@ def word(bounds: Bounds, delta: float) -> Verdict | None:
 
 
 def lean(judged: Bounds, margin: float) -> str:
-    """Return which way an interval points that says nothing."""
+    """Describe the direction in which an inconclusive interval points."""
     limit = units.percent(margin)
     if judged[0] > 0:
         return f"slower, but maybe by less than the margin of {limit}"

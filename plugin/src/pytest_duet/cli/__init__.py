@@ -1,7 +1,4 @@
-"""The ``duet`` command: one module a subcommand, each imported only when it is called.
-
-Not for pytest: ``plugin`` is the other edge.
-"""
+"""The ``duet`` command: one module a subcommand, each imported only when it is called."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _EXITS: Final = {StoreError: Exit.STORAGE_FAILED, BuildError: Exit.FAILED}
 
 
 class _Failure(click.ClickException):
-    """One of our errors as click shows it, with the exit status that goes with it."""
+    """One of our errors as click shows it, with its exit status."""
 
     def __init__(self, error: DuetError) -> None:
         super().__init__(str(error))
@@ -32,7 +29,7 @@ class _Failure(click.ClickException):
 
 
 class _Lazy(click.Group):
-    """Finds a subcommand in the module of its name, and turns our errors into one line and an exit status."""
+    """Load a subcommand from the module of its name, and turn our errors into one line and an exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)

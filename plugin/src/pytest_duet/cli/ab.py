@@ -13,7 +13,7 @@ import msgspec
 from click.core import ParameterSource
 
 from pytest_duet.analysis import gate
-from pytest_duet.cli.common_options import give_up
+from pytest_duet.cli.common_options import give_up, profile_option, results_option
 from pytest_duet.cli.progress import Progress
 from pytest_duet.errors import SpecError, reason_of
 from pytest_duet.exit_status import Exit
@@ -46,7 +46,7 @@ def _finite(_context: click.Context, _option: click.Parameter, seconds: float) -
 @click.option("--phase", default="call", show_default=True, help="With --cmd: the phase.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="With --cmd: a parameter of the job.")
 @click.option("--data", "arrays", multiple=True, metavar="NAME=FILE.npy", help="With --cmd: a data file of the job.")
-@click.option("--profile", default="smoke", show_default=True, help="Which size the data have.")
+@profile_option("Which size the data have.")
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -57,7 +57,7 @@ def _finite(_context: click.Context, _option: click.Parameter, seconds: float) -
 )
 @click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11, whatever the reason.")
 @click.option("--strict", is_flag=True, help="Exit with 13 where a framework is unavailable.")
-@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
+@results_option
 @click.option(
     "--benches",
     # Need not exist: two commands have no spec files.

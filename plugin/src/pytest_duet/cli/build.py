@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_duet.cli.common_options import benches_option, known
+from pytest_duet.exit_status import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,4 +37,4 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
     ]
     if failed:
         click.echo(f"duet: not built: {', '.join(failed)}; their cases will be unavailable", err=True)
-        sys.exit(1)
+        sys.exit(Exit.FAILED)

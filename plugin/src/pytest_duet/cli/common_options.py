@@ -1,25 +1,24 @@
-"""What commands ask alike: where the spec files are, and whether a name is one of theirs.
-
-Not for any one command.
-"""
+"""Options and checks that several commands share."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
-from pytest_duet.defaults import RESULTS
+from pytest_duet.defaults import PROFILE, RESULTS
 from pytest_duet.errors import nearest
 from pytest_duet.exit_status import Exit
 from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_duet.records.schema import MemberRecord
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 benches_option: Final = click.option(
     "--benches",
@@ -38,6 +37,13 @@ results_option: Final = click.option(
     show_default=True,
     help="Saved runs.",
 )
+
+
+def profile_option(help_text: str) -> Callable[[_F], _F]:
+    """Return the option ``--profile``, for which `help_text` says what it sets here."""
+    return click.option("--profile", default=PROFILE, show_default=True, help=help_text)
+
+
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
 )
@@ -67,16 +73,16 @@ def report_members(members: Iterable[MemberRecord]) -> None:
 
 
 def give_up(why: object, *, advisory: bool) -> NoReturn:
-    """End a gate that has nothing to decide by: a run, a baseline or a commit is not to be had. An `advisory` one passes."""
+    """End a gate that lacks a run, a baseline or a commit, saying `why`: it cannot decide, or passes if it is `advisory`."""
     click.echo(f"Error: {why}", err=True)
     sys.exit(int(Exit.PASSED if advisory else Exit.CANNOT_DECIDE))
 
 
 def known(what: str, name: str, there_are: Iterable[str]) -> None:
-    """Refuse a name that there is not.
+    """Check that `name` exists.
 
     Raises:
-        UsageError: with the nearest that there is.
+        UsageError: it does not; the message names the nearest that does.
 
     """
     names = list(there_are)

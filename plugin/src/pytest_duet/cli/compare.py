@@ -1,6 +1,6 @@
-"""``duet compare``: how every case of one saved run stands against others.
+"""``duet compare``: compare every case of one saved run with others.
 
-Not for a CI job, though it ends with the same status: ``duet gate`` shows only what matters there.
+It ends with the same exit status as ``duet gate``, which shows only the cases that did not pass.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def compare(
 ) -> None:
     """Compare the run HEAD with the runs BASE: files or folders saved by pytest-duet or tools like it.
 
-    Two runs show two numbers and no more: how much runs differ by themselves is unknown, so nothing is decided (exit status
-    11). With ten or more runs in BASE there are intervals and verdicts.
+    With one run as BASE there are two numbers and no verdict: how much runs differ by chance is unknown, so the exit status
+    is 11. With ten or more runs in BASE there are intervals and verdicts.
     """
     decisions = held(head, None, base, margin, allow_missing, advisory=advisory)
     finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=True)

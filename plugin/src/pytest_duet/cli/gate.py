@@ -1,6 +1,6 @@
-"""``duet gate``: hold a saved run against earlier ones, and end with a status that a CI job can go by.
+"""``duet gate``: compare a saved run with earlier ones, and end with an exit status for a CI job.
 
-Not for measuring: ``pytest benches --duet-gate`` measures and does this, ``duet ab`` measures two trees in pairs.
+``pytest benches --duet-gate`` also measures the run; ``duet ab`` measures two worktrees in pairs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide, exit_status
 from pytest_duet.cli.common_options import give_up, json_option
 from pytest_duet.errors import SpecError, StoreError
-from pytest_duet.records import store
+from pytest_duet.records import baselines, machine
 from pytest_duet.report import changes as pages
 from pytest_duet.report import explain as reasons
 from pytest_duet.spec.selectors import matches, unmatched
@@ -26,33 +26,33 @@ from pytest_duet.spec.selectors import matches, unmatched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_duet.analysis.baseline import Baseline
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.exit_status import Exit
+    from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.summaries import RunSummary
 
 _LEAST_WIDTH: Final = 72
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what ``gate`` and ``compare`` have in common."""
+    """Add the options that ``gate`` and ``compare`` share."""
     added = (
         click.option(
             "--margin",
             "margin",
             multiple=True,
             metavar="PATTERN=5%",
-            help="The margin of the cases that PATTERN matches ('cnn/*=10%'); or mean:5%, from where on to alarm. "
+            help="The margin of the cases that PATTERN matches ('cnn/*=10%'); or mean:5%, the slowdown above which to alarm. "
             "May be repeated.",
         ),
         click.option(
             "--allow-missing",
             multiple=True,
             metavar="PATTERN",
-            help="Cases that may be gone ('*/candle'). May be repeated.",
+            help="Cases that may be missing ('*/candle'). May be repeated.",
         ),
         click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11, whatever the reason."),
-        click.option("--explain", metavar="PATTERN", help="Say how the decisions on these cases came about."),
+        click.option("--explain", metavar="PATTERN", help="Explain how the decisions on these cases came about."),
         json_option,
     )
     for each in reversed(added):
@@ -65,7 +65,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("second", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--baseline",
-    "baselines",
+    "baseline_paths",
     type=click.Path(path_type=Path),
     multiple=True,
     required=True,
@@ -75,46 +75,47 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 def gate(
     run: Path,
     second: Path | None,
-    baselines: tuple[Path, ...],
+    baseline_paths: tuple[Path, ...],
     margin: tuple[str, ...],
     allow_missing: tuple[str, ...],
     advisory: bool,  # noqa: FBT001 - click's flag
     explain: str | None,
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """Hold RUN against a baseline of earlier runs on this machine; SECOND, of the same code, confirms its alarms.
+    """Compare RUN with a baseline of earlier runs on this machine; SECOND, of the same code, confirms its alarms.
 
-    RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. Shown is what did not
-    pass. The exit status is 10 for a regression, 11 where it cannot be decided, 12 where results are invalid, else 0.
+    RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. The table shows the
+    cases that did not pass. The exit status is 10 for a regression, 11 where the gate cannot decide, 12 for invalid
+    results, else 0.
     """
-    decisions = held(run, second, baselines, margin, allow_missing, advisory=advisory)
+    decisions = held(run, second, baseline_paths, margin, allow_missing, advisory=advisory)
     finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=False)
 
 
 def held(
     run: Path,
     second: Path | None,
-    baselines: Sequence[Path],
+    baseline_paths: Sequence[Path],
     margin: Sequence[str],
     allow_missing: Sequence[str],
     *,
     advisory: bool,
 ) -> list[Decided]:
-    """Return what is decided of every case of the run saved at `run`, held against the `baselines`.
+    """Return the decision on every case of the run saved at `run`, compared with the runs at `baseline_paths`.
 
-    Patterns that name no case are told: they may be slips, or meant for another job. Ends the command where a run or a
-    baseline cannot be read.
+    Patterns that match no case are reported: they may be typos, or meant for another job. If a run or a baseline cannot be
+    read, the command ends.
     """
     try:
         given = margins.parse(margin)
     except SpecError as error:
         raise click.UsageError(f"--margin: {error}") from error
     try:
-        head = store.load_summary(run)
-        again = store.load_summary(second) if second else None
-        found = store.load_baseline(baselines, store.machine())
+        head = baselines.load_summary(run)
+        again = baselines.load_summary(second) if second else None
+        found = baselines.load(baseline_paths, machine.this_machine())
         _check_second(head, again)
-        found = _without(found, [each for each in (head, again) if each], baselines)
+        found = _without(found, [each for each in (head, again) if each], baseline_paths)
     except StoreError as error:
         give_up(error, advisory=advisory)
     changed = changes(head, found, given, second=again)
@@ -127,22 +128,24 @@ def held(
 
 def _check_second(head: RunSummary, again: RunSummary | None) -> None:
     if again is not None and again.digest == head.digest:
-        raise StoreError(f"{again.source}: is the same run twice, which confirms nothing; measure a second time")
+        raise StoreError(f"{again.source}: is the same run, which confirms nothing; measure a second time")
 
 
-def _without(found: Baseline, runs: Sequence[RunSummary], baselines: Sequence[Path]) -> Baseline:
-    """Return the baseline without the `runs` in question: none may be part of what it is held against."""
+def _without(found: Baseline, runs: Sequence[RunSummary], baseline_paths: Sequence[Path]) -> Baseline:
+    """Return the baseline without `runs`: a run must not be part of its own baseline."""
     digests = {each.digest for each in runs}
     kept = [each for each in found.runs if each.digest not in digests]
     if not kept:
-        raise StoreError(f"{', '.join(map(str, baselines))}: holds no run but the one in question; name earlier ones")
+        raise StoreError(
+            f"{', '.join(map(str, baseline_paths))}: holds no run but the one to compare; name earlier ones"
+        )
     return msgspec.structs.replace(found, runs=kept)
 
 
 def finish(
     decisions: Sequence[Decided], *, advisory: bool, explain: str | None, as_json: bool, all_cases: bool
 ) -> None:
-    """Show `decisions` and end with the status that follows from them."""
+    """Print `decisions` and end the command with the exit status that follows from them."""
     status = exit_status(decisions, advisory=advisory)
     if as_json:
         click.echo(_json(decisions, status))

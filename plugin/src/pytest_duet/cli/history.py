@@ -1,7 +1,4 @@
-"""``duet history``: the runs that were saved on this machine, one line each.
-
-Not for what they hold: ``duet report`` shows one.
-"""
+"""``duet history``: list the runs that were saved on this machine, one line each."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import click
 
 from pytest_duet.cli.common_options import results_option
 from pytest_duet.errors import StoreError
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.report.escape import for_line
 
 if TYPE_CHECKING:
@@ -20,10 +17,12 @@ if TYPE_CHECKING:
 
 @click.command("history")
 @results_option
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list, newest first."
+)
 def history(results: Path, limit: int) -> None:
-    """List the saved runs of this machine, newest first; what cannot be read is said in its line."""
-    paths = store.saved(results, store.machine())
+    """List the saved runs of this machine, newest first; the line of a file that cannot be read says why."""
+    paths = store.saved(results, machine.this_machine())
     for path in paths[:limit]:
         click.echo(f"{path}  {_line(path)}")
     rest = f", {len(paths) - limit} more" if len(paths) > limit else ""
@@ -35,5 +34,5 @@ def _line(path: Path) -> str:
         found = store.header(path)
     except StoreError as error:
         return str(error).removeprefix(f"{path}: ")
-    told = (found.created, found.profile, found.mode, *(() if found.complete else ("interrupted",)))
-    return "  ".join(map(for_line, told))
+    shown = (found.created, found.profile, found.mode, *(() if found.complete else ("interrupted",)))
+    return "  ".join(map(for_line, shown))

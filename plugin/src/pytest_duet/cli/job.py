@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from pytest_duet.cli.common_options import benches_option, known
+from pytest_duet.cli.common_options import benches_option, known, profile_option
 from pytest_duet.defaults import DATA_CACHE
 
 
@@ -21,7 +21,7 @@ from pytest_duet.defaults import DATA_CACHE
 @click.argument("phase")
 @click.argument("member")
 @click.option("--workload", default="", help="Which data set; default: the task's first.")
-@click.option("--profile", default="smoke", show_default=True, help="Which size.")
+@profile_option("Which size.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds to time.")
 @click.option("--calls", default=1, show_default=True, type=click.IntRange(min=1), help="Calls in each round.")
 @click.option(

@@ -5,14 +5,20 @@ Not for speed: ``pytest benches`` times members in turns. Times here are of sing
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from pytest_duet import __version__
-from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
+from pytest_duet.cli.common_options import (
+    benches_option,
+    json_option,
+    known,
+    profile_option,
+    results_option,
+    threads_option,
+)
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.exit_status import Exit
@@ -21,6 +27,8 @@ from pytest_duet.report.learn import Learning, Trial
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import MemberRecord
     from pytest_duet.spec.group import GroupSpec
@@ -36,9 +44,9 @@ if TYPE_CHECKING:
 )
 @click.option("--member", "members", default="", help="Only these, with commas; the reference runs in any case.")
 @click.option("--threshold", type=float, help="What a run must earn to arrive; by default the floor of the spec.")
-@click.option("--profile", default="smoke", show_default=True, help="Which sizes and parameters.")
+@profile_option("Which sizes and parameters.")
 @threads_option
-@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved results.")
+@results_option
 @json_option
 @benches_option
 def learn(

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import click
 
-from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
-from pytest_duet.defaults import PROFILE
+from pytest_duet.cli.common_options import benches_option, json_option, known, profile_option, threads_option
 
 
 @click.command("plan")
 @click.option(
     "-k", "expression", default="", metavar="EXPRESSION", help="Only groups like this: lasso and not predict."
 )
-@click.option("--profile", default=PROFILE, show_default=True, help="Which sizes, and how much time.")
+@profile_option("Which sizes, and how much time.")
 @threads_option
 @click.option("--device", default="cpu", show_default=True, help="Where every member computes: cpu or cuda:N.")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write a file for each group into DIR.")

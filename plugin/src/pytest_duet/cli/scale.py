@@ -8,13 +8,19 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
-from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
+from pytest_duet.cli.common_options import (
+    benches_option,
+    json_option,
+    known,
+    profile_option,
+    results_option,
+    threads_option,
+)
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.errors import SpecError, nearest
@@ -25,6 +31,8 @@ from pytest_duet.stats.scaling import exponent
 from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
@@ -66,7 +74,7 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
 @click.option("--workload", default="", help="Which data; by default the first whose recipe has what grows.")
 @click.option("--points", type=click.IntRange(min=2), help="How many sizes; by default two a decade.")
 @click.option("--framework", "frameworks", default="", help="Only these, with commas; the reference runs in any case.")
-@click.option("--profile", default="smoke", show_default=True, help="How much time each size may take.")
+@profile_option("How much time each size may take.")
 @threads_option
 @click.option(
     "--call-cap",
@@ -75,7 +83,7 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
     type=click.FloatRange(min=0, min_open=True),
     help="Leave out a member, and end where it is the reference, whose next call would take more seconds than this.",
 )
-@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
+@results_option
 @json_option
 @benches_option
 def scale(

@@ -1,7 +1,4 @@
-"""``duet stats``: every classical statistic of a saved run, for those who want to see them by name.
-
-Not for verdicts: none of these decides one.
-"""
+"""``duet stats``: print the classical statistics of a saved run; no verdict depends on them."""
 
 from __future__ import annotations
 
@@ -26,14 +23,14 @@ _LEAST_WIDTH: Final = 72
 @click.command("stats")
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--case", "pattern", default="*", metavar="PATTERN", help="Only comparisons of these cases.")
-@click.option("--per-round", is_flag=True, help="Tests over single rounds too, which are descriptive.")
+@click.option("--per-round", is_flag=True, help="Also test single rounds; these tests are descriptive.")
 @click.option(
     "--test",
     "policy",
     type=click.Choice(["auto", "normality"]),
     default="auto",
     show_default=True,
-    help="auto goes by the design; normality tells t and ranks and takes the larger p.",
+    help="auto follows the design; normality shows t and ranks and takes the larger p.",
 )
 @json_option
 def stats(
@@ -43,14 +40,14 @@ def stats(
     policy: str,
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """Print the classical classical_tests of the run RUNS, or what several RUNS of one machine say together.
+    """Print the classical tests of one run, or combine several RUNS of one machine.
 
     Over cells: signed-rank, t, Welch, Mann-Whitney, Brunner-Munzel, normality, equivalence, effects, corrections by
-    Bonferroni, Holm, Benjamini-Hochberg and Benjamini-Yekutieli. Over five or more runs: the random-effects mean and what
-    one more run should give.
+    Bonferroni, Holm, Benjamini-Hochberg and Benjamini-Yekutieli. Over five or more runs: the random-effects mean and the
+    prediction for one more run.
     """
     if len(runs) > 1 and (per_round or policy != "auto"):
-        raise click.UsageError("--per-round and --test look into one run; name one")
+        raise click.UsageError("--per-round and --test need a single run; name one")
     records = store.load_different(runs)
     plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
     width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
@@ -60,7 +57,7 @@ def stats(
         return
     machines = {record.machine.fingerprint: record.machine.cpu for record in records}
     if len(machines) > 1:
-        raise StoreError(f"the runs are of {len(machines)} machines, which are never pooled; name those of one")
+        raise StoreError(f"the runs are from {len(machines)} machines, which are never pooled; name those of one")
     over = [each for each in statistics.analyse_across(records) if fnmatchcase(each.case, pattern)]
     name = next(iter(machines.values()))
     click.echo(_json(over) if as_json else pages.render_across(over, name, width, plain=plain), nl=as_json)

@@ -18,7 +18,7 @@ from pytest_duet.analysis.comparison import compare_group
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
 from pytest_duet.binding.member import launch_client
-from pytest_duet.defaults import PROFILE
+from pytest_duet.defaults import PRINTED, PROFILE
 from pytest_duet.digests import content_digest
 from pytest_duet.errors import Invalid
 from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of, two_sides
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _ROUNDS: Final = 200
 _REQUESTS: Final = 10
 _SECONDS: Final = 60.0
-CONFIDENCE: Final = 0.95
 
 
 _UNOBSERVED: Final = dataclasses.replace(DIRECT, observed=False)
@@ -151,7 +150,7 @@ def rate(alarms: int, decisions: int) -> Rate:
     """
     from scipy.stats import binomtest
 
-    found = binomtest(alarms, decisions).proportion_ci(CONFIDENCE)
+    found = binomtest(alarms, decisions).proportion_ci(PRINTED)
     return Rate(alarms, decisions, float(found.low), float(found.high))
 
 

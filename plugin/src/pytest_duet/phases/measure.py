@@ -12,7 +12,7 @@ from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.phases.analyse import analyse, now
 from pytest_duet.phases.files import RUN_SUFFIX, make_folder, slug
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.validate.checkpoint import obtain_files
 from pytest_duet.validate.group import check_kept
 from pytest_duet.workers.spawner import Spawner
@@ -93,6 +93,8 @@ def measure_to_file(
     """
     path, created = make_folder(into) / f"{slug(validation.spec)}{RUN_SUFFIX}", now()
     record = measure(validation, mode, benches, cache, progress=progress)
-    run = analyse([record], store.machine(), profile=record.profile, mode=mode.name, complete=True, created=created)
+    run = analyse(
+        [record], machine.this_machine(), profile=record.profile, mode=mode.name, complete=True, created=created
+    )
     store.write(run, path)
     return path, record

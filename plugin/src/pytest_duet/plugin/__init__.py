@@ -1,7 +1,7 @@
-"""The pytest plugin: hooks and fixtures, each a few lines that call the module that knows.
+"""The pytest plugin: hooks and fixtures that call the modules which do the work.
 
-Not for anything that could be said without pytest. Every pytest run of every user imports this module, so its top level
-imports pytest and the standard library only.
+Every pytest run of every user imports this module, so its top level imports only pytest, the standard library, and modules
+of ours that do the same.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one item per member; last, so that a member's name ends the id."""
+    """Create one item per member; last, so that the id ends with the member's name."""
     items.parametrize(metafunc, metafunc.config.stash[_SETTINGS].profile)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Find out which member of which group an item is."""
+    """Attach its bench item to each collected item of ours."""
     items.assign(item)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Remember which cases the user left out: the gate does not miss them."""
+    """Remember the cases that the user deselected: the gate does not count them as missing."""
     for item in items:
         if bench_item := bench_item_of(item):
             item.config.stash.setdefault(_DESELECTED, []).append(bench_item)
@@ -57,7 +57,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what the exact selectors name, and plan the session from what every selection has left."""
+    """Apply the exact selectors, and plan the session from the items that are left."""
     from pytest_duet.plugin import selection
 
     settings = config.stash[_SETTINGS]
@@ -100,7 +100,7 @@ def _make_session(session: pytest.Session, items: list[pytest.Item]) -> PytestSe
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """With ``--duet-plan``, show the plan instead of running it."""
+    """With ``--duet-plan``, print the plan instead of running it."""
     if not session.config.stash[_SETTINGS].plan:
         return None
     from pytest_duet.plugin import plan_view
@@ -115,7 +115,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 @pytest.fixture
 def duet_group(request: pytest.FixtureRequest) -> str:
-    """Return the group of the current case, ``algorithm-phase-workload``; empty for a pair declared in code."""
+    """Return the group of the current case, ``algorithm-phase-workload``; empty for an inline group."""
     return str(getattr(request, "param", ""))
 
 
@@ -132,7 +132,7 @@ def duet(
     duet_group: str,  # noqa: ARG001 - requested so that items can be parametrised with it
     duet_member: str,  # noqa: ARG001 - likewise
 ) -> Callable[..., None]:
-    """Measure the members of this benchmark against each other; call it once, with the inputs if there are any."""
+    """Measure the members of this benchmark; call it once, with the inputs if there are any."""
     bench_item = bench_item_of(request.node)
     if bench_item is None:
         pytest.fail("the fixture 'duet' needs a benchmark declared with @cases or @compare", pytrace=False)
@@ -141,17 +141,20 @@ def duet(
             f"the fixture 'benchmark' is a {type(benchmark).__name__}, not pytest-benchmark's; disable the other plugin"
         )
     duet_session = request.config.stash[_SESSION]
-    # A rerun of the item starts anew; what was measured is replayed.
+    # A rerun of the item starts again; what was measured is replayed.
     request.node.stash[_CALLED] = False
 
     if hasattr(request.config, "workerinput") and duet_session.timed:
-        pytest.fail("times taken side by side mean nothing: run without -n, or with --benchmark-disable", pytrace=False)
+        pytest.fail(
+            "times that are measured in parallel mean nothing: run without -n, or with --benchmark-disable",
+            pytrace=False,
+        )
 
     def call(*args: Any, **kwargs: Any) -> None:
         if request.node.stash[_CALLED]:
-            pytest.fail("duet(...) was called before in this benchmark; call it once", pytrace=False)
+            pytest.fail("duet(...) was already called in this benchmark; call it once", pytrace=False)
         request.node.stash[_CALLED] = True
-        # One that is interrupted before its replay did not forget pytest-benchmark's fixture; spare the user that warning.
+        # A test that is interrupted before its replay would otherwise be reported as not using pytest-benchmark's fixture.
         benchmark.skipped = True
         duet_session.play(bench_item, benchmark, args, kwargs)
 
@@ -160,7 +163,7 @@ def duet(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a benchmark whose body ended well without measuring anything."""
+    """Fail a benchmark whose body passed without measuring anything."""
     result = yield
     duet_session = item.config.stash.get(_SESSION, None)
     if duet_session is not None and bench_item_of(item) and not item.stash.get(_CALLED, False):
@@ -170,7 +173,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None:  # noqa: ARG001 - the hook's signature
-    """Keep pytest-timeout from charging a whole group to its first item: every request has its own deadline."""
+    """Disable pytest-timeout for our items, whose first one measures the whole group: every request has a deadline."""
     return True if bench_item_of(item) else None
 
 
@@ -178,7 +181,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show each item its own share of the group's time; the first one would show all of it."""
+    """Report each item's own share of the group's time; the first item would otherwise show all of it."""
     report = yield
     duet_session = item.config.stash.get(_SESSION, None)
     bench_item = bench_item_of(item)
@@ -190,14 +193,14 @@ def pytest_runtest_makereport(
         if seconds is not None:
             report.duration = seconds
         if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined]  # our items are functions
-            # A member that failed before its replay did not forget the fixture; spare the user that warning.
+            # As above: a test that fails before its replay does use the fixture.
             item.funcargs["benchmark"].skipped = True  # type: ignore[attr-defined]
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Judge, save, and set the exit status where ours outranks pytest's."""
+    """Judge and save the run, and set the exit status where ours takes precedence over pytest's."""
     duet_session = session.config.stash.get(_SESSION, None)
     if duet_session is None or duet_session.settings.plan or session.config.getoption("benchmark_skip", default=False):
         return
@@ -220,7 +223,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    """Print the verdict table, below pytest-benchmark's own tables; where nothing was collected, say what is missing."""
+    """Print the verdict table below pytest-benchmark's tables; where nothing was collected, a hint on configuration."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         for line in items.hint(config):
             terminalreporter.write_line(line)

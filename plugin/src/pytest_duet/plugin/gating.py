@@ -1,7 +1,4 @@
-"""The gate of one pytest session: reads its baseline before anything runs, decides when all is measured, and reports it.
-
-Not for the policy (``gate``) nor for the comparison (``baseline``).
-"""
+"""The gate of one pytest session: load the baseline before anything runs, decide after everything ran, and report it."""
 
 from __future__ import annotations
 
@@ -14,16 +11,16 @@ from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide
 from pytest_duet.exit_status import Exit
 from pytest_duet.ids import CaseId
-from pytest_duet.records.store import load_baseline, machine
+from pytest_duet.records import baselines, machine
 from pytest_duet.records.summaries import summary_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from pytest_duet.analysis.baseline import Baseline
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
+    from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.schema import RunRecord
     from pytest_duet.session import Session
 
@@ -32,9 +29,9 @@ _NODE = "duet-gate"
 
 @dataclass(eq=False)
 class Gate:
-    """What the session is held against, and what came of it; `error` says why there is nothing to hold it against.
+    """The baseline of a session and the decisions on its cases; `error` says why there is no baseline.
 
-    A gate that was never asked has no `decisions`, so nothing was compared.
+    Without decisions, nothing was compared: the gate never ran.
     """
 
     settings: Settings
@@ -44,20 +41,20 @@ class Gate:
 
     @classmethod
     def load(cls, settings: Settings) -> Gate:
-        """Read the baseline that was asked for.
+        """Load the baseline that the settings name.
 
         Raises:
             StoreError: it cannot be read.
 
         """
-        return cls(settings, load_baseline(settings.gate, machine()))
+        return cls(settings, baselines.load(settings.gate, machine.this_machine()))
 
     def judge(
         self, run: RunRecord, expected: Collection[str], again: Callable[[Collection[str]], RunRecord | None]
     ) -> None:
-        """Decide of every case of `run` and of every case that was `expected`.
+        """Decide on every case of `run` and on every `expected` case.
 
-        What alarms is measured `again`, given the cases: an alarm stands only if both runs raise it.
+        Cases that alarm are passed to `again`, which measures them a second time: an alarm stands only if both runs raise it.
         """
         if self.baseline is None:
             return
@@ -71,19 +68,19 @@ class Gate:
         self.decisions = [decide(each, self.settings.allow_missing) for each in found]
 
     def status(self, session: Session) -> Exit:
-        """Return the status that follows, together with what else may be wrong in `session`."""
+        """Return the exit status from the decisions and from what else went wrong in `session`."""
         advisory = self.settings.gate_advisory
         found = session.status(self.decisions, advisory=advisory, strict=self.settings.strict)
-        blind = self.baseline is None and not advisory
-        return Exit.CANNOT_DECIDE if blind and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
+        undecided = self.baseline is None and not advisory
+        return Exit.CANNOT_DECIDE if undecided and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
 
     def expected(
         self, bench_items: Iterable[BenchItem], deselected: Iterable[BenchItem], *, narrowed: bool
     ) -> set[str]:
-        """Return the cases that must be there: those that ran, and of their tasks those of the baseline.
+        """Return the cases that must not be missing: those that ran, and those of the baseline that belong to their tasks.
 
-        Not what was deselected, nor what another profile, number of threads or device has; and where the session was
-        `narrowed` to single tests, nothing that was not named.
+        Cases that were deselected, or that have another profile, number of threads or device, are not expected. If the
+        session was `narrowed` to single tests, only the cases that ran are.
         """
         settings = self.settings
         items = list(bench_items)
@@ -103,7 +100,7 @@ class Gate:
 
 
 def report(config: pytest.Config, session: pytest.Session, gate: Gate) -> None:
-    """Tell every reporter but the terminal of each decision as a test of its own, so that JUnit files have them."""
+    """Pass each decision to the reporters as a test of its own, so that JUnit files hold it; skip the terminal."""
     manager = config.pluginmanager
     # The terminal would count them, and --lf would look for them.
     names = ("terminalreporter", "lfplugin", "nfplugin", "stepwiseplugin")

@@ -1,7 +1,4 @@
-"""Which collected item is which member of which group.
-
-Not for what a group is told: ``duet_session`` makes its plan.
-"""
+"""Turn collected pytest items into bench items: one member of one group each."""
 
 from __future__ import annotations
 
@@ -24,9 +21,9 @@ PREFIX = "bench_"
 
 @dataclass(frozen=True)
 class BenchItem:
-    """One item's place: `group` identifies its group in this session, `member` its member.
+    """One member of one group; `group` identifies the group in this session.
 
-    `key` is what the group is called in tables and what the exact selectors compare.
+    `key` names the group in tables, and the exact selectors compare its parts.
     """
 
     group: tuple[str, str, str]
@@ -63,7 +60,7 @@ class BenchItem:
 
     @property
     def group_id(self) -> str:
-        """The group's name in tables: ``cnn/lenet-train-digits``."""
+        """The id of the group: ``cnn/lenet-train-digits``."""
         return str(self.key)
 
     def case_id(self, threads: int, device: str) -> str:
@@ -77,23 +74,23 @@ BENCH_ITEM = pytest.StashKey[BenchItem]()
 
 
 def bench_item_of(item: pytest.Item) -> BenchItem | None:
-    """Return the bench_item of `item`, None where it is not one of ours."""
+    """Return the bench item of `item`, None where it is not one of ours."""
     return item.stash.get(BENCH_ITEM, None)
 
 
 def declaration_of(function: object) -> SuiteDeclaration | PairDeclaration | None:
-    """Return what a benchmark function was declared to be."""
+    """Return the declaration of a benchmark function, None where it has none."""
     found: SuiteDeclaration | PairDeclaration | None = getattr(function, ATTRIBUTE, None)
     return found
 
 
 def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
-    """Give a declared benchmark one item for each member it has in `profile`, the member's name last in the id."""
+    """Give a declared benchmark one item for each of its members in `profile`; the id ends with the member's name."""
     declaration = declaration_of(metafunc.function)
     if declaration is None:
         return
     if "duet" not in metafunc.fixturenames:
-        msg = f"{metafunc.definition.nodeid}: takes no fixture 'duet'; add it as a parameter and call it"
+        msg = f"{metafunc.definition.nodeid}: does not use the fixture 'duet'; add it as a parameter and call it"
         raise pytest.UsageError(msg)
     if isinstance(declaration, SuiteDeclaration):
         found = _suite_cases(declaration, profile)
@@ -130,19 +127,19 @@ def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[Grou
 
 
 def hint(config: pytest.Config) -> Iterator[str]:
-    """Yield what pytest's configuration lacks where there are benchmarks that it does not collect."""
+    """Yield the lines that pytest's configuration lacks where there are benchmarks that it does not collect."""
     wanted = {"python_files": "bench_*.py", "python_functions": "bench_*"}
     lacking = [name for name, pattern in wanted.items() if pattern not in config.getini(name)]
     if not lacking:
         return
     if any(_is_ours(path) for given in config.args for path in _benches(Path(given.partition("::")[0]))):
-        yield "duet: there are benchmarks here that pytest is not told to collect; add to its configuration:"
+        yield "duet: there are benchmarks here that pytest is not configured to collect; add to its configuration:"
         for name in lacking:
             yield f"  {name} = {' '.join(dict.fromkeys([*config.getini(name), wanted[name]]))}"
 
 
 def _benches(given: Path) -> Iterator[Path]:
-    """Yield the first files below `given` that are named like benchmarks; a hint is not worth a long search."""
+    """Yield the first files below `given` with the name of a benchmark; a hint is not worth a long search."""
     found = given.rglob(f"{PREFIX}*.py") if given.is_dir() else iter([given])
     return itertools.islice(found, 20)
 
@@ -163,11 +160,13 @@ def _check_pair(where: str, names: list[str]) -> None:
                 f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
             )
     if len(set(names)) != len(names):
-        raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; name workers apart")
+        raise pytest.UsageError(
+            f"{where}: two members have the same name: {', '.join(names)}; give each worker another name"
+        )
 
 
 def assign(item: pytest.Item) -> None:
-    """Note the bench_item of `item` and put it into pytest-benchmark's group of its own."""
+    """Attach the bench item of `item`, and set the group and timer of pytest-benchmark."""
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return
     declaration = declaration_of(item.function)
@@ -187,7 +186,7 @@ def assign(item: pytest.Item) -> None:
         key = GroupKey(name.removeprefix(PREFIX), "default", "call", prefix)
     bench_item = BenchItem((parent, name, prefix), member, key, declaration)
     item.stash[BENCH_ITEM] = bench_item
-    # `get_closest_marker` does not merge, so what the user set is carried over.
+    # `get_closest_marker` does not merge markers, so the user's settings are copied.
     own = item.get_closest_marker("benchmark")
     settings = {"group": bench_item.group_id, **(own.kwargs if own else {}), "timer": VirtualTimer()}
     item.add_marker(pytest.mark.benchmark(**settings), append=False)

@@ -1,201 +1,237 @@
-"""The ``--duet-*`` options, their ini twins, and the settings they are parsed into, once.
+"""The ``--duet-*`` options, their ini twins, and the settings that they are parsed into, once.
 
-Not for what they select: ``selection`` and ``duet_session`` read the settings.
+To add an option, add a field to `Settings`, with a function that reads its value if it is more than a string.
 """
+# ruff: noqa: RUF009 - `_option` and its like return `dataclasses.field(...)`
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
 from pytest_duet.analysis import margins
+from pytest_duet.defaults import CACHE, PROFILE, RESULTS
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.measure.mode import MODES, Mode
 from pytest_duet.measure.pinning import ALLOWED
 from pytest_duet.telemetry import gpu
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pytest_duet.analysis.margins import Margins
 
-SELECTORS = ("task", "algorithm", "framework", "phase")
+SELECTORS: Final = ("task", "algorithm", "framework", "phase")
+
+Kind = Literal["string", "args", "bool"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user asked for. `selected` maps each selector that was used to the names given."""
+class _Origin:
+    """Where a value was given: `root` is pytest's rootdir, `base` the folder that paths of the user start from."""
 
-    selected: dict[str, list[str]]
-    profile: str
-    mode: Mode
-    threads: int
-    device: str
-    results: Path
-    cache: Path
-    models: dict[str, Path]
-    plan: bool
-    strict: bool
-    gate: list[Path]
-    gate_advisory: bool
-    margins: Margins
-    allow_missing: list[str]
-    explain: str
+    root: Path
+    base: Path
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Register every option and its ini twin."""
-    group = parser.getgroup("duet", "duet: Rust and Python compared, parity before speed")
-    for name in SELECTORS:
-        text = f"Only cases of this {name}; may be repeated or hold several names with commas."
-        group.addoption(f"--duet-{name}", action="append", metavar="NAME", default=None, help=text)
-        parser.addini(f"duet_{name}", text, type="args", default=[])
-    text = "How much to run, as profiles.toml says: smoke (default), standard, full."
-    group.addoption("--duet-profile", metavar="NAME", default=None, help=text)
-    parser.addini("duet_profile", text, default="smoke")
-    text = (
-        "Where members run while they are timed: direct (default: Python in this process) or paired (fresh processes)."
-    )
-    group.addoption("--duet-mode", metavar="MODE", default=None, help=text)
-    parser.addini("duet_mode", text, default="direct")
-    text = "Threads every member may use: a number, or all that this process may use (default: 1)."
-    group.addoption("--duet-threads", metavar="N", default=None, help=text)
-    parser.addini("duet_threads", text, default="1")
-    text = "Where every member computes: cpu (default), cuda, or cuda:N."
-    group.addoption("--duet-device", metavar="DEVICE", default=None, help=text)
-    parser.addini("duet_device", text, default="cpu")
-    text = "Folder of saved runs, one subfolder a machine (default: results)."
-    group.addoption("--duet-results", metavar="DIR", default=None, help=text)
-    parser.addini("duet_results", text, default="results")
-    text = "Folder where data sets are kept (default: .duet)."
-    group.addoption("--duet-cache", metavar="DIR", default=None, help=text)
-    parser.addini("duet_cache", text, default=".duet")
-    text = "Run TASK on the model in folder PATH instead of one that the suite trains; may be repeated."
-    group.addoption("--duet-model", action="append", metavar="TASK=PATH", default=None, help=text)
-    parser.addini("duet_model", text, type="args", default=[])
-    text = "Show what would run, what is unavailable and why, and the estimated time; run nothing."
-    group.addoption("--duet-plan", action="store_true", default=None, help=text)
-    parser.addini("duet_plan", text, type="bool", default=False)
-    text = "Exit with status 13 when a framework that was selected is unavailable."
-    group.addoption("--duet-strict", action="store_true", default=None, help=text)
-    parser.addini("duet_strict", text, type="bool", default=False)
-    _add_gate_options(parser, group)
+def _as_given(value: Any, _origin: _Origin) -> Any:
+    return value
 
 
-def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
-    text = (
-        "Hold this run against earlier ones: a file of duet baseline, a saved run or a folder of them; may be repeated."
-    )
-    group.addoption("--duet-gate", action="append", metavar="BASELINE", default=None, help=text)
-    parser.addini("duet_gate", text, type="args", default=[])
-    text = "Where the gate cannot decide, say so and exit with 0 instead of 11."
-    group.addoption("--duet-gate-advisory", action="store_true", default=None, help=text)
-    parser.addini("duet_gate_advisory", text, type="bool", default=False)
-    text = "The margin of the cases that PATTERN matches; or mean:5%%, from where on the gate alarms. May be repeated."
-    group.addoption("--duet-margin", action="append", metavar="PATTERN=5%", default=None, help=text)
-    parser.addini("duet_margin", text, type="args", default=[])
-    text = "Cases of the baseline that may be gone; may be repeated."
-    group.addoption("--duet-allow-missing", action="append", metavar="PATTERN", default=None, help=text)
-    parser.addini("duet_allow_missing", text, type="args", default=[])
-    text = "Say below the table how the verdicts and decisions on these cases came about."
-    group.addoption("--duet-explain", metavar="PATTERN", default=None, help=text)
-    parser.addini("duet_explain", text, default="")
-
-
-def read_settings(config: pytest.Config) -> Settings:
-    """Return the settings: the command line's word, else the ini file's, else the default."""
-
-    def value(name: str) -> object:
-        given = config.getoption(f"duet_{name}")
-        return config.getini(f"duet_{name}") if given is None else given
-
-    selected = {name: _split(value(name)) for name in SELECTORS}
-    return Settings(
-        selected={name: names for name, names in selected.items() if names},
-        profile=str(value("profile")),
-        mode=_mode(str(value("mode"))),
-        threads=_threads(str(value("threads"))),
-        device=_device(str(value("device"))),
-        results=_from_root(config, str(value("results"))),
-        cache=_from_root(config, str(value("cache"))),
-        models=_models(config),
-        plan=bool(value("plan")),
-        strict=bool(value("strict")),
-        # Not resolved: a link that leads elsewhere is refused when it is read.
-        gate=[config.rootpath / Path(name).expanduser() for name in _list(value("gate"))],
-        gate_advisory=bool(value("gate_advisory")),
-        margins=_margins(_list(value("margin"))),
-        allow_missing=_list(value("allow_missing")),
-        explain=str(value("explain")),
-    )
-
-
-def _mode(given: str) -> Mode:
+def _mode(given: str, _origin: _Origin) -> Mode:
     if given not in MODES:
-        raise pytest.UsageError(f"--duet-mode: unknown mode {given!r}{nearest(given, MODES)}")
+        raise SpecError(f"unknown mode {given!r}{nearest(given, MODES)}")
     return MODES[given]
 
 
-def _list(given: object) -> list[str]:
-    return [str(each) for each in given] if isinstance(given, list) else []
+def _names(given: list[str], _origin: _Origin) -> list[str]:
+    return [name for word in given for name in word.split(",") if name]
 
 
-def _margins(given: list[str]) -> Margins:
-    try:
-        return margins.parse(given)
-    except SpecError as error:
-        raise pytest.UsageError(f"--duet-margin: {error}") from error
+def _margins(given: list[str], _origin: _Origin) -> Margins:
+    return margins.parse(given)
 
 
-def _threads(given: str) -> int:
+def _threads(given: str, _origin: _Origin) -> int:
     available = len(ALLOWED) or os.cpu_count() or 1
     if given == "all":
         return available
     if not given.isdecimal() or not 1 <= int(given) <= available:
         here = "1" if available == 1 else f"a number from 1 to {available}"
-        msg = f"--duet-threads: {given!r} is not what this machine can do; write {here}, or all"
-        raise pytest.UsageError(msg)
+        raise SpecError(f"{given!r} is not what this machine can do; write {here}, or all")
     return int(given)
 
 
-def _device(given: str) -> str:
+def _device(given: str, _origin: _Origin) -> str:
     kind, _, number = given.partition(":")
     if given == "cpu":
         return given
     if kind != "cuda" or (number and not number.isdecimal()) or given.endswith(":"):
-        raise pytest.UsageError(f"--duet-device: {given!r} is no device; write cpu, cuda or cuda:N")
+        raise SpecError(f"{given!r} is no device; write cpu, cuda or cuda:N")
     try:
         with gpu.device(int(number or 0)):
             return f"cuda:{int(number or 0)}"
     except gpu.GpuUnavailable as error:
-        raise pytest.UsageError(
-            f"--duet-device: {given} cannot be used: {error}; leave it out to compute on the processor"
-        ) from None
+        raise SpecError(f"{given} cannot be used: {error}; leave it out to compute on the CPU") from None
 
 
-def _models(config: pytest.Config) -> dict[str, Path]:
-    """Return the folder of each task's model; on the command line paths start where pytest was started, as its own do."""
-    given, base = config.getoption("duet_model"), config.invocation_params.dir
-    if given is None:
-        given, base = config.getini("duet_model"), config.rootpath
-    models = {}
+def _models(given: list[str], origin: _Origin) -> dict[str, Path]:
+    models: dict[str, Path] = {}
     for word in given:
         task, equals, path = word.partition("=")
         if not (task and equals and path):
-            raise pytest.UsageError(f"--duet-model: {word!r} names no task and folder; write TASK=PATH")
+            raise SpecError(f"{word!r} names no task and folder; write TASK=PATH")
         if task in models:
-            raise pytest.UsageError(f"--duet-model: two models for task {task!r}; name one")
-        models[task] = (base / Path(path).expanduser()).resolve()
+            raise SpecError(f"two models for task {task!r}; name one")
+        models[task] = (origin.base / Path(path).expanduser()).resolve()
     return models
 
 
-def _split(given: object) -> list[str]:
-    words = given if isinstance(given, list) else []
-    return [name for word in words for name in str(word).split(",") if name]
+def _folder(given: str, origin: _Origin) -> Path:
+    """Return a folder below the rootdir, so that a session started in a subfolder uses the same one."""
+    return (origin.root / Path(given).expanduser()).resolve()
 
 
-def _from_root(config: pytest.Config, path: str) -> Path:
-    """Relative folders start at the rootdir, so that a session in a subfolder finds the same ones."""
-    return (config.rootpath / Path(path).expanduser()).resolve()
+def _baselines(given: list[str], origin: _Origin) -> list[Path]:
+    # Not resolved: a link to another folder is refused when it is read.
+    return [origin.root / Path(name).expanduser() for name in given]
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One ``--duet-*`` option with its ini twin; `read` turns a value of either into that of its setting."""
+
+    help: str
+    kind: Kind
+    default: Any
+    metavar: str
+    read: Callable[[Any, _Origin], Any]
+    name: str = ""
+
+
+def _option(help_text: str, metavar: str, default: str = "", *, read: Callable[[str, _Origin], Any] = _as_given) -> Any:
+    return dataclasses.field(metadata={"option": _Option(help_text, "string", default, metavar, read)})
+
+
+def _repeated(
+    help_text: str, metavar: str, *, read: Callable[[list[str], _Origin], Any] = _as_given, name: str = ""
+) -> Any:
+    return dataclasses.field(metadata={"option": _Option(help_text, "args", [], metavar, read, name)})
+
+
+def _flag(help_text: str) -> Any:
+    return dataclasses.field(metadata={"option": _Option(help_text, "bool", False, "", _as_given)})
+
+
+def _selector(what: str) -> Any:
+    return _repeated(
+        f"Only cases of this {what}; may be repeated or hold several names with commas.", "NAME", read=_names
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for: one field for each option, in the order of ``--help``."""
+
+    task: list[str] = _selector("task")
+    algorithm: list[str] = _selector("algorithm")
+    framework: list[str] = _selector("framework")
+    phase: list[str] = _selector("phase")
+    profile: str = _option(
+        f"How much to run, as profiles.toml says: {PROFILE} (default), standard, full.", "NAME", PROFILE
+    )
+    mode: Mode = _option(
+        "Where members run while they are timed: direct (default: Python in this process) or paired (fresh processes).",
+        "MODE",
+        "direct",
+        read=_mode,
+    )
+    threads: int = _option(
+        "Threads every member may use: a number, or all that this process may use (default: 1).",
+        "N",
+        "1",
+        read=_threads,
+    )
+    device: str = _option("Where every member computes: cpu (default), cuda, or cuda:N.", "DEVICE", "cpu", read=_device)
+    results: Path = _option(
+        f"Folder of saved runs, one subfolder a machine (default: {RESULTS}).", "DIR", RESULTS, read=_folder
+    )
+    cache: Path = _option(f"Folder where data sets are kept (default: {CACHE}).", "DIR", CACHE, read=_folder)
+    models: dict[str, Path] = _repeated(
+        "Run TASK on the model in folder PATH instead of one that the suite trains; may be repeated.",
+        "TASK=PATH",
+        read=_models,
+        name="model",
+    )
+    plan: bool = _flag("Show what would run, what is unavailable and why, and the estimated time; run nothing.")
+    strict: bool = _flag("Exit with status 13 when a framework that was selected is unavailable.")
+    gate: list[Path] = _repeated(
+        "Compare this run with earlier ones: a file of duet baseline, a saved run or a folder of them; may be repeated.",
+        "BASELINE",
+        read=_baselines,
+    )
+    gate_advisory: bool = _flag("Where the gate cannot decide, say so and exit with 0 instead of 11.")
+    margins: Margins = _repeated(
+        "The margin of the cases that PATTERN matches; or mean:5%, the slowdown above which the gate alarms. "
+        "May be repeated.",
+        "PATTERN=5%",
+        read=_margins,
+        name="margin",
+    )
+    allow_missing: list[str] = _repeated("Cases of the baseline that may be missing; may be repeated.", "PATTERN")
+    explain: str = _option(
+        "Explain below the table how the verdicts and decisions on these cases came about.", "PATTERN"
+    )
+
+    @property
+    def selected(self) -> dict[str, list[str]]:
+        """The names given for each selector that was used."""
+        return {name: names for name in SELECTORS if (names := getattr(self, name))}
+
+
+def _options() -> Iterator[tuple[str, str, _Option]]:
+    """Yield the field of `Settings`, the name and the description of every option."""
+    for field in dataclasses.fields(Settings):
+        option: _Option = field.metadata["option"]
+        yield field.name, option.name or field.name, option
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and its ini twin."""
+    group = parser.getgroup("duet", "duet: Rust and Python compared, parity before speed")
+    actions: dict[Kind, str] = {"string": "store", "args": "append", "bool": "store_true"}
+    for _, name, option in _options():
+        metavar = {"metavar": option.metavar} if option.metavar else {}
+        group.addoption(
+            f"--duet-{name.replace('_', '-')}",
+            action=actions[option.kind],
+            default=None,
+            help=option.help.replace("%", "%%"),
+            **metavar,
+        )
+        parser.addini(f"duet_{name}", option.help, type=option.kind, default=option.default)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings: from the command line, else from the ini file, else the default.
+
+    Raises:
+        pytest.UsageError: a value cannot be used.
+
+    """
+    values = {}
+    for field, name, option in _options():
+        given = config.getoption(f"duet_{name}")
+        # As for pytest itself, paths of the command line start where it was started, those of the ini file at the rootdir.
+        base = config.rootpath if given is None else config.invocation_params.dir
+        value = config.getini(f"duet_{name}") if given is None else given
+        try:
+            values[field] = option.read(value, _Origin(config.rootpath, base))
+        except SpecError as error:
+            raise pytest.UsageError(f"--duet-{name.replace('_', '-')}: {error}") from error
+    return Settings(**values)

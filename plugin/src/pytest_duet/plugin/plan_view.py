@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet.api import SuiteDeclaration
 from pytest_duet.errors import StoreError
-from pytest_duet.records import store
+from pytest_duet.records import machine, store
 from pytest_duet.spec.launch import launch_spec
 from pytest_duet.spec.suite import load_suite
 
@@ -69,7 +69,7 @@ def _ceiling(group: PlannedGroup) -> float:
 def _seconds_before(duet_session: PytestSession) -> dict[str, float]:
     """Return how long each group took when it was last measured on this machine in this profile."""
     seconds: dict[str, float] = {}
-    for path in store.saved(duet_session.settings.results, store.machine())[:_RUNS_READ]:
+    for path in store.saved(duet_session.settings.results, machine.this_machine())[:_RUNS_READ]:
         try:
             run = store.load(path)
         except StoreError:

@@ -1,7 +1,4 @@
-"""Hand durations that were measured elsewhere to pytest-benchmark, through its public API alone.
-
-Not for measuring: the numbers come from a `MemberRecord`.
-"""
+"""Pass durations that were measured elsewhere to pytest-benchmark, through its public API alone."""
 
 from __future__ import annotations
 
@@ -21,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class VirtualTimer:
-    """A clock that stands at zero and jumps by one duration: exact where a running clock would round."""
+    """A clock that jumps from zero by one duration: exact, where a running clock would round."""
 
     __name__ = "duet_worker_clock"
 
     def __init__(self) -> None:
-        """Stand at zero."""
+        """Start at zero."""
         self.now = 0.0
 
     def __call__(self) -> float:
@@ -35,7 +32,7 @@ class VirtualTimer:
 
 
 def replay(benchmark: Any, timer: VirtualTimer, group: GroupRecord, member: MemberRecord) -> None:
-    """Make `benchmark` see the rounds of `member`, each as seconds a call."""
+    """Replay the rounds of `member` to `benchmark`, each in seconds a call."""
     benchmark.extra_info["duet"] = {
         "case": group.case_id(member.name),
         "conditions": conditions_of(group),
@@ -67,7 +64,7 @@ def verify_only(benchmark: Any) -> None:
 
 @contextmanager
 def _interrupt_later() -> Iterator[None]:
-    """Hold Ctrl-C back until the replay is over: one in its middle would leave pytest-benchmark without its statistics."""
+    """Delay Ctrl-C until the replay is over: an interrupted replay would leave pytest-benchmark without statistics."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

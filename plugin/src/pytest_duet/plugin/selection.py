@@ -1,7 +1,4 @@
-"""Which items the exact selectors keep, and which other options cannot be used with ours.
-
-Not for ``-k`` and node ids: pytest has dealt with those before.
-"""
+"""Apply the exact selectors, and refuse options of pytest-benchmark that conflict with ours."""
 
 from __future__ import annotations
 
@@ -20,16 +17,19 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.options import Settings
 
 _REFUSED = {
-    "benchmark_cprofile": ("--benchmark-cprofile", "it would profile the replay of durations measured before"),
+    "benchmark_cprofile": (
+        "--benchmark-cprofile",
+        "it would profile the replay of durations that were measured before",
+    ),
     "benchmark_compare_fail": (
         "--benchmark-compare-fail",
-        "it alarms on unchanged code and hides our exit status; hold the run against earlier ones with --duet-gate",
+        "it alarms on unchanged code and hides our exit status; compare with earlier runs by --duet-gate",
     ),
 }
 
 
 def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[pytest.Item]:
-    """Return the items that the selectors leave out.
+    """Return the items that the selectors exclude.
 
     Raises:
         pytest.UsageError: a name selects nothing that exists.
@@ -40,7 +40,7 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
     for item in items:
         bench_item = bench_item_of(item)
         for selector, names in settings.selected.items():
-            # A framework's name means its variants too; a full member name means that variant alone.
+            # The name of a framework selects all its variants, the full name of a member that variant only.
             values = {
                 str(getattr(bench_item, selector)),
                 bench_item.member if selector == "framework" and bench_item else "",
@@ -51,10 +51,10 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
 
 
 def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> None:
-    """Hold every selected name against those that exist, collected or not.
+    """Check that every selected name exists, collected or not.
 
     Raises:
-        pytest.UsageError: one does not exist; the nearest that does is named.
+        pytest.UsageError: one does not exist; the message names the nearest that does.
 
     """
     known = _known(root, items)
@@ -67,7 +67,7 @@ def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> Non
 
 
 def check_unused(settings: Settings, root: Path) -> None:
-    """Hold the names against the suite even where nothing of ours was collected: a typo must not look like success.
+    """Check the selected names where no benchmark was collected: a typo must not look like success.
 
     Raises:
         pytest.UsageError: as `check_names`.
@@ -78,7 +78,7 @@ def check_unused(settings: Settings, root: Path) -> None:
 
 
 def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
-    """Refuse options of pytest-benchmark that would mean something else here.
+    """Refuse options of pytest-benchmark that have another meaning here.
 
     Raises:
         pytest.UsageError: one of them is set.

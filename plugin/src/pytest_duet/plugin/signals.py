@@ -1,7 +1,4 @@
-"""End a session in order when it is told to stop, so that what was finished is saved.
-
-Not for Ctrl-C: pytest itself sees to that one.
-"""
+"""Let a stop signal end the session as Ctrl-C does, so that finished groups are saved; pytest handles Ctrl-C itself."""
 
 from __future__ import annotations
 
@@ -16,21 +13,20 @@ if TYPE_CHECKING:
 
 STOPS: Final = (signal.SIGTERM, signal.SIGHUP)
 
-
 STOPPED = pytest.StashKey[int]()
 """The number of the signal that ended the session."""
 
 
 def end_in_order(config: pytest.Config) -> None:
-    """Make the stop signals end the session as Ctrl-C would, with the exit status a shell expects (128 + number)."""
+    """Make the stop signals end the session like Ctrl-C, with the exit status a shell expects (128 + number)."""
     if threading.current_thread() is not threading.main_thread():
         return
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        # A second one, while workers are being ended, must not break that off.
+        # A second signal must not interrupt the shutdown of workers.
         signal.signal(number, signal.SIG_IGN)
         config.stash[STOPPED] = number
-        # No `pytest.exit`: that is an Exception, which an implementation's own handler would take for its failure.
+        # Not `pytest.exit`: it raises an Exception, which a handler for errors of an implementation would catch.
         raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
 
     before = {number: signal.signal(number, stop) for number in STOPS}

@@ -1,1 +1,1 @@
-"""What a session saw, and how it is saved and read again."""
+"""The records of what a session measured, and how they are saved and read."""

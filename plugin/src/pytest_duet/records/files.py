@@ -1,7 +1,4 @@
-"""Reading files that may be anything, and writing files that are there whole or not at all.
-
-Not for what their JSON means: ``store`` and ``journal`` know that.
-"""
+"""Read files without trusting them, and write files so that they are complete or absent."""
 
 from __future__ import annotations
 
@@ -23,21 +20,21 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 LARGEST_FILE_BYTES: Final = 256 * 1024 * 1024
-"""No saved run comes near this."""
+"""Far more than any saved run."""
 
 
 def read_regular(path: Path, at_most: int | None = None) -> bytes:
     """Return the bytes of the regular file at `path`, or the first `at_most` of them.
 
     Raises:
-        StoreError: it is missing, unreadable, too large, not a regular file, or a link that leads out of its folder.
+        StoreError: it is missing, unreadable, empty, too large, not a regular file, or a link to another folder.
 
     """
     try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            # Only what could be opened leads somewhere: a link may also lead round in a circle.
+            # After opening: a link that leads in a circle cannot be resolved.
             _check_link(path)
             _check_kind(path, os.fstat(descriptor))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -72,15 +69,15 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Say whether `path` is a folder; of what cannot be looked at, reading it says why."""
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where this says no
+    """Return whether `path` is a folder, False where that cannot be found out: reading it then says why."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir may raise
 
 
 def parse(content: bytes) -> object:
     """Return the JSON in `content`.
 
     Raises:
-        ValueError: it is none, has a key twice, or a text that nothing could show or write.
+        ValueError: it is not JSON, has a key twice, or a string that is not valid Unicode.
         RecursionError: it is nested too deeply.
 
     """
@@ -102,10 +99,10 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, remedy: str) -> _T:
-    """Return what `read` makes of `content`.
+    """Return ``read(content)``.
 
     Raises:
-        StoreError: it makes nothing of it; the message is `otherwise`, why, and the `remedy`.
+        StoreError: it fails; the message is `otherwise`, the reason, and the `remedy`.
 
     """
     try:
@@ -115,15 +112,48 @@ def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, reme
         raise StoreError(msg) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a reader finds the old file or the new one, and a crash leaves one of them.
+def parsed(path: Path, content: bytes) -> object:
+    """Return the JSON in `content`, read from `path`.
 
     Raises:
-        StoreError: it could not be written; what was at `path` is as it was.
+        StoreError: it cannot be parsed.
+
+    """
+    return understood(parse, content, f"{path}: is not complete JSON", "it may be cut off: take another saved run")
+
+
+def decoded(path: Path, decoder: msgspec.json.Decoder[_T], content: bytes, what: str) -> _T:
+    """Return what `decoder` reads from `content`, a saved `what` at `path`.
+
+    Raises:
+        StoreError: it is damaged.
+
+    """
+    return understood(decoder.decode, content, f"{path}: is a damaged {what}", f"take another saved {what}")
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its parents where they do not exist.
+
+    Raises:
+        StoreError: that is not possible.
+
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader, and a crash, finds either the old file or the new one.
+
+    Raises:
+        StoreError: it could not be written; what was at `path` is unchanged.
 
     """
     if not path.name:
-        msg = f"{path}: is not the name of a file; name one to write"
+        msg = f"{path}: is not the name of a file; name one"
         raise StoreError(msg)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -145,13 +175,18 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a crash, where the file system can."""
+    """Make the names in `folder` survive a crash, where the file system supports it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # some network file systems refuse it, after the data itself is safe
+        with suppress(OSError):  # some network file systems refuse it; the data itself is safe
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def unlistable(folder: Path, error: OSError) -> StoreError:
+    """Return the error that says `folder` cannot be listed, and what to do."""
+    return StoreError(f"{folder}: cannot be listed ({error.strerror}); check its permissions")
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

@@ -1,17 +1,17 @@
-"""What the files of pytest-benchmark, hyperfine and pyperf say, as figures: one time a case, and no more than they hold.
+"""Read the JSON of pytest-benchmark, hyperfine and pyperf as run summaries: one time a case.
 
-Not for reading files (``store``). None of them knows pairs, parity, quality or what really ran, so no verdict between
-members can be had from them: they can only be held against a baseline of earlier files of the same tool.
+None of these tools records pairs, parity, quality or what really ran. Their files give no verdict between members; they
+can only be compared with a baseline of earlier files of the same tool.
 """
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pytest_duet.records.machine import fingerprint
 from pytest_duet.records.summaries import CaseSummary, RunSummary, summary_from_seconds
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Loose(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of shapes that others own: what is not needed is passed over, what is needed has the type it must have."""
+    """The base of other tools' formats: fields that are not needed are ignored, those that are needed are checked."""
 
 
 # --- pytest-benchmark -----------------------------------------------------------------------------------------------------
@@ -48,12 +48,12 @@ def _pytest_benchmark(document: _PytestBenchmark) -> tuple[str, str, str, Iterat
     cpu = info.get("cpu") if isinstance(info.get("cpu"), dict) else {}
     assert isinstance(cpu, dict)
     name = str(cpu.get("brand_raw") or cpu.get("brand") or info.get("processor") or "")
-    parts = [name, str(cpu.get("count", "")), str(info.get("machine", "")), str(info.get("release", ""))]
-    return document.datetime, name, _fingerprint(parts) if name else "", map(_benchmark, document.benchmarks)
+    parts = (name, str(cpu.get("count", "")), str(info.get("machine", "")), str(info.get("release", "")))
+    return document.datetime, name, fingerprint(parts) if name else "", map(_benchmark, document.benchmarks)
 
 
 def _benchmark(benchmark: _Benchmark) -> tuple[str, CaseSummary]:
-    """Return the case and its figure: under our own name and conditions where a session of ours wrote both."""
+    """Return the case and its summary, by the name and conditions of pytest-duet where a session of it wrote both."""
     ours = benchmark.extra_info.get("duet")
     case, conditions = (ours.get("case"), ours.get("conditions")) if isinstance(ours, dict) else (None, None)
     if not (isinstance(case, str) and isinstance(conditions, str)):
@@ -108,10 +108,10 @@ class _Pyperf(_Loose, frozen=True, kw_only=True):
 def _pyperf(document: _Pyperf) -> tuple[str, str, str, Iterator[tuple[str, CaseSummary]]]:
     common = {**document.metadata, **(document.benchmarks[0].metadata if document.benchmarks else {})}
     name = str(common.get("cpu_model_name", ""))
-    parts = [name, str(common.get("cpu_count", "")), str(common.get("platform", ""))]
+    parts = (name, str(common.get("cpu_count", "")), str(common.get("platform", "")))
     cases = (_perf(index, each, document.metadata) for index, each in enumerate(document.benchmarks))
     dates = [str(run.metadata.get("date", "")) for each in document.benchmarks for run in each.runs]
-    return max(dates, default=""), name, _fingerprint(parts) if name else "", cases
+    return max(dates, default=""), name, fingerprint(parts) if name else "", cases
 
 
 def _perf(index: int, benchmark: _Perf, common: Mapping[str, Any]) -> tuple[str, CaseSummary]:
@@ -120,7 +120,7 @@ def _perf(index: int, benchmark: _Perf, common: Mapping[str, Any]) -> tuple[str,
     unit = metadata.get("unit", "second")
     if unit != "second":
         return name, CaseSummary(status="invalid", reason=f"its unit is {unit!r}, not seconds")
-    # One number a process: values of one process are not independent, as pyperf itself says.
+    # One number a process: as pyperf documents, values of one process are not independent.
     return name, summary_from_seconds([statistics.median(run.values) for run in benchmark.runs if run.values], "")
 
 
@@ -132,19 +132,19 @@ _KINDS: Final[tuple[tuple[str, type[Any], Callable[[Any], Any]], ...]] = (
 
 
 def summary(document: object, source: str, digest: str) -> RunSummary | None:
-    """Return the figures in `document`, a JSON file's content, or None where none of the three tools wrote it."""
+    """Return the summary in `document`, the JSON of a file, or None where none of the three tools wrote it."""
     for tool, kind, read in _KINDS:
         try:
             shaped = msgspec.convert(document, kind, strict=False)
         except msgspec.ValidationError:
             continue
-        created, machine, fingerprint, cases = read(shaped)
+        created, machine, machine_fingerprint, cases = read(shaped)
         return RunSummary(
             source=source,
             digest=digest,
             created=created,
             tool=tool,
-            fingerprint=fingerprint,
+            fingerprint=machine_fingerprint,
             machine=machine,
             cases=_by_name(cases),
         )
@@ -152,12 +152,8 @@ def summary(document: object, source: str, digest: str) -> RunSummary | None:
 
 
 def _by_name(cases: Iterable[tuple[str, CaseSummary]]) -> dict[str, CaseSummary]:
-    """Return `cases` by their names; a name that is there twice means neither."""
+    """Return `cases` by their names; a name that occurs twice identifies neither, so it becomes an invalid case."""
     found: dict[str, CaseSummary] = {}
-    for name, figure in cases:
-        found[name] = figure if name not in found else CaseSummary(status="invalid", reason="its name is there twice")
+    for name, case in cases:
+        found[name] = case if name not in found else CaseSummary(status="invalid", reason="its name occurs twice")
     return found
-
-
-def _fingerprint(parts: list[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

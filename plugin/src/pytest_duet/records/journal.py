@@ -1,11 +1,7 @@
-"""The append-only record of a run under way: a crash loses at most the group in flight.
-
-Not for finished runs: ``store`` saves those.
-"""
+"""The append-only record of a run in progress: a crash loses at most the group being measured."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,8 +22,8 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _T = TypeVar("_T")
 
 
-class Header(Record, frozen=True):
-    """The first line: what the groups that follow have in common; `created` is UTC in ISO 8601."""
+class JournalHeader(Record, frozen=True):
+    """The first line: what the groups after it have in common; `created` is UTC in ISO 8601."""
 
     schema: int
     created: str
@@ -37,20 +33,20 @@ class Header(Record, frozen=True):
     mode: str
 
 
-_HEADER: Final = msgspec.json.Decoder(Header)
+_HEADER: Final = msgspec.json.Decoder(JournalHeader)
 _GROUP: Final = msgspec.json.Decoder(GroupRecord)
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a journal holds; `dropped` says what could not be read of its last line, empty where all could."""
+    """What a journal holds; `dropped` says what could not be read of its last line, empty where all of it could."""
 
-    header: Header
+    header: JournalHeader
     groups: list[GroupRecord]
     dropped: str = ""
 
     def run(self) -> RunRecord:
-        """Return the groups as a run that did not come to its end; a group measured again counts as last measured."""
+        """Return the groups as an incomplete run; of a group that was measured twice, the last measurement counts."""
         header = self.header
         return RunRecord(
             schema=header.schema,
@@ -65,36 +61,30 @@ class Content:
 
 
 class Journal:
-    """An open journal; each `append` is on disk when it returns. Use as a context manager, or `close` it."""
+    """An open journal; a group is on disk when `append` returns. Use it as a context manager, or `close` it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        """Take over `descriptor`, open for appending to `path`; callers use `open`."""
+        """Wrap `descriptor`, which is open for appending to `path`; callers use `open`."""
         self.path = path
         self._descriptor = descriptor
 
     @classmethod
     def open(cls, path: Path, *, machine: Machine, profile: str, mode: str, created: str) -> Self:
-        """Open the journal at `path`, new or to go on with; a cut-off last line is removed first.
-
-        `created` is UTC in ISO 8601; a journal that is gone on with keeps its own.
+        """Create the journal at `path`; `created` is UTC in ISO 8601.
 
         Raises:
-            StoreError: it cannot be written, or was begun by another version, on another machine, in another profile or
-                mode.
+            StoreError: the file exists already, or cannot be written.
 
         """
         from pytest_duet import __version__
 
-        header = Header(
+        self = cls(path, _create(path))
+        header = JournalHeader(
             schema=SCHEMA, created=created, version=__version__, machine=machine, profile=profile, mode=mode
         )
-        self = cls(path, _open_locked(path))
         try:
-            whole = _continuable(path, header) if os.fstat(self._descriptor).st_size else 0
-            os.ftruncate(self._descriptor, whole)
             files.sync_folder(path.parent)
-            if not whole:
-                self._append(header)
+            self._append(header)
         except OSError as error:
             self.close()
             raise files.unwritable(path, error) from error
@@ -107,7 +97,7 @@ class Journal:
         """Write `group` as one line and wait until it is on disk.
 
         Raises:
-            StoreError: it could not be written; the lines before it are as they were.
+            StoreError: it could not be written; the lines before it are unchanged.
 
         """
         self._append(group)
@@ -128,7 +118,7 @@ class Journal:
     def discard(self) -> None:
         """Close the file and remove it: what it holds is saved elsewhere, or not worth keeping."""
         self.close()
-        with suppress(OSError):  # a journal left behind does no harm
+        with suppress(OSError):  # a journal that is left behind does no harm
             self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -148,68 +138,43 @@ class Journal:
         self.close()
 
 
-def _open_locked(path: Path) -> int:
-    """Return a descriptor that appends to `path` and that no other session can have at the same time."""
-    # O_NONBLOCK: a FIFO in its place must be an error, not a wait for a reader.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+def _create(path: Path) -> int:
+    """Return a descriptor that appends to `path`, a file that did not exist: no two sessions write one journal."""
+    files.make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, flags, 0o644)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except FileExistsError as error:
+        raise StoreError(f"{path}: exists already; start a new journal") from error
     except OSError as error:
         raise files.unwritable(path, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise StoreError(f"{path}: another session is writing it; wait for its end or start a new journal") from error
-    return descriptor
 
 
 def _short(written: int, wanted: int) -> OSError:
-    return OSError(f"only {written} of {wanted} bytes were taken")
+    return OSError(f"only {written} of {wanted} bytes were written")
 
 
 def read(path: Path) -> Content:
-    """Return what the journal at `path` holds; a cut-off last line is dropped and said to be.
+    """Return what the journal at `path` holds; a cut-off last line is dropped and reported in `Content.dropped`.
 
     Raises:
-        StoreError: it is no journal, is damaged before its last line, or is of another schema.
+        StoreError: it is not a journal, is damaged before its last line, or has another schema.
 
     """
     lines = files.read_regular(path).split(b"\n")
     rest = lines.pop()
     dropped = f"the last line was cut off after {len(rest)} bytes; its group is lost" if rest else ""
     if not lines:
-        msg = f"{path}: holds no whole line; measure anew"
+        msg = f"{path}: has no complete line; measure again"
         raise StoreError(msg)
     header = _decode(_HEADER, lines[0], path, 1)
     if header.schema not in READABLE:
-        msg = f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure anew"
+        msg = f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure again"
         raise StoreError(msg)
     groups = [_decode(_GROUP, line, path, number) for number, line in enumerate(lines[1:], start=2)]
     return Content(header, groups, dropped)
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], line: bytes, path: Path, number: int) -> _T:
-    otherwise, remedy = f"{path}: line {number} is no line of a journal", "take another file or measure anew"
+    otherwise, remedy = f"{path}: line {number} is not a line of a journal", "take another file or measure again"
     files.understood(files.parse, line, otherwise, remedy)
     return files.understood(decoder.decode, line, otherwise, remedy)
-
-
-def _continuable(path: Path, header: Header) -> int:
-    """Return how many bytes of the journal at `path` are whole lines, all fit to go on from under `header`."""
-    content = files.read_regular(path)
-    whole = content.rfind(b"\n") + 1
-    if whole == 0:
-        return 0
-    found = read(path).header
-    for name, ours, theirs in (
-        ("machine", header.machine.fingerprint, found.machine.fingerprint),
-        ("version", header.version, found.version),
-        ("profile", header.profile, found.profile),
-        ("mode", header.mode, found.mode),
-    ):
-        if ours != theirs:
-            msg = f"{path}: was begun with {name} {theirs!r}, this session has {ours!r}; start a new journal"
-            raise StoreError(msg)
-    return whole

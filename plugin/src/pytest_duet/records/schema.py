@@ -1,7 +1,4 @@
-"""The shapes of what a session saw, as they are journalled and saved; raw rounds are kept, verdicts are derived from them.
-
-Not for reading or writing files (``store``, ``journal``) and not for judging (``comparison``).
-"""
+"""The records of a session, as they are journalled and saved: raw rounds are kept, verdicts are derived from them."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
 
 # History of the schema:
 # 1  first version
-# 2  what a member is set against, where that is not the reference
+# 2  the member that a member is compared with, where that is not the reference
 # 3  named parts of a call
-# 4  margins of single members; the file ends with a digest of itself
+# 4  margins of single members; the file ends with a checksum
 SCHEMA: Final = 4
 READABLE: Final = (1, 2, 3, 4)
 
@@ -29,11 +26,11 @@ Calls = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The base of every saved shape: immutable and strict."""
+    """The base of every record: immutable, and an unknown field is an error."""
 
 
 class Machine(Record, frozen=True):
-    """The machine as far as it matters for times; holds no host name, user or path."""
+    """What matters for times about the machine; no host name, user or path."""
 
     fingerprint: str
     cpu: str
@@ -44,7 +41,7 @@ class Machine(Record, frozen=True):
 
 
 class Attestation(Record, frozen=True):
-    """What really ran, as the worker itself says; `data` maps file names to SHA-256 digests."""
+    """What really ran, as the worker reports it; `data` maps file names to SHA-256 digests."""
 
     framework: str
     versions: dict[str, str]
@@ -63,7 +60,7 @@ class Attestation(Record, frozen=True):
 
 
 class ParityRecord(Record, frozen=True):
-    """One output held against the reference's: `error` in the units of `check`, passed when it is at most `tolerance`."""
+    """One output compared with the reference's: `error` in the units of `check`; it passes if it is at most `tolerance`."""
 
     output: str
     check: str
@@ -74,7 +71,7 @@ class ParityRecord(Record, frozen=True):
 
 
 class Bound(Record, frozen=True):
-    """A quality metric and the limits the spec sets for it."""
+    """A quality metric and the limits that the spec sets for it."""
 
     metric: str
     value: Number
@@ -92,12 +89,12 @@ class Reading(Record, frozen=True):
 
 
 class MemberRecord(Record, frozen=True):
-    """One member of a group: what it was, how it fared, and its raw rounds.
+    """One member of a group: what it is, its status, and its raw rounds.
 
-    `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. Rounds are present
-    only where `status` is ``ok``; `log` is the end of a failed worker's stderr. `spans` are the ns that
-    named parts of the calls took in all measured rounds together. `against` is the member it is set
-    against, empty for the reference.
+    `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. There are rounds only
+    where `status` is ``ok``. `log` is the end of a failed worker's stderr. `spans` are the ns that named parts of the
+    calls took in all measured rounds together. `against` is the member that this one is compared with, empty for the
+    reference.
     """
 
     name: str
@@ -126,9 +123,9 @@ class MemberRecord(Record, frozen=True):
 class GroupRecord(Record, frozen=True):
     """Cases that differ only in framework and variant, measured together.
 
-    `id` is ``task/algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter,
-    `margins` that of members for which it is another one; `verified_only` says that parity and quality were checked and
-    nothing was timed.
+    `id` is ``task/algorithm-phase-workload``. `margin` is the relative difference below which speed does not matter;
+    `margins` holds the members with another one. `verified_only` means that parity and quality were checked and nothing
+    was timed.
     """
 
     id: str
@@ -150,6 +147,10 @@ class GroupRecord(Record, frozen=True):
     members: list[MemberRecord]
     flags: list[str] = []
     margins: dict[str, Margin] = {}
+
+    def margin_of(self, member: str) -> float:
+        """Return the margin of `member`."""
+        return self.margins.get(member, self.margin)
 
     def case_id(self, member: str) -> str:
         """Return the id of `member`'s case, by which runs are compared."""
@@ -185,10 +186,10 @@ class Effect(Record, frozen=True):
 
 
 class Comparison(Record, frozen=True):
-    """One member judged against the reference, or against the member named by `against`; derived, never measured.
+    """One member compared with the reference, or with the member named by `against`; derived from rounds.
 
-    `ratio` is time of this member over time of that one, `interval` its 95 % and `judged` its 90 % interval.
-    `smallest_change` is the relative change that could have been seen.
+    `ratio` is the time of this member over the time of that one, `interval` its 95 % and `judged` its 90 % interval.
+    `smallest_change` is the smallest relative change that this interval could have shown.
     """
 
     group: str
@@ -212,12 +213,12 @@ class Comparison(Record, frozen=True):
 
 
 class Change(Record, frozen=True):
-    """One case set against the same case before; derived, never measured.
+    """One case compared with the same case before; derived from rounds or summaries.
 
-    `base` and `head` say whether the time before and the time now are there and sound. `ratio` is time now over time
-    before, `interval` its 95 % and `judged` its 90 % interval, over `units` independent `unit`. It raises an `alarm` where
-    it is surely above `alarm_above`; `bound` is the ratio from which one run alone does. `confirmed` is False while an
-    alarm waits for a second run.
+    `base` and `head` say whether the times before and now exist and are valid. `ratio` is the time now over the time
+    before, `interval` its 95 % and `judged` its 90 % interval, from so many `units` (independent runs or cells). `alarm`
+    means that the slowdown surely exceeds `alarm_above`; `bound` is the ratio above which a single run alarms.
+    `confirmed` is False while an alarm needs a second run.
     """
 
     case: str
@@ -246,7 +247,7 @@ class Change(Record, frozen=True):
 class RunRecord(Record, frozen=True):
     """One session: `created` is UTC in ISO 8601; `complete` is False where it was interrupted.
 
-    `comparisons` is derived from `groups` when the session ends; any reader may derive it anew.
+    `comparisons` is derived from `groups` when the session ends; a reader may derive it again.
     """
 
     schema: int

@@ -1,6 +1,7 @@
-"""One number a case from a saved run, whatever tool saved it: all that runs of different sessions can be compared by.
+"""Summaries of saved runs: one number a case, whichever tool saved it.
 
-Not for reading files (``store``), and not for pairs: rounds of different sessions are none.
+Runs of different sessions are compared by these numbers alone: their rounds did not run side by side, so they are not
+pairs.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ OURS: Final = "pytest-duet"
 
 
 class CaseSummary(Record, frozen=True):
-    """What one run says of one case: `log_ns` is the logarithm of the typical time of a call, None where there is none.
+    """One case of one run: `log_ns` is the logarithm of the typical time of a call in ns, None where there is none.
 
-    `conditions` is what must be the same for two figures to be comparable; `margin` is None where the tool knows none.
+    Two cases are comparable only if their `conditions` are equal. `margin` is None where the tool has no margins.
     """
 
     status: Status
@@ -33,9 +34,9 @@ class CaseSummary(Record, frozen=True):
 
 
 class RunSummary(Record, frozen=True):
-    """The figures of one saved run; `digest` tells it from other runs, `machine` names the machine for people.
+    """One saved run: `digest` identifies it, `machine` names the machine for people.
 
-    `fingerprint` is empty where the tool says too little of the machine to tell it from others.
+    `fingerprint` identifies the machine; it is empty where the tool records too little of it.
     """
 
     source: str
@@ -48,12 +49,12 @@ class RunSummary(Record, frozen=True):
 
 
 def conditions_of(group: GroupRecord) -> str:
-    """Return what must be the same for figures of `group` and of another to be comparable."""
+    """Return what must be equal for cases of `group` and of another group to be comparable."""
     return f"profile {group.profile}, mode {group.mode}, data {group.data_digest[:12]}"
 
 
 def summary_of_run(run: RunRecord, source: str, digest: str) -> RunSummary:
-    """Return the figures of `run`, saved in a file called `source` that `digest` tells from others."""
+    """Return the summary of `run`, saved in a file called `source` and identified by `digest`."""
     return RunSummary(
         source=source,
         digest=digest,
@@ -72,7 +73,7 @@ def summary_of_run(run: RunRecord, source: str, digest: str) -> RunSummary:
 
 def _case_summary(group: GroupRecord, member: MemberRecord) -> CaseSummary:
     conditions = conditions_of(group)
-    margin = group.margins.get(member.name, group.margin)
+    margin = group.margin_of(member.name)
     if member.status != "ok":
         return CaseSummary(status=member.status, reason=member.reason, conditions=conditions, margin=margin)
     if found := fault(member):
@@ -82,8 +83,10 @@ def _case_summary(group: GroupRecord, member: MemberRecord) -> CaseSummary:
 
 
 def summary_from_seconds(seconds: list[float], conditions: str) -> CaseSummary:
-    """Return the figure of times a call took, as other tools keep them: the median, since there are no cells."""
+    """Return the summary of the times of a call that another tool kept: each time counts as one cell."""
     times_ns = [each * 1e9 for each in seconds]
     if not times_ns or not all(0 < each < math.inf for each in times_ns):
-        return CaseSummary(status="invalid", reason="a time that makes no sense, or none", conditions=conditions)
+        return CaseSummary(
+            status="invalid", reason="no times, or one that is not positive and finite", conditions=conditions
+        )
     return CaseSummary(status="ok", log_ns=statistics.median(map(math.log, times_ns)), conditions=conditions)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.records.timings import typical_call_ns
 from pytest_duet.values import from_number
-from pytest_duet.vocabulary import STATUSES, Status, Verdict
+from pytest_duet.vocabulary import STATUSES, Status, Verdict, with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ def _row(
         # Declared, with its proof: the reason says all.
         why_not = member.reason
     elif member.status != "ok":
-        why_not = f"{member.status}: {member.reason}" if member.reason else member.status
+        why_not = with_reason(member.status, member.reason)
     elif member is not reference and reference is not None and reference.status != "ok":
         why_not = f"not comparable: reference {reference.status}"
     elif comparison is not None and comparison.verdict == "not comparable" and reference is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from pytest_duet.defaults import MARGIN
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.ids import MEMBER_NAME, NAME
 from pytest_duet.spec.selectors import matches
@@ -228,7 +229,7 @@ class Task(Spec, frozen=True, kw_only=True):
     why: str
     phases: list[str]
     dtype: Literal["f32", "f64"]
-    margin: Positive = 0.05
+    margin: Positive = MARGIN
     algorithms: dict[str, Algorithm]
     workloads: dict[str, Workload]
     members: dict[str, Member]

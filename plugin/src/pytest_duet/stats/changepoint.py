@@ -1,7 +1,4 @@
-"""Where times have settled: change points, and the one from which on nothing changes that matters.
-
-Not for running anything: ``measure.warmup`` does.
-"""
+"""Find change points in a series of times, and the point after which it is steady."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FEWEST: Final = 5
-"""With fewer values nothing can be told."""
+"""With fewer values there is no answer."""
 SAME: Final = 0.02
-"""Levels of log times that differ by less are the same."""
+"""Levels of log times that differ by no more are the same."""
 SETTLED_SHARE: Final = 0.2
-"""More than this share of all values must follow the last change: else it may not have been the last."""
+"""More than this share of all values must follow the last change; otherwise it may not have been the last."""
 _SHORTEST: Final = 2
 _LEAST_NOISE: Final = 0.002
 _PENALTY: Final = 6.0
@@ -27,11 +24,12 @@ _NORMAL_QUARTILE: Final = 0.6745
 
 
 def steady_from(log_times: Sequence[float]) -> int | None:
-    """Return the index from which on `log_times` keep their level, None where they have not settled.
+    """Return the index after which the level of `log_times` no longer changes, None where it is not steady yet.
 
     Changes of the mean are found by PELT (Killick, Fearnhead & Eckley 2012, JASA 107) as ruptures computes it, with a
-    penalty of 6 σ² log n a change; σ comes from the median of absolute second differences, which neither a few changes nor a
-    slope moves. Segments before the last whose level is the `SAME` belong to it (Barrett et al. 2017, OOPSLA, for what warm-up can look like).
+    penalty of 6 σ² log n a change. σ comes from the median of absolute second differences, which a few changes or a slope
+    do not affect. Earlier segments whose level is the `SAME` are joined to the last one. Barrett et al. (2017, OOPSLA)
+    describe the shapes that warm-up can have.
 
     Raises:
         ImportError: ruptures is not installed (the extra ``stats``).

@@ -1,6 +1,6 @@
-"""The classical tests of two paired samples, each with its own answer for samples it cannot judge.
+"""The classical tests of two paired samples; where a test is undefined, its note says why.
 
-Not for deciding anything: a verdict follows from an interval and a margin, these stand beside it.
+No verdict depends on them: a verdict follows from an interval and a margin.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def mann_whitney(this: Sequence[float], reference: Sequence[float]) -> Outcome:
 
 
 def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome:
-    """Test that neither side tends to be larger, whatever the shapes, ignoring the pairing.
+    """Test that neither side tends to be larger, for any shapes, ignoring the pairing.
 
     Source: Brunner & Munzel (2000), Biom. J. 42; `scipy.stats.brunnermunzel`.
     """
@@ -130,8 +130,8 @@ def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome
 def classical_tests(this: Sequence[float], reference: Sequence[float], differences: Sequence[float]) -> list[Outcome]:
     """Run every test on paired samples of equal length.
 
-    `this` and `reference` are one number a unit, `differences` one number a pair. The paired tests and those of
-    normality look at the differences, the others at the two sides.
+    `this` and `reference` hold one number a unit, `differences` one number a pair. The paired tests and the tests of
+    normality use the differences, the others use both sides.
     """
     return [
         signed_rank(differences),

@@ -1,7 +1,4 @@
-"""Corrections of p-values for having asked more than one question; the method always goes by its name.
-
-Not for deciding what the family of questions is: whoever reports the result says that.
-"""
+"""Correct p-values for multiple tests; the caller names the method and chooses the family of tests."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ Method = Literal["bonferroni", "holm", "benjamini-hochberg", "benjamini-yekutiel
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """Adjusted p-values in the order given; None where there was none."""
+    """Adjusted p-values in the order given; None where there was no p-value."""
 
     method: Method
     family: int
@@ -29,8 +26,8 @@ def adjust(p_values: Sequence[float | None], method: Method) -> Adjusted:
     """Adjust `p_values` by `method`; a missing or undefined p stays None and does not count towards the family.
 
     Sources: Dunn (1961); Holm (1979), Scand. J. Statist. 6; Benjamini & Hochberg (1995), J. R. Statist. Soc. B 57;
-    Benjamini & Yekutieli (2001), Ann. Statist. 29. Written out, since statsmodels collects garbage in every correction by
-    Holm, which takes longer than all else that is computed of a run.
+    Benjamini & Yekutieli (2001), Ann. Statist. 29. Implemented here because statsmodels runs the garbage collector in
+    every correction by Holm, which takes longer than everything else that is computed from a run.
     """
     known = [at for at, p in enumerate(p_values) if p is not None and math.isfinite(p)]
     ascending = sorted((p_values[at] or 0.0, at) for at in known)
@@ -61,8 +58,8 @@ def simultaneous(confidence: float, family: int) -> float:
 
 
 def fewest_units(alpha: float, family: int = 1) -> int:
-    """Return how many paired units a one-sided signed-rank test needs to reject at `alpha` over `family` tests at all.
+    """Return the smallest number of paired units with which a one-sided signed-rank test can reject at all.
 
-    With n units its smallest p is 2⁻ⁿ.
+    It must reject at `alpha` over `family` tests; with n units its smallest p is 2⁻ⁿ.
     """
     return math.ceil(math.log2(max(1, family) / alpha))

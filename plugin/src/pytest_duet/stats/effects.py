@@ -1,6 +1,6 @@
-"""Effect sizes of two samples, with intervals: how well they can be told apart, not how much it matters.
+"""Effect sizes of two samples, with intervals: how well the samples are separated, not how much that matters.
 
-Not for words such as "large": a quiet machine makes every effect large.
+They are never called "large" or "small": on a quiet machine every effect is large.
 """
 
 from __future__ import annotations

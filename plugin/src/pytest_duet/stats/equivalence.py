@@ -1,6 +1,6 @@
-"""Whether paired differences are surely small, and how small a difference they could have shown.
+"""Test whether paired differences are surely small, and find the smallest difference they could have shown.
 
-Not for verdicts, which read the same off an interval (``verdict``); these are the numbers a reader may know by name.
+Verdicts come from intervals, which say the same; these are the statistics that readers know by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FEWEST: Final = 2
 
 
 def tost_t(differences: Sequence[float], delta: float) -> Outcome:
-    """Test that the mean lies outside ±`delta`, by two one-sided t tests: a small p says that it lies within.
+    """Test that the mean lies outside ±`delta`, by two one-sided t tests; a small p means that it lies within.
 
     Source: Schuirmann (1987), J. Pharmacokinet. Biopharm. 15; as statsmodels' `ttost_paired`.
     """
@@ -50,7 +50,7 @@ def tost_signed_rank(differences: Sequence[float], delta: float) -> Outcome:
 
 
 def smallest_detectable(differences: Sequence[float], alpha: float = 0.05, power: float = 0.8) -> Estimate:
-    """Return the least mean difference that a two-sided paired t test at `alpha` would find with probability `power`.
+    """Return the smallest mean difference that a two-sided paired t test at `alpha` detects with probability `power`.
 
     Source: Cohen (1988), Statistical Power Analysis, chapter 2, solved with the noncentral t distribution.
     """
@@ -67,7 +67,7 @@ def smallest_detectable(differences: Sequence[float], alpha: float = 0.05, power
     def lack(effect: float) -> float:
         shifted = nct(n - 1, effect * math.sqrt(n))
         wrong_side = float(shifted.cdf(-critical))
-        # Far out scipy finds no number for what is next to nothing.
+        # Far out scipy returns NaN for a probability near zero.
         return float(shifted.sf(critical)) + (0.0 if math.isnan(wrong_side) else wrong_side) - power
 
     root = float(brentq(lack, 0.0, (critical + 10) / math.sqrt(n)))
@@ -75,16 +75,16 @@ def smallest_detectable(differences: Sequence[float], alpha: float = 0.05, power
 
 
 def by_normality(differences: Sequence[float]) -> Outcome:
-    """Return the paired t and the signed-rank test as one: both p-values are told, and the larger decides.
+    """Return the paired t and the signed-rank test as one: the note holds both p-values, and the larger one counts.
 
-    Choosing between them by a test of normality on the same data would make either p too small; taking the larger does
+    Choosing between them by a test of normality on the same data would make either p too small; taking the larger one does
     not. Source: Rochon, Gondan & Kieser (2012), BMC Med. Res. Methodol. 12, on what preliminary tests do.
     """
     normality, t, ranks = shapiro_wilk(differences), paired_t(differences), signed_rank(differences)
     n = len(differences)
-    told = "; ".join(
+    note = "; ".join(
         f"{each.name} p {'unknown' if each.p is None else f'= {each.p:.2g}'}" for each in (normality, t, ranks)
     )
     if t.p is None or ranks.p is None:
-        return Outcome("normality policy", None, None, n, f"{told}: undefined")
-    return Outcome("normality policy", None, max(t.p, ranks.p), n, f"{told}: the larger decides")
+        return Outcome("normality policy", None, None, n, f"{note}: undefined")
+    return Outcome("normality policy", None, max(t.p, ranks.p), n, f"{note}: the larger decides")

@@ -1,8 +1,6 @@
-"""What several learners earned: the unit is the run of one seed, and no run is ever picked.
+"""Compare learners by their scores over several seeds: the unit is one run of one seed, and every run counts.
 
-Not for times of one call: ``ratio`` compares those.
-
-Source of all but the last: Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice.
+Source of all but `median_time`: Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 FEWEST_FOR_INTERVAL: Final = 5
-"""Seeds a side below which no interval is shown."""
+"""With fewer seeds a side there is no interval."""
 FEWEST_FOR_VERDICT: Final = 10
-"""Seeds a side below which no word is said."""
+"""With fewer seeds a side there is no verdict."""
 RESAMPLES: Final = 2000
 _TRIM: Final = 0.25
 
@@ -32,30 +30,31 @@ _TRIM: Final = 0.25
 def interquartile_mean(scores: Sequence[Sequence[float]], confidence: float = PRINTED) -> Estimate:
     """Return the mean of the middle half of all scores, with its stratified bootstrap interval.
 
-    `scores` are those of each task, one a seed: runs are drawn again within their task, so that every task keeps its weight.
+    `scores` holds one list a task and one score a seed. Runs are resampled within their task, so that every task keeps its
+    weight.
     """
     return _bootstrap("interquartile mean", _middle, scores, confidence)
 
 
 def probability_of_improvement(ours: Sequence[float], theirs: Sequence[float], confidence: float = PRINTED) -> Estimate:
-    """Return how probable it is that a run of ours earns more than one of theirs, an equal one counting half.
+    """Return the probability that a run of ours scores higher than a run of theirs; equal scores count half.
 
-    It is the statistic of Mann and Whitney (1947) as a share of all pairs; the interval is the bootstrap's, both sides drawn
-    again.
+    It is the statistic of Mann and Whitney (1947) as a share of all pairs, with a bootstrap interval for which both sides
+    are resampled.
     """
     return _bootstrap("probability of improvement", _share_of_pairs, [ours, theirs], confidence)
 
 
 def performance_profile(scores: Sequence[float], thresholds: Sequence[float]) -> list[float]:
-    """Return which share of the runs earned more than each threshold (Dolan and Moré 2002, for scores)."""
+    """Return the share of runs that score above each threshold (Dolan and Moré 2002, for scores)."""
     return [sum(score > threshold for score in scores) / len(scores) for threshold in thresholds]
 
 
 def median_time(times: Sequence[float | None], confidence: float = PRINTED) -> Estimate:
-    """Return the median time to a goal; None is a run that did not reach it, which is later than any that did.
+    """Return the median time to a goal; None stands for a run that did not reach it, later than any that did.
 
-    The interval is made of order statistics: it holds whatever the distribution, and its upper end is None where too few
-    runs arrived. Since all runs are censored at the end alone, this is the median of Kaplan and Meier (1958).
+    The interval consists of order statistics, so it holds for any distribution; its upper end is None where too few runs
+    reached the goal. Since runs are censored only at their end, this is the median of Kaplan and Meier (1958).
 
     Source: Conover, Practical Nonparametric Statistics, section 3.2 (interval of a quantile).
     """
@@ -63,7 +62,7 @@ def median_time(times: Sequence[float | None], confidence: float = PRINTED) -> E
     ordered = sorted(math.inf if time is None else time for time in times)
     if not ordered or ordered[(count - 1) // 2] == math.inf:
         return Estimate(name, None, confidence=confidence, note="fewer than half of the runs arrived")
-    # With an even number the later of the middle two may never have arrived; the earlier one is then half of the runs.
+    # With an even number, the later of the middle two may not have reached the goal; half of the runs then took the earlier.
     middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
     value = middle if middle < math.inf else ordered[(count - 1) // 2]
     if count < FEWEST_FOR_INTERVAL:
@@ -95,7 +94,7 @@ def _share_of_pairs(samples: list[Floats]) -> Floats:
 def _bootstrap(
     name: str, statistic: Callable[[list[Floats]], Floats], samples: Sequence[Sequence[float]], confidence: float
 ) -> Estimate:
-    """Return `statistic` with its percentile interval, each sample drawn again within itself, always the same way."""
+    """Return `statistic` with its percentile interval; each sample is resampled within itself, with a fixed seed."""
     import numpy as np
 
     if not samples or any(not sample for sample in samples):
@@ -105,7 +104,7 @@ def _bootstrap(
     fewest = min(map(len, samples))
     if fewest < FEWEST_FOR_INTERVAL:
         return Estimate(name, value, confidence=confidence, note=_few(fewest))
-    # The same file must give the same interval, so nothing is drawn from outside.
+    # The same file must always give the same interval.
     rng = np.random.default_rng(0)
     drawn = [array[rng.integers(len(array), size=(RESAMPLES, len(array)))] for array in arrays]
     low, high = np.quantile(statistic(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -117,7 +116,7 @@ def _few(count: int) -> str:
 
 
 def word(improvement: Estimate, seeds: int) -> str:
-    """Return `better`, `worse` or `inconclusive`, from fewest `seeds` a side up; before, nothing but what is missing."""
+    """Return `better`, `worse` or `inconclusive`; with too few `seeds` a side, say how many a verdict needs."""
     if seeds < FEWEST_FOR_VERDICT:
         return f"no verdict below {FEWEST_FOR_VERDICT} seeds"
     if improvement.low is not None and improvement.low > 1 / 2:

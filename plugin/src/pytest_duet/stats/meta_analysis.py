@@ -1,7 +1,4 @@
-"""What several runs say together: the mean over runs, how far runs differ, and what one more run may show.
-
-Not for units within a run (``signed_rank``). Runs of different machines are never put together; whoever calls sees to it.
-"""
+"""Combine runs of one machine: the mean over runs, the spread between them, and a prediction for one more run."""
 
 from __future__ import annotations
 
@@ -17,19 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FEWEST_RUNS: Final = 5
-"""Runs below which the spread between runs is not known well enough to say anything beyond this machine, this run."""
+"""With fewer runs the spread between runs is known too poorly to generalise."""
 
 _MEAN: Final = "random-effects mean"
 _NEXT: Final = "prediction of one more run"
 _SMALLEST_VARIANCE: Final = 1e-18
-"""A run whose interval has no width still is one: below this weights would be infinite."""
+"""A lower bound for the variance of a run, so that an interval without width does not give an infinite weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Across:
-    """`mean` has Hartung and Knapp's interval, `following` is where one more run should lie; both in log-ratios.
+    """Several runs combined, in log-ratios.
 
-    `spread` is the standard deviation between runs (τ), None where undefined.
+    `mean` has Hartung and Knapp's interval, `following` is the prediction for one more run. `spread` is the standard
+    deviation between runs (τ), None where undefined.
     """
 
     mean: Estimate
@@ -39,12 +37,12 @@ class Across:
 
 
 def standard_error(low: float, high: float, confidence: float) -> float:
-    """Return the standard error that an interval of this width stands for, by the normal distribution."""
+    """Return the standard error that corresponds to an interval, by the normal distribution."""
     return (high - low) / (2 * statistics.NormalDist().inv_cdf((1 + confidence) / 2))
 
 
 def combine_runs(estimates: Sequence[float], errors: Sequence[float], confidence: float = PRINTED) -> Across:
-    """Return what runs say together, each with its estimate of a log-ratio and its standard error.
+    """Combine runs, each with its estimate of a log-ratio and its standard error.
 
     Sources: Paule & Mandel (1982), J. Res. Natl. Bur. Stand. 87 (the variance between runs, here never below zero);
     Hartung & Knapp (2001), Statist. Med. 20 (the interval of the mean); Higgins, Thompson & Spiegelhalter (2009),
@@ -77,7 +75,7 @@ def combine_runs(estimates: Sequence[float], errors: Sequence[float], confidence
 
 
 def _weighted(estimates: Sequence[float], variances: Sequence[float], between: float) -> tuple[float, float]:
-    """Return the weighted mean and Hartung and Knapp's standard error of it."""
+    """Return the weighted mean and its standard error by Hartung and Knapp."""
     weights = [1 / (variance + between) for variance in variances]
     total = math.fsum(weights)
     mean = math.fsum(w * x for w, x in zip(weights, estimates, strict=True)) / total

@@ -1,7 +1,4 @@
-"""What one more observation may be, going by those before it: the statistics of a stored baseline.
-
-Not for paired comparisons (``signed_rank``): here there is one number a run, and runs are the units.
-"""
+"""Predict the next observation from earlier ones: the statistics of a stored baseline, with one number a run."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 POWER: Final = 0.9
-"""How likely a change of the smallest size that counts as visible is to be seen."""
+"""The probability that the smallest change which is called visible is seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Where the next observation should lie: about `mean`, `scale` being the standard error of predicting one, by t."""
+    """The distribution of the next observation: Student's t about `mean`, with `scale` as its standard error."""
 
     mean: float
     scale: float
@@ -29,11 +26,11 @@ class Prediction:
 
     @property
     def freedom(self) -> int:
-        """The degrees of freedom of its t distribution."""
+        """The degrees of freedom of the t distribution."""
         return self.count - 1
 
     def p_above(self, value: float) -> float:
-        """Return how likely an observation of at least `value` is if nothing has changed (one-sided)."""
+        """Return the probability of an observation of at least `value` if nothing has changed (one-sided)."""
         if self.scale == 0:
             return 0.0 if value > self.mean else 1.0
         from scipy.special import stdtr
@@ -41,21 +38,21 @@ class Prediction:
         return float(stdtr(self.freedom, (self.mean - value) / self.scale))
 
     def excess(self, value: float, confidence: float) -> Estimate:
-        """Return how far `value` lies above what was expected, with its two-sided interval."""
+        """Return how far `value` lies above the mean, with its two-sided interval."""
         half = self.quantile((1 + confidence) / 2) * self.scale
         beyond = value - self.mean
         return Estimate("excess over the prediction", beyond, beyond - half, beyond + half, confidence)
 
     def limit(self, alpha: float) -> float:
-        """Return the excess that chance reaches with probability `alpha`."""
+        """Return the excess that is reached by chance with probability `alpha`."""
         return self.quantile(1 - alpha) * self.scale
 
     def smallest(self, alpha: float, power: float = POWER) -> float:
-        """Return the least excess that is seen with probability `power` by a test at level `alpha`."""
+        """Return the smallest excess that a test at level `alpha` detects with probability `power`."""
         return self.limit(alpha) + statistics.NormalDist().inv_cdf(power) * self.scale
 
     def quantile(self, probability: float) -> float:
-        """Return the quantile of t."""
+        """Return the quantile of the t distribution."""
         from scipy.special import stdtrit
 
         return float(stdtrit(self.freedom, probability))

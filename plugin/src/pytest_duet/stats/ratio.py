@@ -1,7 +1,4 @@
-"""Ratios of times from nested rounds: one log-ratio a cell, and the ratio of means.
-
-Not for intervals of the log-ratios: ``signed_rank`` has those.
-"""
+"""Times and ratios of times from nested rounds: one logarithm a cell, and the ratio of means."""
 
 from __future__ import annotations
 
@@ -29,13 +26,13 @@ def exponential(log_value: float) -> float:
 def log_time(burst: Sequence[float], calls: int) -> float:
     """Return the log of the burst's fastest round, per call.
 
-    The minimum is what disturbance adds least to (Chen & Revels, 2016, Robust benchmarking in noisy environments).
+    Interference adds least to the minimum (Chen & Revels, 2016, Robust benchmarking in noisy environments).
     """
     return math.log(min(burst)) - math.log(calls)
 
 
 def cell_log_times(cells: Cells, calls: int) -> list[float]:
-    """Return one number a cell: the median over its cycles of the log time a call takes.
+    """Return one number a cell: the median over its cycles of the log time of a call.
 
     `cells` is cells → cycles → rounds in any one unit, all positive; a round is `calls` calls.
     """
@@ -45,7 +42,7 @@ def cell_log_times(cells: Cells, calls: int) -> list[float]:
 def cell_log_ratios(this: Cells, calls: int, reference: Cells, reference_calls: int) -> list[float]:
     """Return one number a cell: the median over its cycles of log(this / reference), fastest round of each burst.
 
-    The members of one cycle ran next to each other, so what slowed one slowed the other and cancels.
+    The members of a cycle ran next to each other, so interference affects both and cancels.
 
     Raises:
         ValueError: the two do not have the same cells and cycles.
@@ -60,7 +57,7 @@ def cell_log_ratios(this: Cells, calls: int, reference: Cells, reference_calls: 
 
 
 def cell_means(cells: Cells, calls: int) -> list[float]:
-    """Return one number a cell: the mean time a call takes over all its rounds."""
+    """Return one number a cell: the mean time of a call over all its rounds."""
     return [_mean([total for burst in cell for total in burst]) / calls for cell in cells]
 
 
@@ -71,7 +68,7 @@ def _mean(values: Sequence[float]) -> float:
 def ratio_of_means(this: Sequence[float], reference: Sequence[float], confidence: float) -> Estimate:
     """Return mean(this) / mean(reference) with Fieller's interval for paired units of equal number.
 
-    The bounds are None where the reference's mean is not surely above zero: the likely ratios then are no interval.
+    The bounds are None where the reference's mean is not surely above zero: the plausible ratios are then unbounded.
 
     Source: Fieller (1954), Some problems in interval estimation, J. R. Statist. Soc. B 16, as used for benchmarks by
     Kalibera & Jones (2013), section 7; with the covariance, since cells are paired.

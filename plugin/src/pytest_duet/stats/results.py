@@ -1,7 +1,4 @@
-"""What the statistics return: a number and how sure it is, or None and why not.
-
-Not for saved shapes: ``record`` has those.
-"""
+"""The results of statistics: a number with its uncertainty, or None with the reason."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 REMEDY: Final = "needs statsmodels: pip install 'pytest-duet[stats]'"
-"""The note of whatever cannot be computed without the extra."""
+"""The note of a result that needs the extra ``stats``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value and its interval, both in the unit of the input; None where undefined, with a `note` that says why."""
+    """A value and its interval in the unit of the input; None where undefined, with the reason in `note`."""
 
     name: str
     value: float | None
@@ -33,7 +30,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One test: `n` is the number of independent units (the smaller side where there are two)."""
+    """The result of a test; `n` is the number of independent units, of two sides the smaller one."""
 
     name: str
     statistic: float | None
@@ -43,7 +40,7 @@ class Outcome:
 
 
 def is_constant(values: Sequence[float]) -> bool:
-    """Say whether `values` differ by no more than rounding: a spread nothing can be scaled by."""
+    """Return whether `values` differ by no more than rounding errors, so that nothing can be divided by their spread."""
     if not values:
         return True
     largest = max(abs(value) for value in values)
@@ -52,7 +49,7 @@ def is_constant(values: Sequence[float]) -> bool:
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Silence numerical warnings inside: what they warn of shows as a result that is not finite, and is then said."""
+    """Silence numerical warnings inside: the results are checked for values that are not finite."""
     import numpy as np
 
     with np.errstate(all="ignore"), warnings.catch_warnings():

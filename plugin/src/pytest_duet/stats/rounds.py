@@ -1,6 +1,6 @@
-"""Tests over single rounds, which are not independent: descriptive, and told with what shows that they are.
+"""Describe single rounds, which are not independent: their autocorrelation, and tests that ignore it.
 
-Not for deciding anything, and not for cells: those are the units of every other statistic.
+Nothing is decided by them; the units of every other statistic are cells.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FEWEST: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PerRound:
-    """What rounds show: how like each is to the one before, as how many they count, and tests that take them for more."""
+    """Statistics of single rounds: autocorrelation, effective number, and tests that treat rounds as independent."""
 
     autocorrelation: tuple[float | None, float | None]
     effective: tuple[float | None, float | None]
@@ -44,7 +44,7 @@ def autocorrelation(values: Sequence[float]) -> float | None:
 
 
 def effective_count(values: Sequence[float]) -> float | None:
-    """Return as how many independent values these count, were they a first-order autoregression: n (1 - r) / (1 + r).
+    """Return the effective number of independent values in a first-order autoregression: n (1 - r) / (1 + r).
 
     Source: Bayley & Hammersley (1946), J. R. Statist. Soc. Suppl. 8. Never above n.
     """
@@ -56,7 +56,7 @@ def effective_count(values: Sequence[float]) -> float | None:
 
 
 def per_round(this: Sequence[float], reference: Sequence[float]) -> PerRound:
-    """Return what the log times of single rounds show of both sides, in the order in which they ran."""
+    """Return the statistics of the log times of single rounds of both sides, in the order in which they ran."""
     return PerRound(
         (autocorrelation(this), autocorrelation(reference)),
         (effective_count(this), effective_count(reference)),

@@ -1,7 +1,4 @@
-"""How time grows with size: the exponent of a power law over several sizes, and where two laws cross.
-
-Not for measuring times, and not for extrapolating them.
-"""
+"""How time grows with size: the exponent of a power law, and the sizes at which a ratio crosses 1."""
 
 from __future__ import annotations
 
@@ -18,13 +15,13 @@ if TYPE_CHECKING:
 
 NAME: Final = "least squares on logarithms"
 _FEWEST: Final = 3
-"""Sizes below which a line leaves nothing over to tell how well it fits."""
+"""With fewer sizes, a line has no residuals to judge its fit by."""
 
 
 def exponent(sizes: Sequence[float], times: Sequence[float], confidence: float = PRINTED) -> Estimate:
     """Return b of time = a·size^b, by least squares on logarithms, with Student's t interval of the slope.
 
-    The interval is about a straight line: where small sizes cost what calling costs, the line is bent and the interval
+    The model is a straight line: where small sizes take as long as the call itself, the line bends and the interval is
     wide. With two sizes there is a value and no interval.
 
     Source: Draper and Smith, Applied Regression Analysis, section 1.4 (interval of a slope).
@@ -46,7 +43,7 @@ def exponent(sizes: Sequence[float], times: Sequence[float], confidence: float =
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Time of a member over that of another at one size, with its interval."""
+    """The time of a member over that of another at one size, with its interval."""
 
     size: float
     value: float
@@ -55,13 +52,13 @@ class Ratio:
 
     @property
     def side(self) -> int:
-        """Which side of 1 the whole interval lies on: −1, 1, or 0 for neither."""
+        """The side of 1 on which the whole interval lies: −1, 1, or 0 for neither."""
         return (self.low > 1) - (self.high < 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """Between the sizes `low` and `high` the ratio crosses 1, on a straight line at `size`; upwards or not."""
+    """The ratio crosses 1 between the sizes `low` and `high`, by interpolation at `size`."""
 
     low: float
     high: float
@@ -70,7 +67,7 @@ class Crossover:
 
 
 def crossovers(ratios: Sequence[Ratio]) -> list[Crossover]:
-    """Return where ratios go from wholly one side of 1 to wholly the other; sizes that tell neither lie between.
+    """Return where ratios pass from one side of 1 to the other; ratios whose interval holds 1 count for neither side.
 
     `ratios` are in ascending order of size. The crossing is interpolated linearly on logarithms.
     """

@@ -1,7 +1,4 @@
-"""The typical value of paired differences and its interval, by the Wilcoxon signed-rank test.
-
-Not for choosing what the differences are: ``ratio`` makes them.
-"""
+"""The typical value of paired differences and its interval, by the Wilcoxon signed-rank test."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SMALL: Final = 8
-"""Below this many units the signed-rank test has too few outcomes for an interval, and Student's t takes over."""
+"""With fewer units the signed-rank test has too few outcomes for an interval, and Student's t is used."""
 
 POWER: Final = 0.9
-"""How often an alarm is to be raised by a change that is called large enough to be seen."""
+"""The probability that the smallest change which is called visible raises an alarm."""
 _SPREAD: Final = 0.9
 
 Alternative = Literal["two-sided", "greater", "less"]
@@ -36,7 +33,7 @@ def walsh_averages(differences: Sequence[float]) -> list[float]:
 
 @lru_cache(maxsize=64)
 def _cumulative(n: int) -> tuple[int, ...]:
-    """Return, for w = 0, 1, …, in how many of the 2^n assignments of signs W+ is at most w."""
+    """Return, for w = 0, 1, …, the number of the 2^n assignments of signs for which W+ is at most w."""
     counts = [1] + [0] * (n * (n + 1) // 2)
     top = 0
     for rank in range(1, n + 1):
@@ -60,7 +57,7 @@ def tail(n: int, w: int) -> float:
 
 
 def critical(n: int, alpha: float) -> int | None:
-    """Return the largest w with P(W+ ≤ w) ≤ `alpha`, or None where even W+ = 0 is likelier than that."""
+    """Return the largest w with P(W+ ≤ w) ≤ `alpha`, or None where even W+ = 0 is more probable."""
     cumulative = _cumulative(n)
     found = bisect_right(cumulative, alpha * (1 << n)) - 1
     return found if found >= 0 else None
@@ -69,8 +66,8 @@ def critical(n: int, alpha: float) -> int | None:
 def signed_rank(differences: Sequence[float], shift: float = 0.0, alternative: Alternative = "two-sided") -> Outcome:
     """Test that the differences are symmetric about `shift`, exactly, by counting Walsh averages on either side.
 
-    A Walsh average equal to `shift` counts against rejecting, so ties and zeros make the test careful, never wrong, and
-    a shift is rejected exactly where it lies outside the interval of `location`.
+    A Walsh average equal to `shift` counts against rejecting, so ties and zeros make the test conservative, never wrong.
+    A shift is rejected exactly where it lies outside the interval of `location`.
 
     Source: Wilcoxon (1945); Tukey's form by Walsh averages in Hollander, Wolfe & Chicken, section 3.1, comment 17.
     """
@@ -87,12 +84,11 @@ def signed_rank(differences: Sequence[float], shift: float = 0.0, alternative: A
 
 
 def least_shift(differences: Sequence[float], alpha: float) -> float | None:
-    """Return how far beyond a limit differences of this spread must lie to be above it at `alpha`, nine times in ten.
+    """Return how far beyond a limit differences of this spread must lie to exceed it at level `alpha`, nine times in ten.
 
-    None where so few units cannot be above anything at that level. It depends on the spread alone, not on where they lie.
-
-    The distance from the estimate to the one-sided bound, and as much again as the estimate varies by: its standard error, from
-    the width of the 90 % interval, times the normal quantile of `POWER`.
+    It is None where so few units cannot exceed anything at that level. It depends on the spread of the differences, not on
+    their location: it is the distance from the estimate to the one-sided bound, plus the standard error of the estimate
+    (from the width of the 90 % interval) times the normal quantile of `POWER`.
     """
     cut = critical(len(differences), alpha)
     if cut is None:
