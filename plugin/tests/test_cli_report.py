@@ -13,7 +13,7 @@ from pytest_duet.cli.report import BEGIN, END, report
 from pytest_duet.records import store
 from pytest_duet.records.journal import Journal
 from pytest_duet.records.schema import Comparison
-from pytest_duet.report import markdown, terminal
+from pytest_duet.report.formats import markdown, terminal
 
 from .samples import MACHINE, everything
 

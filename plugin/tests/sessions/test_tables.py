@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.report import terminal
+from pytest_duet.report.formats import terminal
 
 from .suites import REFERENCE_NS, Missing, Program, Python, Suite
 

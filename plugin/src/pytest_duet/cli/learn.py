@@ -15,11 +15,12 @@ import click
 import msgspec
 
 from pytest_duet import __version__
+from pytest_duet.analysis.learning import Learning, Trial
+from pytest_duet.analysis.learning import document as numbers
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
 from pytest_duet.errors import MemberError
 from pytest_duet.records import files, store
 from pytest_duet.report import learn as pages
-from pytest_duet.report.learn import Learning, Trial
 
 if TYPE_CHECKING:
     from pytest_duet.binding.member import Files, Member
@@ -82,7 +83,7 @@ def learn(
                 click.echo(f"seed {seed}: {trial.member}: {trial.reason or f'{metric} {trial.score:g}'}", err=True)
     if learning is None or not learning.trials:
         raise click.Abort
-    document = {"version": __version__, "profile": profile, "threads": threads, **pages.document(learning)}
+    document = {"version": __version__, "profile": profile, "threads": threads, **numbers(learning)}
     content = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2)
     saved = _save(folder, f"{key.task}-{key.id}", content)
     click.echo(content.decode() if as_json else pages.render(learning), nl=as_json)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 
 from pytest_duet.analysis.gate import Exit
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
+from pytest_duet.cli.console import console, print_json
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.records import store
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
-_LEAST_WIDTH: Final = 72
 
 
 class Range(click.ParamType[tuple[str, int, int]]):
@@ -131,11 +130,10 @@ def scale(
     run = recorder.run(groups, complete=complete)
     saved = recorder.save(run)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(pages.document(run, name, done), order="sorted"), indent=2))
+        print_json(pages.document(run, name, done))
     else:
-        plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
-        width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
-        click.echo(pages.render(run, name, done, width, ascii_only=plain), nl=False)
+        shown = console()
+        click.echo(pages.render(run, name, done, shown.width, ascii_only=shown.ascii_only), nl=False)
     for error in recorder.errors:
         click.echo(f"duet: not saved: {error}", err=True)
     if saved is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_duet.report.markdown import render
+from pytest_duet.report.formats.markdown import render
 
 from .samples import MACHINE, everything, group, member, reference, run
 

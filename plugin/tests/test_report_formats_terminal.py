@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.report.terminal import NARROWEST, render
+from pytest_duet.report.formats.terminal import render
+from pytest_duet.report.text_table import NARROWEST
 
 from .samples import everything, group, member, reference, run, without_numbers
 
