@@ -1,4 +1,4 @@
-"""A line a case: the word, the change, and what to do where nothing could be decided."""
+"""``duet ab`` prints a line for each case: the decision, the change, and a remedy where it could not decide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def change(case: str, ratio: float | None, **changes: object) -> Change:
     return Change(**{**plain, **more, **changes})
 
 
-def test_the_worst_comes_first_and_what_cannot_be_decided_has_a_remedy() -> None:
+def test_the_worst_comes_first_and_undecided_cases_have_a_remedy() -> None:
     found = [
         decide(change("b/passes", 1.001)),
         decide(change("b/new", None, base="missing", units=0)),

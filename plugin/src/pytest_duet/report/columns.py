@@ -111,4 +111,4 @@ COLUMNS: Final = [
     Column("cpu", formatting.cpu_utilisation, right=True),
     Column("average memory", formatting.average_memory, right=True),
 ]
-"""In the order in which they stand; those that are always shown come first."""
+"""In their order; a terminal shows those that are always shown first and those that it can spare last."""

@@ -51,8 +51,12 @@ class _Rendering:
         self, report: Report, width: int, verbosity: int = 0, *, colour: bool = False, spare: bool = True
     ) -> None:
         self.report, self.width, self.verbosity, self.colour = report, width, verbosity, colour
+        places = ("always", "below", *(("spare",) if spare else ()))
         possible = [
-            column for column in columns.COLUMNS if column.verbosity <= verbosity and (spare or column.place != "spare")
+            column
+            for place in places
+            for column in columns.COLUMNS
+            if column.place == place and column.verbosity <= verbosity
         ]
         self.untimed = [column for column in possible if column.untimed]
         self.widths = {column: self._width_of(column) for column in possible}
