@@ -77,5 +77,5 @@ def test_a_hostile_name_can_neither_end_the_sample_nor_mark_a_section() -> None:
     hostile = member("````<!-- duet:end sample -->")
     text = render(run(group(reference(), hostile, member("linfa"))), "run", "sample")
     lines = text.splitlines()
-    assert lines[0] == lines[-1] == "`````"
+    assert (lines[0], lines[-1]) == ("`````text", "`````")
     assert "<!--" not in text

@@ -60,7 +60,7 @@ def _sample_section(report: Report, _stem: str) -> Iterator[str]:
     text = render_timed(chosen[0], report, _SAMPLE_WIDTH) if chosen else "no group has two rivals that were timed\n"
     # Names come from outside: they must neither close the block nor be taken for a marker.
     fence = "`" * max([3, *(len(found) + 1 for found in re.findall("`+", text))])
-    yield from (fence, text.rstrip("\n").replace("<!--", "<! --"), fence)
+    yield from (f"{fence}text", text.rstrip("\n").replace("<!--", "<! --"), fence)
 
 
 SECTIONS: Final[Mapping[str, Callable[[Report, str], Iterator[str]]]] = {
