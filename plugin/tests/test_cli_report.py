@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from pytest_duet.cli.report import BEGIN, END, report
+from pytest_duet.cli import main
 from pytest_duet.records import store
 from pytest_duet.records.journal import Journal
 from pytest_duet.records.schema import Comparison
 from pytest_duet.report.formats import FORMATS, Format, markdown, register, terminal
+from pytest_duet.report.markers import BEGIN, END
 
 from .samples import MACHINE, everything
 
@@ -35,7 +36,7 @@ def _end(section: str) -> str:
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(report, [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, ["report", *map(str, arguments)])
 
 
 @pytest.mark.parametrize(("options", "verbosity"), [([], 0), (["-v"], 1), (["-q"], -1)])

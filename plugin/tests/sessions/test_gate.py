@@ -331,7 +331,7 @@ def test_a_gate_over_nothing_but_new_cases_decides_nothing(pytester, pair, sessi
     load_suite.cache_clear()
     result = session(option, "--duet-allow-missing=*")
     assert result.ret == CANNOT_DECIDE
-    result.stdout.fnmatch_lines(["gate: * passed; nothing was compared with anything; exit status 11, cannot decide"])
+    result.stdout.fnmatch_lines(["gate: * passed; no case was compared; exit status 11, cannot decide"])
 
 
 # --- which status outranks which ------------------------------------------------------------------------------------------

@@ -114,6 +114,6 @@ def test_where_the_table_fails_the_status_of_each_case_is_shown(pair, session, m
     result = session()
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["duet: a fault of pytest-duet, please report it: ZeroDivisionError: of ours", "*/honest  ok", "*/twin  ok"]
+        ["duet: internal error, please report it: ZeroDivisionError: of ours", "*/honest  ok", "*/twin  ok"]
     )
     result.stdout.fnmatch_lines(["saved: *"])

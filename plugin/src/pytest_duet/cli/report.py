@@ -22,14 +22,7 @@ from pytest_duet.report.text_table import NARROWEST
 if TYPE_CHECKING:
     from pytest_duet.records.schema import RunRecord
 
-STORAGE_FAILURE: Final = 14
-DEFAULT: Final = "terminal"
-
-
-class StorageFailure(click.ClickException):
-    """A file cannot be read or written."""
-
-    exit_code = STORAGE_FAILURE
+_DEFAULT: Final = "terminal"
 
 
 class _FormatOption(click.Option):
@@ -37,7 +30,7 @@ class _FormatOption(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:  # noqa: ARG002 - click's signature
         each = "; ".join(f"{name} {format_.purpose}" for name, format_ in formats.available().items())
-        return f"--format [{'|'.join(formats.available())}]", f"{each}.  [default: {DEFAULT}]"
+        return f"--format [{'|'.join(formats.available())}]", f"{each}.  [default: {_DEFAULT}]"
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         if value is not None:
@@ -68,16 +61,13 @@ def report(
     """
     if documents and chosen not in {None, "markdown"}:
         raise click.UsageError(f"--into takes Markdown, not --format {chosen}")
-    try:
-        record = _load(run)
-        if documents:
-            _put_into(documents, record, run.stem)
-            return
-    except StoreError as error:
-        raise StorageFailure(str(error)) from error
+    record = _load(run)
+    if documents:
+        _put_into(documents, record, run.stem)
+        return
     shown = console(width)
     options = formats.Options(run.stem, shown.width, verbose - quiet, shown.colour, shown.ascii_only)
-    click.echo(formats.available()[chosen or DEFAULT].render(record, options), nl=False)
+    click.echo(formats.available()[chosen or _DEFAULT].render(record, options), nl=False)
 
 
 def _load(path: Path) -> RunRecord:

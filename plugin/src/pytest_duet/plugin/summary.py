@@ -51,7 +51,7 @@ def _write(reporter: Any, duet_session: PytestSession, run: RunRecord) -> None:
 
 def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
     """Write the status of each case and nothing that would have to be computed."""
-    reporter.write_line(f"duet: a fault of pytest-duet, please report it: {reason_of(fault)}", red=True)
+    reporter.write_line(f"duet: internal error, please report it: {reason_of(fault)}", red=True)
     for group in run.groups:
         for member in group.members:
             reporter.write_line(f"{case_name(group.id, member.name, group.threads, group.device)}  {member.status}")

@@ -42,7 +42,7 @@ def _what(decided: Decided) -> str:
     if decided.decision != "passed":
         parts.append(decided.why)
     if decided.decision == "cannot decide":
-        parts.append("give it more --seconds or a quieter machine")
+        parts.append("use more --seconds or a quieter machine")
     return "; ".join([*parts, _evidence(change)])
 
 

@@ -85,7 +85,7 @@ def summary(decisions: Sequence[Decided], status: Exit, width: int, *, advisory:
         else ""
     )
     forgiven = " (cases that cannot be decided pass as advisory)" if advisory and counts["cannot decide"] else ""
-    nothing = "" if compared(decisions) else "; nothing was compared with anything"
+    nothing = "" if compared(decisions) else "; no case was compared"
     text = f"gate: {each}{rule}{nothing}; exit status {int(status)}{_meaning(status)}{forgiven}"
     yield from wrapped(text, width)
 

@@ -10,34 +10,30 @@ from pytest_duet.protocol import from_number
 from pytest_duet.records.summaries import case_name
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
+from pytest_duet.report.model import build
 from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_duet.analysis.gate import Decided
-    from pytest_duet.records.schema import Change, Comparison, GroupRecord, Interval, RunRecord
+    from pytest_duet.records.schema import Change, Interval, RunRecord
+    from pytest_duet.report.model import Row
 
 
 def of_run(run: RunRecord, pattern: str) -> list[str]:
     """Return how the verdict on each case of `run` that `pattern` matches was made; empty where none matches."""
-    waiting = list(run.comparisons)
     lines: list[str] = []
-    for group in run.groups:
-        for member in group.members:
-            # Groups of one id that differ in threads or device come in the same order as their comparisons.
-            own = next((c for c in waiting if (c.group, c.member) == (group.id, member.name)), None)
-            if own is not None:
-                waiting.remove(own)
-            case = case_name(group.id, member.name, group.threads, group.device)
-            if matches(pattern, case):
-                lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(group, member.name, own)), ""]
+    for row in build(run).rows():
+        case = case_name(row.group.id, row.member.name, row.group.threads, row.group.device)
+        if matches(pattern, case):
+            lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(row)), ""]
     return lines
 
 
-def _member(group: GroupRecord, name: str, comparison: Comparison | None) -> Iterator[str]:
+def _member(row: Row) -> Iterator[str]:
+    group, role, comparison = row.group, row.member.role, row.comparison
     if comparison is None:
-        role = next(member.role for member in group.members if member.name == name)
         yield f"no verdict: it is the {role}" if role != "rival" else "no verdict: it was not compared"
         return
     yield f"verdict: {comparison.verdict}{f' ({comparison.reason})' if comparison.reason else ''}"

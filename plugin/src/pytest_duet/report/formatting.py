@@ -11,7 +11,7 @@ from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMOR
 from pytest_duet.stats.signed_rank import SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 NOTHING: Final = "–"
 """Shown where a row has no such number."""
 
-_NAMES: Final[dict[str, str]] = {"benjamini-hochberg": "Benjamini-Hochberg", "holm": "Holm"}
+CORRECTION_NAMES: Final[Mapping[str, str]] = {
+    "bonferroni": "Bonferroni",
+    "holm": "Holm",
+    "benjamini-hochberg": "Benjamini-Hochberg",
+    "benjamini-yekutieli": "Benjamini-Yekutieli",
+}
+"""Each correction for several comparisons as its authors spell it."""
 
 
 def heading(group: GroupRecord) -> str:
@@ -193,7 +199,7 @@ def _inverse(interval: Interval) -> str:
 def _test(test: TestResult) -> str:
     text = f"{test.name} p {units.p_value(from_number(test.p))}" if test.p is not None else f"{test.name} p unknown"
     adjusted = [
-        f"{_NAMES.get(method, method)} p {units.p_value(from_number(test.p_adjusted[method]))}"
+        f"{CORRECTION_NAMES[method]} p {units.p_value(from_number(test.p_adjusted[method]))}"
         for method in CORRECTIONS
         if method in test.p_adjusted
     ]
@@ -250,7 +256,7 @@ def scope(report: Report) -> list[str]:
     where = "in this process" if run.mode == "direct" else "in fresh processes"
     sentences = [f"Mode {run.mode}, profile {run.profile}: the verdicts are about this machine, this run, {where}."]
     if not run.complete:
-        sentences.append("The run did not come to its end: what is missing was not measured.")
+        sentences.append("The run was interrupted: what is missing was not measured.")
     margins = sorted({row.comparison.margin for row in report.rows() if row.comparison and row.comparison.ratio})
     if margins:
         named = ", ".join(units.percent(margin) for margin in margins)
@@ -260,6 +266,6 @@ def scope(report: Report) -> list[str]:
         )
     if report.family:
         number = "1 comparison" if report.family == 1 else f"{report.family} comparisons"
-        methods = " and ".join(_NAMES.get(method, method) for method in CORRECTIONS)
+        methods = " and ".join(CORRECTION_NAMES[method] for method in CORRECTIONS)
         sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.protocol import from_number
 from pytest_duet.report.escape import for_line
+from pytest_duet.report.formatting import CORRECTION_NAMES
 from pytest_duet.report.text_table import page, wrapped
 
 if TYPE_CHECKING:
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
 
     from pytest_duet.analysis.statistics import AcrossRuns, Analysis, Rounds
     from pytest_duet.records.schema import Effect, Interval, TestResult
-
-_NAMES: Final = {
-    "bonferroni": "Bonferroni",
-    "holm": "Holm",
-    "benjamini-hochberg": "Benjamini-Hochberg",
-    "benjamini-yekutieli": "Benjamini-Yekutieli",
-}
 
 
 def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", ascii_only: bool = False) -> str:
@@ -79,8 +73,8 @@ def _test(test: TestResult) -> str:
     if test.p is None:
         return f"{test.name}: undefined ({test.note}), n = {test.n}"
     adjusted = "".join(
-        f", {_NAMES[method]} {units.p_value(from_number(test.p_adjusted[method]))}"
-        for method in _NAMES
+        f", {name} {units.p_value(from_number(test.p_adjusted[method]))}"
+        for method, name in CORRECTION_NAMES.items()
         if method in test.p_adjusted
     )
     note = f" ({test.note})" if test.note else ""
