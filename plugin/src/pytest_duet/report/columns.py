@@ -6,6 +6,7 @@ To add a column, add an entry to `COLUMNS`, from this module or from outside. No
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_duet.report import formatting
@@ -100,7 +101,9 @@ COLUMNS: Final = [
         label=formatting.quality_metric,
         markdown="quality",
     ),
-    Column("peak mem", formatting.peak_memory, right=True, place="below", markdown="peak memory"),
+    Column(
+        "peak mem", partial(formatting.reading, metric="peak_memory"), right=True, place="below", markdown="peak memory"
+    ),
     Column("cells", formatting.cells, right=True),
     Column(
         "smallest change",
@@ -108,7 +111,7 @@ COLUMNS: Final = [
         right=True,
         note="The smallest change is the least that the interval would have shown.",
     ),
-    Column("cpu", formatting.cpu_utilisation, right=True),
-    Column("average memory", formatting.average_memory, right=True),
+    Column("cpu", partial(formatting.reading, metric="cpu_utilisation"), right=True),
+    Column("average memory", partial(formatting.reading, metric="average_memory"), right=True),
 ]
 """In their order; a terminal shows those that are always shown first and those that it can spare last."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from pytest_duet import units
 from pytest_duet.analysis.comparison import CORRECTIONS, FAMILY_TEST
 from pytest_duet.protocol import from_number
-from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMORY
 from pytest_duet.stats.signed_rank import SMALL
 
 if TYPE_CHECKING:
@@ -110,21 +109,6 @@ def reading(row: Row, metric: str) -> str:
     if found is None or found.value is None:
         return NOTHING
     return units.reading(from_number(found.value), found.unit)
-
-
-def peak_memory(row: Row) -> str:
-    """Return the peak memory."""
-    return reading(row, PEAK_MEMORY)
-
-
-def average_memory(row: Row) -> str:
-    """Return the average memory."""
-    return reading(row, AVERAGE_MEMORY)
-
-
-def cpu_utilisation(row: Row) -> str:
-    """Return the CPU utilisation."""
-    return reading(row, CPU_UTILISATION)
 
 
 def cells(row: Row) -> str:

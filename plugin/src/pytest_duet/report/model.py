@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.analysis.verdict import exponential
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
         Reading,
         RunRecord,
     )
-
-PEAK_MEMORY: Final = "peak_memory"
-AVERAGE_MEMORY: Final = "average_memory"
-CPU_UTILISATION: Final = "cpu_utilisation"
 
 
 @dataclass(frozen=True, slots=True)
