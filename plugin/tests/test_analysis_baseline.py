@@ -14,7 +14,7 @@ from pytest_duet.analysis import baseline
 from pytest_duet.analysis.baseline import Baseline, changes
 from pytest_duet.analysis.gate import decide
 from pytest_duet.analysis.margins import Margins, parse
-from pytest_duet.records.summaries import CaseSummary, RunSummary, case_name, summary_from_seconds, summary_of_run
+from pytest_duet.records.summaries import CaseSummary, RunSummary, summary_from_seconds, summary_of_run
 
 from .samples import cells, group, member, reference, run, without_numbers
 
@@ -178,7 +178,7 @@ def test_a_run_gives_one_figure_a_case_with_status_conditions_and_margin() -> No
     native = found.cases["regression::ridge-train-synthetic/native@threads=2@device=cuda:0"]
     assert math.exp(native.log_ns) == pytest.approx(1e5, rel=0.05)
     assert (native.margin, native.conditions) == (0.2, "profile smoke, mode direct, data 121212121212")
-    failed = found.cases[case_name("regression::ridge-train-synthetic", "linfa", 2, "cuda:0")]
+    failed = found.cases["regression::ridge-train-synthetic/linfa@threads=2@device=cuda:0"]
     assert (failed.status, failed.reason, failed.log_ns) == ("failed", "parity", None)
 
 

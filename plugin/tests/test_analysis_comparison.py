@@ -54,7 +54,7 @@ def test_calls_of_a_round_are_taken_into_account() -> None:
 
 @pytest.mark.parametrize(
     "status",
-    ["failed", "timeout", "crashed", "killed", "oom", "protocol", "invalid", "unavailable", "skipped"],
+    ["failed", "timeout", "crashed", "killed", "protocol", "invalid", "unavailable", "skipped"],
 )
 def test_a_member_that_is_not_ok_is_not_comparable_and_has_no_number(status: str) -> None:
     comparison = only(compare_group(group(reference(), without_numbers("native", status, "because"))))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_duet.analysis.margins import ALARM_ABOVE, Margins, parse
+from pytest_duet.analysis.margins import Margins, parse
+from pytest_duet.defaults import ALARM_ABOVE
 from pytest_duet.errors import SpecError
 
 CASE = "cnn/lenet-train-digits/tch"

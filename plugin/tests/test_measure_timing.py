@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.analysis.gate import ALPHA
+from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import Crashed, MemberError, Refused
 from pytest_duet.measure.schedule import LEAST_CELLS, LEAST_CYCLES, Schedule
 from pytest_duet.measure.stop import HALF_WIDTH, Stop

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_duet.api import ATTRIBUTE, PairDeclaration, compare, worker
 from pytest_duet.errors import Refused, SpecError
+from pytest_duet.ids import GroupKey
 from pytest_duet.plugin.inline_group import Inputs, bind_inputs, make_pair_group
 from pytest_duet.plugin.items import BenchItem
 from pytest_duet.protocol import NonFinite
@@ -46,7 +47,7 @@ def _bind(*args: Any, **kwargs: Any) -> Inputs:
 
 
 def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None) -> GroupSpec:
-    bench_item = BenchItem(("file", "bench_add", "100"), "add", "add", "default", "call", "100", declaration)
+    bench_item = BenchItem(("file", "bench_add", "100"), "add", GroupKey("add", "default", "call", "100"), declaration)
     return make_pair_group(
         bench_item,
         declaration,

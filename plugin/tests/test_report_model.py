@@ -7,7 +7,7 @@ import pytest
 
 from pytest_duet.protocol import NonFinite
 from pytest_duet.records.schema import MemberRecord, ParityRecord
-from pytest_duet.report.model import Row, build, typical_call_ns
+from pytest_duet.report.model import Row, build
 
 from .samples import cells, everything, group, member, reference, run, without_numbers
 
@@ -15,16 +15,6 @@ from .samples import cells, everything, group, member, reference, run, without_n
 def row(*members: MemberRecord, name: str, **changes: object) -> Row:
     report = build(run(group(*members, **changes)))
     return next(each for each in report.rows() if each.member.name == name)
-
-
-def test_the_typical_time_is_the_median_over_cells_of_fastest_rounds_per_call() -> None:
-    timed = member("native", calls_per_round=2, cells=[[[30, 20]], [[40, 50]], [[600, 900]]])
-    assert typical_call_ns(timed) == pytest.approx(20)
-
-
-@pytest.mark.parametrize("cells_", [[], [[]], [[[]]], [[[0, 1]]], [[[-1]]]])
-def test_rounds_that_make_no_sense_have_no_typical_time(cells_: list[list[list[int]]]) -> None:
-    assert typical_call_ns(member("native", cells=cells_)) is None
 
 
 def test_the_speed_up_is_the_inverse_of_the_ratio() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_duet.errors import SpecError
+from pytest_duet.ids import GroupKey
 from pytest_duet.spec.launch import start
 from pytest_duet.spec.resolve import (
-    GroupKey,
     Suite,
     applying,
     group_keys,
@@ -136,7 +136,7 @@ def _group(suite: Suite, algorithm: str = "ridge", phase: str = "train", profile
 
 def test_groups_are_all_that_a_task_combines_in_the_order_of_its_spec(suite: Suite) -> None:
     expected = ["linear-train-small", "linear-predict-small", "ridge-train-small", "ridge-predict-small"]
-    assert expected == [key.id for key in group_keys("linear", suite.tasks["linear"])]
+    assert expected == [key.local_id for key in group_keys("linear", suite.tasks["linear"])]
 
 
 def test_a_variant_stands_only_where_its_spec_puts_it(suite: Suite) -> None:

@@ -6,11 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pytest_duet.errors import SpecError
-from pytest_duet.spec.schema import framework_of, load_frameworks, load_profiles, load_task, variant_of
+from pytest_duet.spec.schema import load_frameworks, load_profiles, load_task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,9 +225,3 @@ def test_what_trains_a_checkpoint_cannot_need_it(tmp_path: Path) -> None:
 def test_one_wrong_name_in_a_list_is_enough(tmp_path: Path) -> None:
     text = f'{TASK}\n[[params]]\nphase = ["train", "predicted"]\nset = {{}}\n'
     assert "[params[0]] phase 'predicted' names nothing; did you mean 'predict'?" == _refusal(_task(tmp_path, text))
-
-
-@given(st.from_regex(r"[a-z0-9_]+", fullmatch=True), st.from_regex(r"([a-z0-9_]+)?", fullmatch=True))
-def test_a_members_name_is_its_framework_and_its_variant(framework: str, variant: str) -> None:
-    name = f"{framework}.{variant}" if variant else framework
-    assert (framework, variant) == (framework_of(name), variant_of(name))

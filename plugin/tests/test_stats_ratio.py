@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, ratio_of_means
+from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, exponential, ratio_of_means
 
 rounds = st.integers(1, 10**9)
 
@@ -105,3 +105,8 @@ def test_where_there_is_no_interval_the_note_says_why(this: list[float], referen
 def test_equal_cells_have_an_interval_without_width() -> None:
     estimate = ratio_of_means([3.0] * 4, [2.0] * 4, 0.95)
     assert (estimate.value, estimate.low, estimate.high) == (1.5, 1.5, 1.5)
+
+
+def test_the_exponential_of_any_number_is_a_positive_number() -> None:
+    assert math.isfinite(exponential(1e6))
+    assert exponential(-1e6) > 0

@@ -1,4 +1,4 @@
-"""A process's processor time; the process is real."""
+"""The CPU time of real processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from pytest_duet.telemetry import cpu
 
-# Burns in threads that have ended when it says so: pools that are made for each call must count as well.
+# Its threads have ended when it reports: pools that are made for each call must count as well.
 BUSY = """
 import os, threading, time
 def burn():
@@ -25,7 +25,7 @@ os.read(0, 1)
 """
 
 
-def test_time_of_threads_that_have_ended_counts() -> None:
+def test_the_time_of_ended_threads_counts() -> None:
     with subprocess.Popen(
         [sys.executable, "-S", "-E", "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -37,14 +37,14 @@ def test_time_of_threads_that_have_ended_counts() -> None:
     assert 50_000_000 <= used < 5_000_000_000
 
 
-def test_a_process_that_is_gone_is_an_error_of_the_system() -> None:
+def test_an_ended_process_raises_os_error() -> None:
     with subprocess.Popen([sys.executable, "-S", "-E", "-c", ""]) as process:
         process.wait()
     with pytest.raises(OSError, match=str(process.pid)):
         cpu.used_ns(process.pid)
 
 
-def test_this_process_has_used_about_what_the_kernel_says() -> None:
+def test_the_cpu_time_of_this_process_agrees_with_the_kernel() -> None:
     times = os.times()
     expected = int((times.user + times.system) * 1e9)
     assert expected == pytest.approx(cpu.used_ns(os.getpid()), abs=100_000_000)

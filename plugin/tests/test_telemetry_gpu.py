@@ -1,4 +1,4 @@
-"""What NVML tells, and what is said when it does not."""
+"""What NVML reports, and the reasons where it does not."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def _install(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
     return module
 
 
-def test_memory_is_counted_for_one_process_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_that_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     _install(monkeypatch)
     with device() as gpu:
         assert [105, 50, 0] == [gpu.memory_bytes(pid) for pid in (7, 8, 9)]
 
 
-def test_utilisation_is_that_of_the_processor_and_not_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_utilisation_is_that_of_the_gpu_and_not_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     _install(monkeypatch)
     with device() as gpu:
         assert 40 == gpu.utilisation_percent()
 
 
-def test_the_library_is_opened_once_and_shut_down_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nvml_is_shut_down_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     module = _install(monkeypatch, nvmlShutdown=nvml.NVMLError("again"))
     with pytest.raises(KeyError), device():
         raise KeyError
     assert ["nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlShutdown"] == module.calls
 
 
-def test_without_the_binding_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_binding_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with (
         pytest.raises(GpuUnavailable, match=r"nvidia-ml-py is not installed; pip install 'pytest-duet\[gpu\]'"),
@@ -53,14 +53,14 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> No
     assert ["nvmlInit"] == module.calls
 
 
-def test_a_gpu_that_is_not_there_is_named_and_the_library_shut_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_named_and_nvml_shut_down(monkeypatch: pytest.MonkeyPatch) -> None:
     module = _install(monkeypatch, nvmlDeviceGetHandleByIndex=nvml.NVMLError("Invalid Argument"))
     with pytest.raises(GpuUnavailable, match="GPU 3: Invalid Argument"), device(3):
         pytest.fail("there is no GPU")
     assert "nvmlShutdown" == module.calls[-1]
 
 
-def test_a_call_that_is_not_supported_says_so() -> None:
+def test_an_unsupported_call_has_the_reason_of_nvml() -> None:
     module = nvml.make(
         nvmlDeviceGetComputeRunningProcesses=nvml.NVMLError("Not Supported"),
         nvmlDeviceGetUtilizationRates=nvml.NVMLError("GPU is lost"),
@@ -72,8 +72,8 @@ def test_a_call_that_is_not_supported_says_so() -> None:
         gpu.utilisation_percent()
 
 
-def test_memory_the_driver_does_not_tell_is_not_taken_for_none() -> None:
+def test_unknown_memory_is_not_zero() -> None:
     gpu = Gpu(nvml.make(nvmlDeviceGetComputeRunningProcesses=[nvml.process(7, None)]), 0)
-    with pytest.raises(GpuUnavailable, match="the driver does not tell memory by process"):
+    with pytest.raises(GpuUnavailable, match="the driver does not report memory by process"):
         gpu.memory_bytes(7)
     assert 0 == gpu.memory_bytes(8)

@@ -1,4 +1,4 @@
-"""A process's memory as ``/proc`` tells it; the processes are real."""
+"""The memory of real processes from ``/proc``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ os.read(0, 1)
 
 @pytest.fixture(scope="module")
 def greedy() -> Iterator[int]:
-    """The number of a process that held 64 MiB and has given them back."""
+    """The id of a process that held 64 MiB and has freed them."""
     with subprocess.Popen(
         [sys.executable, "-S", "-E", "-c", GREEDY], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -39,7 +39,7 @@ def greedy() -> Iterator[int]:
         process.communicate(b"x")
 
 
-def test_the_peak_remembers_what_was_freed_until_it_is_reset(greedy: int) -> None:
+def test_the_peak_includes_freed_memory_until_it_is_reset(greedy: int) -> None:
     before = memory.peak_bytes(greedy)
     memory.reset_peak(greedy)
     after = memory.peak_bytes(greedy)
@@ -48,13 +48,13 @@ def test_the_peak_remembers_what_was_freed_until_it_is_reset(greedy: int) -> Non
     assert memory.resident_bytes(greedy) <= after
 
 
-def test_a_process_holds_what_the_kernel_says_it_does() -> None:
+def test_resident_memory_agrees_with_the_kernel() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     expected = pages * os.sysconf("SC_PAGE_SIZE")
     assert expected == pytest.approx(memory.resident_bytes(os.getpid()), abs=4 * MIB)
 
 
-def test_a_process_that_has_ended_has_no_memory_to_tell() -> None:
+def test_an_ended_process_raises_os_error() -> None:
     with subprocess.Popen([sys.executable, "-S", "-E", "-c", ""]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         # A zombie still has a status, and no memory in it.

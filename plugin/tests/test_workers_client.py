@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.errors import Crashed, ImplementationError, Invalid, ProtocolError, Unavailable
-from pytest_duet.protocol import DescribeReply, ErrorReply, Outputs, Prepare, Reply, ResetReply, Run, Verify
+from pytest_duet.protocol import DescribeReply, ErrorReply, Outputs, Prepare, QuitReply, Reply, Run, Verify
 from pytest_duet.workers.client import Client
 
 from .fakes import messages
@@ -88,8 +88,8 @@ def test_the_reply_to_another_request_is_refused(number: int) -> None:
 
 
 def test_a_reply_of_another_kind_is_refused() -> None:
-    client, _ = _client(ResetReply(id=1))
-    with pytest.raises(ProtocolError, match="tch answered Hello with ResetReply"):
+    client, _ = _client(QuitReply(id=1))
+    with pytest.raises(ProtocolError, match="tch answered Hello with QuitReply"):
         client.hello()
 
 

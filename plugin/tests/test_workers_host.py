@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import ImplementationError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 from pytest_duet.protocol import (
@@ -24,16 +25,13 @@ from pytest_duet.protocol import (
     PrepareReply,
     Quit,
     QuitReply,
-    Reset,
-    ResetReply,
     Run,
     RunReply,
     Verify,
     VerifyReply,
-    digest_outputs,
-    encode,
 )
 from pytest_duet.protocol import Outputs as OutputsRequest
+from pytest_duet.workers.codec import encode
 from pytest_duet.workers.host import Host
 
 from .fakes import messages
@@ -287,11 +285,10 @@ def test_a_round_that_is_not_run_cannot_be_kept() -> None:
     assert "invalid" == reply.kind
 
 
-@pytest.mark.parametrize("request_", [Reset(id=5), Prepare(id=5, job=messages.job())])
-def test_a_new_job_or_none_forgets_what_was_kept(request_: Any, tmp_path: Path) -> None:
+def test_preparing_a_job_drops_the_kept_output(tmp_path: Path) -> None:
     rig = Rig().ready()
     rig.run(keep=0)
-    assert isinstance(rig.host.handle(request_), ResetReply | PrepareReply)
+    rig.ready()
     assert isinstance(rig.host.handle(OutputsRequest(id=6, into=str(tmp_path))), ErrorReply)
 
 
@@ -420,4 +417,4 @@ def test_plain_requests_get_plain_replies() -> None:
     host = Rig().host
     assert messages.hello(7) == host.handle(Hello(id=7))
     assert DescribeReply(id=8, implementations=[messages.CAPABILITY]) == host.handle(Describe(id=8))
-    assert ResetReply(id=9) == host.handle(Reset(id=9))
+    assert QuitReply(id=9) == host.handle(Quit(id=9))

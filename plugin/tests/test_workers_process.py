@@ -177,7 +177,7 @@ def test_ctrl_c_during_a_request_ends_the_worker() -> None:
 
 # --- what is no reply -------------------------------------------------------------------------------------------------
 
-REPLY = b'{"op":"reset","id":1}'
+REPLY = b'{"op":"quit","id":1}'
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_duet.defaults import MARGIN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -72,7 +74,7 @@ def compare(
     *others: Callable[..., Any] | Worker,
     check: Callable[[Any, Any], object] | None = None,
     dtype: str = "f64",
-    margin: float = 0.05,
+    margin: float = MARGIN,
 ) -> Callable[[_F], _F]:
     """Make the decorated benchmark compare `others` with the Python function `reference`.
 
@@ -95,7 +97,7 @@ def compare(
         msg = f"compare: dtype {dtype!r} is not known; write 'f32' or 'f64'"
         raise ValueError(msg)
     if not 0 < margin < math.inf:
-        msg = f"compare: margin {margin!r} cannot be used; write a number above 0, such as 0.05"
+        msg = f"compare: margin {margin!r} cannot be used; write a number above 0, such as {MARGIN}"
         raise ValueError(msg)
     return _declare(PairDeclaration((reference, *others), check, dtype, margin))
 

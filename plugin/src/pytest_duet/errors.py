@@ -34,6 +34,10 @@ class StoreError(DuetError):
         super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
 
 
+class BuildError(DuetError):
+    """A worker cannot be built."""
+
+
 class Undecidable(DuetError):
     """A gate has nothing it could decide by."""
 

@@ -30,7 +30,7 @@ from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of
 from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.mode import base_and_head
 from pytest_duet.records.summaries import CaseSummary, RunSummary
-from pytest_duet.stats.ratio import cell_log_times
+from pytest_duet.records.timings import typical_log_ns
 from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _session(folder: Path, number: int) -> RunSummary:
         for name in UNITS:
             _, record, _ = measured(pair(name, 0.0, folder, 2.0), spawner)
             base = record.members[0]
-            log_ns = statistics.median(cell_log_times(base.cells, base.calls_per_round))
+            log_ns = typical_log_ns(base)
             cases[name] = CaseSummary(status="ok", log_ns=log_ns, conditions="trial", margin=0.05)
     click.echo(f"  session {number + 1}", err=True)
     return RunSummary(f"{number}", f"{number}", "", "trial", "this machine", "this machine", cases)

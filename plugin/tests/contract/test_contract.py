@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_duet.ids import GroupKey, framework_of
 from pytest_duet.records.store import load
 from pytest_duet.spec.launch import start
-from pytest_duet.spec.resolve import GroupKey, applying, group_keys, load_suite, member_names
-from pytest_duet.spec.schema import framework_of
+from pytest_duet.spec.resolve import applying, group_keys, load_suite, member_names
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.process import spawn
 

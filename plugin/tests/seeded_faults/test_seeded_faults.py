@@ -84,7 +84,7 @@ REFUSED = {
     "binary_garbage": ("protocol", "hex 7b 22 6f 70"),
     "carriage_return": ("protocol", "not a message"),
     "endless_line": ("protocol", "is over the limit of 65536 bytes"),
-    "other_reply": ("protocol", "answered Run with ResetReply"),
+    "other_reply": ("protocol", "answered Run with QuitReply"),
     "other_id": ("protocol", "answered request 999999 when"),
     # not tried at all
     "other_protocol": ("unavailable", "speaks protocol 99, this pytest-duet speaks 1"),

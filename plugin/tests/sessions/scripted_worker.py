@@ -237,9 +237,9 @@ class Worker:
             case "endless_line":
                 return b"x" * 70_000
             case "other_reply":
-                return {"op": "reset"}
+                return {"op": "quit"}
             case "other_id":
-                return {"op": "reset", "id": 999_999}
+                return {"op": "quit", "id": 999_999}
             case "leaves":
                 sys.exit(0)
         return None
@@ -272,9 +272,6 @@ class Worker:
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         said = self.fit() if FAULT == "repeats_digest" else self.kept
         return {"op": "outputs", "outputs": self.write(self.kept, request["into"]), "digest": digest(said)}
-
-    def reset(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"op": "reset"}
 
     def quit(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"op": "quit"}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pytest_duet.analysis.gate import ALPHA, confirm, judge_family, side, with_sight
-from pytest_duet.analysis.verdict import exponential, lean, word
+from pytest_duet.analysis.gate import confirm, judge_family, side, with_sight
+from pytest_duet.analysis.verdict import lean, word
+from pytest_duet.defaults import ALPHA, JUDGED, PRINTED
 from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Change, Interval, Record
 from pytest_duet.records.summaries import RunSummary
 from pytest_duet.stats.prediction import predict
+from pytest_duet.stats.ratio import exponential
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 SCHEMA: Final = 1
 ENOUGH_RUNS: Final = 10
 """Runs below which the spread between runs is known too badly to tell a change from it."""
-
-PRINTED: Final = 0.95
-JUDGED: Final = 0.90
 
 
 class Baseline(Record, frozen=True):

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pytest_duet.analysis.margins import ALARM_ABOVE
-from pytest_duet.analysis.verdict import Bounds, Evidence, exponential, judge
+from pytest_duet.analysis.verdict import Bounds, Evidence, judge
+from pytest_duet.defaults import ALARM_ABOVE, JUDGED, PRINTED, STRICT
 from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Comparison, Effect, Interval, TestResult
+from pytest_duet.records.timings import NOT_TIMED, fault, rounds_ns
 from pytest_duet.stats.classical_tests import classical_tests
 from pytest_duet.stats.corrections import Method, adjust
 from pytest_duet.stats.effects import cliffs_delta, hedges_g
-from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, ratio_of_means
+from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, exponential, ratio_of_means
 from pytest_duet.stats.signed_rank import location
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from pytest_duet.records.schema import GroupRecord, MemberRecord
     from pytest_duet.stats.results import Estimate, Outcome
 
-PRINTED: Final = 0.95
-JUDGED: Final = 0.90
-STRICT: Final = 0.99
-LONGEST_ROUND_NS: Final = 2**63
 FAMILY_TEST: Final = "signed-rank"
 CORRECTIONS: Final[tuple[Method, ...]] = ("benjamini-hochberg", "holm")
 """What the p-values of one report table are adjusted by; the first is the one that is shown."""
@@ -130,15 +127,8 @@ def _status(member: MemberRecord) -> str:
 
 
 def _invalid_rounds(member: MemberRecord, who: str = "") -> str:
-    if member.calls_per_round < 1:
-        return f"{who}invalid: {member.calls_per_round} calls a round"
-    if not member.cells:
-        return f"{who}not timed"
-    if not all(cell and all(cell) for cell in member.cells):
-        return f"{who}invalid: a cell without rounds"
-    rounds = [total for cell in member.cells for burst in cell for total in burst]
-    wrong = [total for total in (min(rounds), max(rounds)) if not 0 < total < LONGEST_ROUND_NS]
-    return f"{who}invalid: a round of {wrong[0]} ns" if wrong else ""
+    found = fault(member)
+    return f"{who}{found if found in {'', NOT_TIMED} else f'invalid: {found}'}" if found else ""
 
 
 def _unpaired(member: MemberRecord, reference: MemberRecord) -> str:
@@ -194,8 +184,7 @@ def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) ->
 
 
 def _timed_seconds(group: GroupRecord) -> float:
-    totals = (ns for member in group.members for cell in member.cells for burst in cell for ns in burst if ns > 0)
-    return sum(totals) / 1e9
+    return sum(ns for member in group.members for ns in rounds_ns(member) if ns > 0) / 1e9
 
 
 def _bounds(estimate: Estimate) -> Bounds | None:

@@ -7,35 +7,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.analysis.verdict import ENOUGH_CELLS, lean
+from pytest_duet.defaults import ALPHA
+from pytest_duet.exit_status import Exit
 from pytest_duet.spec.selectors import matches
 from pytest_duet.stats.corrections import Adjusted, adjust
+from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from pytest_duet.records.schema import Change, Comparison
     from pytest_duet.vocabulary import Decision, Side, Status
-
-ALPHA: Final = 0.01
-"""How often a gate job may alarm though nothing changed: over all its cases, by Holm's correction."""
-
-_MISSING: Final = frozenset({"unavailable", "skipped", "interrupted"})
-
-
-class Exit(IntEnum):
-    """Exit statuses of a gate; pytest's own are 0 to 6."""
-
-    PASSED = 0
-    REGRESSION = 10
-    CANNOT_DECIDE = 11
-    INVALID = 12
-    UNAVAILABLE = 13
-    STORAGE_FAILED = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +35,7 @@ class Decided:
 
 def side(status: Status | None) -> Side:
     """Return what a case of `status` gives a gate to see; None is a case that is not there."""
-    if status is None or status in _MISSING:
-        return "missing"
-    return "ok" if status == "ok" else "bad"
+    return "missing" if status is None else STATUSES[status].side
 
 
 def alarms(p_values: Sequence[float | None], alpha: float = ALPHA) -> tuple[list[bool], Adjusted]:

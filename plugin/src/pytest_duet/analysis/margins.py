@@ -9,14 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import ALARM_ABOVE, MARGIN
 from pytest_duet.errors import SpecError
 from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DEFAULT: Final = 0.05
-ALARM_ABOVE: Final = 0.01
 _STATISTICS: Final = ("min", "max", "mean", "median")
 _MARGIN: Final = re.compile(r"(?P<pattern>.+)=(?P<percent>\d+(?:\.\d+)?)\s*%")
 _ALARM: Final = re.compile(r"(?P<statistic>[a-z]+):(?P<percent>\d+(?:\.\d+)?)\s*%")
@@ -31,7 +30,7 @@ class Margins:
 
     def of(self, case: str, own: float | None = None) -> float:
         """Return the margin of `case`, whose `own` is what its spec says."""
-        return self.given_for(case) or own or DEFAULT
+        return self.given_for(case) or own or MARGIN
 
     def given_for(self, case: str) -> float | None:
         """Return the margin that was given for `case`, None where none was."""

@@ -6,19 +6,19 @@ Not for verdicts, which rest on none of this but the interval (``comparison``).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.analysis.verdict import exponential
+from pytest_duet.defaults import PRINTED
 from pytest_duet.protocol import Number, from_number, to_number
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
-from pytest_duet.records.summaries import case_name
+from pytest_duet.records.timings import rounds_ns
 from pytest_duet.stats.corrections import Method, adjust, simultaneous
 from pytest_duet.stats.equivalence import by_normality, smallest_detectable, tost_signed_rank, tost_t
 from pytest_duet.stats.meta_analysis import combine_runs, standard_error
-from pytest_duet.stats.ratio import cell_log_ratios
+from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.rounds import PerRound, per_round
 from pytest_duet.stats.signed_rank import location
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from pytest_duet.records.schema import GroupRecord, MemberRecord, RunRecord
     from pytest_duet.stats.results import Estimate, Outcome
-
-PRINTED: Final = 0.95
 
 
 class Rounds(Record, frozen=True):
@@ -131,7 +129,7 @@ def _analysis(
     wide = location(differences, simultaneous(PRINTED, family))
     least = smallest_detectable(differences).value
     return Analysis(
-        case=case_name(group.id, member.name, group.threads, group.device),
+        case=group.case_id(member.name),
         against=other.name,
         family=family,
         comparison=comparison,
@@ -157,10 +155,7 @@ def _test(outcome: Outcome) -> TestResult:
 
 
 def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
-    sides = [
-        [math.log(ns / each.calls_per_round) for cell in each.cells for burst in cell for ns in burst]
-        for each in (member, other)
-    ]
+    sides = [[math.log(ns / each.calls_per_round) for ns in rounds_ns(each)] for each in (member, other)]
     found: PerRound = per_round(sides[0], sides[1])
     return Rounds(
         autocorrelation=found.autocorrelation,
@@ -178,7 +173,7 @@ def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:
             for comparison in compare_run([group]):
                 if comparison.judged is None:
                     continue
-                case = case_name(group.id, comparison.member, group.threads, group.device)
+                case = group.case_id(comparison.member)
                 conditions = f"{group.profile}, {group.mode}, {group.data_digest}"
                 key = (case, comparison.against or group.reference, conditions)
                 seen.setdefault(key, []).append(_estimate(comparison, comparison.judged))

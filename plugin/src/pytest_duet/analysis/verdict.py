@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
+from pytest_duet.stats.ratio import exponential
 
 if TYPE_CHECKING:
     from pytest_duet.vocabulary import Verdict
@@ -23,7 +24,6 @@ FEWEST_CELLS: Final = 4
 Bounds = tuple[float, float]
 """Lower and upper end of an interval of log(time of this / time of the reference)."""
 
-_LARGEST_EXPONENT: Final = 700.0
 _UNSTORED: Final = 1.4
 """Of a group's seconds, at most this many are spent for each that is stored: warm-up cycles are not."""
 
@@ -49,11 +49,6 @@ class Judgement:
     verdict: Verdict
     reason: str
     smallest_change: float | None
-
-
-def exponential(log_ratio: float) -> float:
-    """Return exp(`log_ratio`), bounded so that a hopelessly wide interval stays a number JSON can hold."""
-    return math.exp(max(-_LARGEST_EXPONENT, min(_LARGEST_EXPONENT, log_ratio)))
 
 
 def smallest_change(judged: Bounds, alarm_above: float) -> float:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from pytest_duet.digests import content_digest
 from pytest_duet.errors import DataError
 from pytest_duet.protocol import to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     Make = Callable[[], Mapping[str, Content]]
 
 _MANIFEST = "manifest.json"
-_LAYOUT = 1
-"""Part of every digest; raised when the way bytes are written changes."""
 
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,35 +97,6 @@ def recipe_digest(source: bytes, params: Mapping[str, Scalar], seed: int) -> str
     """Return the SHA-256 that names the data a recipe makes, from its source text, parameters and seed."""
     named = [(name, to_number(value) if isinstance(value, float) else value) for name, value in sorted(params.items())]
     return content_digest(source, msgspec.json.encode([named, seed]))
-
-
-def content_digest(*parts: bytes) -> str:
-    """Return the SHA-256 of `parts`, each preceded by its length."""
-    digest = hashlib.sha256(f"layout {_LAYOUT}\0".encode())
-    for part in parts:
-        digest.update(f"{len(part)}\0".encode())
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def folder_digest(folder: Path, names: Sequence[str]) -> str:
-    """Return the SHA-256 that names the files `names` in `folder`; where the folder lies makes no difference.
-
-    Raises:
-        DataError: it is no folder, or lacks one of them.
-
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; name one that holds {', '.join(names)}")
-    parts = []
-    for name in names:
-        try:
-            with (folder / name).open("rb") as file:
-                parts += [name.encode(), hashlib.file_digest(file, "sha256").digest()]
-        except OSError as error:
-            msg = f"{folder / name}: cannot be read ({error.strerror}); the folder must hold {', '.join(names)}"
-            raise DataError(msg) from error
-    return content_digest(*parts)
 
 
 def obtain(cache: Path, digest: str, make: Make) -> DataSet:

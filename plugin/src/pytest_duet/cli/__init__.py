@@ -10,14 +10,16 @@ from typing import Final
 
 import click
 
-from pytest_duet.errors import DuetError, StoreError
+from pytest_duet.errors import BuildError, DuetError, StoreError
+from pytest_duet.exit_status import Exit
 
 COMMANDS: Final = (
-    *("ab", "baseline", "build", "compare", "gate", "history", "job", "learn"),
-    *("report", "scale", "self-test", "serve", "stats", "serve-forks"),
+    *("ab", "analyse", "baseline", "build", "compare", "gate", "history", "job", "learn", "measure", "plan"),
+    *("report", "scale", "self-test", "serve", "serve-forks", "stats", "validate"),
 )
-STORAGE_FAILED: Final = 14
-USAGE: Final = 4
+
+
+_EXITS: Final = {StoreError: Exit.STORAGE_FAILED, BuildError: Exit.FAILED}
 
 
 class _Failure(click.ClickException):
@@ -25,7 +27,8 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: DuetError) -> None:
         super().__init__(str(error))
-        self.exit_code = STORAGE_FAILED if isinstance(error, StoreError) else USAGE  # type: ignore[misc]  # click reads it from the instance
+        found = (exit_ for kind, exit_ in _EXITS.items() if isinstance(error, kind))
+        self.exit_code = next(found, Exit.USAGE)  # type: ignore[misc]  # click reads it from the instance
 
 
 class _Lazy(click.Group):

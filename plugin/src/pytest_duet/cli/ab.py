@@ -1,11 +1,7 @@
-"""``duet ab``: head against base, the same implementations built from two commits, in turns on one processor.
-
-Not for runs that were saved (``duet gate``), and not for Rust against Python (``pytest benches``).
-"""
+"""``duet ab``: head against base, the same implementations built from two commits, in turns on one CPU."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
 import time
@@ -18,19 +14,18 @@ from click.core import ParameterSource
 
 from pytest_duet.analysis import gate
 from pytest_duet.cli.common_options import give_up
-from pytest_duet.errors import reason_of
+from pytest_duet.cli.progress import Progress
+from pytest_duet.errors import SpecError, reason_of
+from pytest_duet.exit_status import Exit
 from pytest_duet.extras.worktrees import WorktreeError
-from pytest_duet.records import store
 from pytest_duet.report import ab as lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
-    from pytest_duet.analysis.gate import Decided
-    from pytest_duet.records.schema import Change, GroupRecord
-    from pytest_duet.spec.group import GroupSpec
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.records.schema import Change
 
-INTERRUPTED: Final = 2
 SECONDS: Final = 8.0
 """How long the rounds of one case are planned to take; most need two or three, quiet or not."""
 
@@ -98,7 +93,10 @@ def ab(
               duet ab main -k "lasso and native"
               duet ab --cmd old/lcg new/lcg --task lcg --param n=1000
     """  # noqa: D301 - the backspace is click's sign to leave lines as they are
-    from pytest_duet.extras import ab_cases
+    from pytest_duet.extras.ab_commands import of_commands
+    from pytest_duet.extras.ab_commits import Found, of_commits
+    from pytest_duet.ids import GroupKey
+    from pytest_duet.spec.selectors import expression as means
 
     if bool(commands) == bool(base):
         raise click.UsageError("name either BASE or --cmd with two commands")
@@ -109,27 +107,36 @@ def ab(
             {"task", "algorithm", "phase", "params", "arrays"},
             "says the job of two commands, and a suite has jobs of its own; leave it out, or give --cmd instead of BASE",
         )
-    store.check_writable(results, store.machine())
+    progress = Progress()
+    measured = Measured(results, profile, seconds, progress)
+    measured.session.check_writable()
     started = time.monotonic()
     if commands:
-        asked = ab_cases.Asked(task, algorithm, phase)
-        found = ab_cases.Found([ab_cases.of_commands(commands, asked, params, arrays, profile)])
-        names = commands
+        try:
+            group = of_commands(commands, GroupKey(task, algorithm, phase, ""), params, arrays, profile)
+        except SpecError as error:
+            raise click.UsageError(str(error)) from error
+        found, names = Found([group]), commands
     else:
         try:
-            found, names = ab_cases.of_commits(base, head, expression, profile, benches.resolve(), _say)
+            wanted = means(expression)
+        except SpecError as error:
+            raise click.UsageError(f"-k: {error}") from error
+        try:
+            found, names = of_commits(base, head, wanted, profile, benches.resolve(), progress.line)
         except WorktreeError as error:
             give_up(error, advisory=advisory)
         except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
-    _say(f"ready after {time.monotonic() - started:.0f} s; {len(found.plans)} cases to measure")
-    session = Session(results, profile, seconds)
-    changes = session.measure(found.plans)
+            sys.exit(int(Exit.INTERRUPTED))
+    progress.line(f"ready after {time.monotonic() - started:.0f} s; {len(found.groups)} cases to measure")
+    changes = measured.measure(found.groups)
     decisions = [gate.decide(each) for each in gate.judge_family([*changes, *found.known])]
     for line in lines.lines(decisions):
         click.echo(line)
+    session = measured.session
     click.echo(lines.summary(decisions, names, complete=session.complete))
-    sys.exit(_status(session, decisions, advisory=advisory, strict=strict))
+    status = session.status(decisions, advisory=advisory, strict=strict) if session.complete else Exit.INTERRUPTED
+    sys.exit(int(status))
 
 
 def _refuse(names: Collection[str], why: str) -> None:
@@ -145,87 +152,40 @@ def _refuse(names: Collection[str], why: str) -> None:
             raise click.UsageError(f"{option.opts[0]} {why}")
 
 
-class Session:
-    """Measures one plan after the other, keeps what is finished, and says so while it goes on."""
+class Measured:
+    """Compares one group after the other in a session of its own, and reports each while it goes on."""
 
-    def __init__(self, results: Path, profile: str, seconds: float) -> None:
+    def __init__(self, results: Path, profile: str, seconds: float, progress: Progress) -> None:
         """Measure nothing yet."""
-        self.complete = True
-        self.unavailable = False
-        from pytest_duet.session import Recorder
+        from pytest_duet.session import Session
 
-        self.recorder = Recorder(results, profile, "ab")
-        self._seconds = seconds
-        self._groups: list[GroupRecord] = []
+        self.session = Session(results, profile, name="ab", progress=progress)
+        self._seconds, self._progress = seconds, progress
 
-    def measure(self, plans: Sequence[GroupSpec]) -> list[Change]:
-        """Return what came of `plans`, as far as it got: Ctrl-C ends it, and what was finished counts."""
+    def measure(self, groups: Sequence[BoundGroup]) -> list[Change]:
+        """Return what came of `groups`, as far as it got: Ctrl-C ends it, and what was finished counts."""
         changes: list[Change] = []
-        try:
-            for change in self._changes(plans):
-                changes.append(change)  # noqa: PERF402 - one by one: what came before an interrupt is kept
-        except KeyboardInterrupt:
-            self.complete = False
-        if self._groups:
-            saved = self.recorder.save(self.recorder.run(self._groups, complete=self.complete))
+        with self.session, self.session.interruptible():
+            for number, group in enumerate(groups, 1):
+                self._progress.where = f"[{number}/{len(groups)}] {group.spec.id}"
+                changes.append(self._change(group, len(groups)))
+                self._progress.line(f"{self._progress.where}: {lines.measured(changes[-1])}")
+        if self.session.groups:
+            saved = self.session.save(self.session.analysed())
             if saved is not None:
-                _say(f"saved: {saved}")
-        for error in self.recorder.errors:
-            _say(f"duet: not saved: {error}")
+                self._progress.line(f"saved: {saved}")
+        for error in self.session.errors:
+            self._progress.line(f"duet: not saved: {error}")
         return changes
 
-    def _changes(self, plans: Sequence[GroupSpec]) -> Iterator[Change]:
+    def _change(self, group: BoundGroup, decisions: int) -> Change:
         from pytest_duet.extras.ab import BASE, HEAD, change_of, undecided
-        from pytest_duet.measure.group import measure_group
         from pytest_duet.measure.mode import base_and_head
-        from pytest_duet.workers.spawner import Spawner
 
-        if not plans:
-            return
-        mode = base_and_head(len(plans))
-        with Spawner() as spawner:
-            for number, plan in enumerate(plans, 1):
-                where = f"[{number}/{len(plans)}] {plan.id}"
-                timed = _with_seconds(plan, self._seconds)
-                try:
-                    record = measure_group(
-                        timed, selected=(BASE, HEAD), timed=True, mode=mode, spawner=spawner, progress=_progress(where)
-                    )
-                except Exception as error:  # noqa: BLE001 - a fault of a task folder must cost no other case
-                    change = undecided(plan.id, reason_of(error))
-                else:
-                    self._groups.append(record)
-                    self.recorder.keep(record)
-                    self.unavailable |= any(member.status == "unavailable" for member in record.members)
-                    change = change_of(plan, record, len(plans))
-                _say(f"{where}: {lines.measured(change)}")
-                yield change
-
-
-def _with_seconds(plan: GroupSpec, seconds: float) -> GroupSpec:
-    return dataclasses.replace(plan, budget=msgspec.structs.replace(plan.budget, group_seconds=seconds))
-
-
-def _status(session: Session, decisions: Sequence[Decided], *, advisory: bool, strict: bool) -> int:
-    if not session.complete:
-        return INTERRUPTED
-    unavailable = strict and session.unavailable
-    storage_failed = bool(session.recorder.errors)
-    return int(gate.exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=storage_failed))
-
-
-def _say(what: str) -> None:
-    """Write a line, in place of the progress that may stand there."""
-    click.echo(f"{_over()}{what}", err=True)
-
-
-def _progress(where: str) -> Callable[[str], None]:
-    def show(what: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"{_over()}{where}: {what.partition(': ')[2]}"[:100], err=True, nl=False)
-
-    return show
-
-
-def _over() -> str:
-    return "\r\x1b[2K" if sys.stderr.isatty() else ""
+        budget = msgspec.structs.replace(group.spec.budget, group_seconds=self._seconds)
+        timed = group.derived(msgspec.structs.replace(group.spec, budget=budget))
+        try:
+            record = self.session.run(timed, (BASE, HEAD), mode=base_and_head(decisions))
+        except Exception as error:  # noqa: BLE001 - a task's fault must cost no other case
+            return undecided(group.spec.id, reason_of(error))
+        return change_of(group, record, decisions)

@@ -1,14 +1,8 @@
-"""``duet build``: build the Rust workers, each with a line of its own; one that fails does not stop the others.
-
-Not for Python: its environment is the one this command runs in.
-"""
+"""``duet build``: build the Rust workers; one that fails does not stop the others."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -21,7 +15,11 @@ from pytest_duet.cli.common_options import benches_option, known
 @benches_option
 def build(frameworks: tuple[str, ...], benches: Path) -> None:
     """Build the workers of FRAMEWORKS (default: every Rust framework) in release, from the locked versions."""
-    from pytest_duet.spec.resolve import load_suite
+    from pytest_duet.phases.build import build_worker
+    from pytest_duet.spec.suite import load_suite
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
 
     suite = load_suite(benches.resolve())
     built = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
@@ -29,36 +27,10 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
         known("Rust framework", name, built)
     chosen = list(frameworks) or built
     failed = [
-        name for index, name in enumerate(chosen, 1) if not build_worker(suite.project, name, f"{index}/{len(chosen)}")
+        name
+        for index, name in enumerate(chosen, 1)
+        if not build_worker(suite.project, name, f"{index}/{len(chosen)}", say)
     ]
     if failed:
         click.echo(f"duet: not built: {', '.join(failed)}; their cases will be unavailable", err=True)
         sys.exit(1)
-
-
-def build_worker(project: Path, name: str, position: str) -> bool:
-    """Build the worker of framework `name` in folder `project`, and say so; return whether it is ready."""
-    argv = [
-        "cargo",
-        "build",
-        "--release",
-        "--locked",
-        "--manifest-path",
-        "rust_crates/Cargo.toml",
-        "-p",
-        f"duet-{name}",
-    ]
-    click.echo(f"[{position}] duet-{name}: {' '.join(argv)}", err=True)
-    started = time.monotonic()
-    try:
-        status = subprocess.run(argv, cwd=project, env=environment(), check=False).returncode
-    except FileNotFoundError:
-        raise click.ClickException("cargo is not on PATH; install Rust (rustup) and open a new shell") from None
-    word = "ready" if status == 0 else f"failed with status {status}"
-    click.echo(f"[{position}] duet-{name}: {word} after {time.monotonic() - started:.0f} s", err=True)
-    return status == 0
-
-
-def environment() -> dict[str, str]:
-    """Return this environment with this interpreter first on PATH: torch-sys asks `python3` where libtorch lies."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from pytest_duet.analysis.gate import Exit
+from pytest_duet.defaults import RESULTS
 from pytest_duet.errors import nearest
+from pytest_duet.exit_status import Exit
+from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_duet.records.schema import MemberRecord
 
 benches_option: Final = click.option(
     "--benches",
@@ -27,9 +31,39 @@ benches_option: Final = click.option(
 threads_option: Final = click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member."
 )
+results_option: Final = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Saved runs.",
+)
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
 )
+
+
+mode_option: Final = click.option(
+    "--mode",
+    type=click.Choice(["direct", "paired"]),
+    default="direct",
+    show_default=True,
+    help="Where members run: Python in this process, or every member in fresh processes.",
+)
+into_option: Final = click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="Where files go."
+)
+
+
+def report_members(members: Iterable[MemberRecord]) -> None:
+    """Write a line for each member that is not ok, and end with status 1 where one of them failed."""
+    failed = False
+    for member in members:
+        if member.status != "ok":
+            click.echo(f"{member.name}: {member.status}: {member.reason}", err=True)
+        failed |= STATUSES[member.status].outcome == "failed"
+    if failed:
+        sys.exit(int(Exit.FAILED))
 
 
 def give_up(why: object, *, advisory: bool) -> NoReturn:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_duet.analysis.baseline import Baseline
-    from pytest_duet.analysis.gate import Decided, Exit
+    from pytest_duet.analysis.gate import Decided
+    from pytest_duet.exit_status import Exit
     from pytest_duet.records.summaries import RunSummary
 
 _LEAST_WIDTH: Final = 72

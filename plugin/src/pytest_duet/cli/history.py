@@ -5,17 +5,21 @@ Not for what they hold: ``duet report`` shows one.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pytest_duet.cli.common_options import results_option
 from pytest_duet.errors import StoreError
 from pytest_duet.records import store
 from pytest_duet.report.escape import for_line
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command("history")
-@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, help="Saved runs.")
+@results_option
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first.")
 def history(results: Path, limit: int) -> None:
     """List the saved runs of this machine, newest first; what cannot be read is said in its line."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from pytest_duet.cli.common_options import benches_option, known
+from pytest_duet.defaults import DATA_CACHE
 
 
 @click.command()
@@ -44,31 +45,35 @@ def job(
     Example: duet job cnn lenet train tch | target/release/duet-tch
     """
     from pytest_duet import protocol
-    from pytest_duet.binding import member as step
-    from pytest_duet.measure.group import obtain_files
-    from pytest_duet.spec.resolve import GroupKey, load_suite, make_group, member_names
+    from pytest_duet.binding.bind import bind
+    from pytest_duet.binding.member import make_job
+    from pytest_duet.ids import GroupKey
+    from pytest_duet.spec.resolve import group_spec
+    from pytest_duet.spec.suite import load_suite, member_names
+    from pytest_duet.validate.checkpoint import obtain_files
+    from pytest_duet.workers.codec import encode
 
     suite = load_suite(benches.resolve())
     known("task", task, suite.tasks)
-    spec = suite.tasks[task]
-    known("algorithm", algorithm, spec.algorithms)
-    known("phase", phase, spec.phases)
+    entry = suite.tasks[task]
+    known("algorithm", algorithm, entry.algorithms)
+    known("phase", phase, entry.phases)
     known("profile", profile, suite.profiles)
-    workload = workload or next(iter(spec.workloads))
-    known("workload", workload, spec.workloads)
-    known("member", member, member_names(spec, algorithm, phase, workload, profile))
+    workload = workload or next(iter(entry.workloads))
+    known("workload", workload, entry.workloads)
+    known("member", member, member_names(entry, algorithm, phase, workload, profile))
     models = {task: model.resolve()} if model else {}
-    key = GroupKey(task, algorithm, phase, workload)
-    group = make_group(suite, key, profile, suite.project / ".duet" / "data", models=models)
-    told = step.make_job(group, group.member(member), obtain_files(group))
+    spec = group_spec(suite, GroupKey(task, algorithm, phase, workload), profile, models=models)
+    group = bind(spec, suite.benches, suite.project / DATA_CACHE)
+    prepared = make_job(group, member, obtain_files(group))
     into = tempfile.mkdtemp(prefix="duet-job-")
     click.echo(f"outputs go to {into}", err=True)
     requests: list[protocol.Request] = [
         protocol.Hello(id=1),
-        protocol.Prepare(id=2, job=told),
+        protocol.Prepare(id=2, job=prepared),
         protocol.Verify(id=3, into=into),
         protocol.Run(id=4, rounds=rounds, iterations=calls, keep=None),
         protocol.Quit(id=5),
     ]
     for request in requests:
-        sys.stdout.buffer.write(protocol.encode(request))
+        sys.stdout.buffer.write(encode(request))

@@ -5,9 +5,6 @@ Not for speed: ``pytest benches`` times members in turns. Times here are of sing
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +13,18 @@ import msgspec
 
 from pytest_duet import __version__
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
-from pytest_duet.errors import MemberError
-from pytest_duet.records import files, store
+from pytest_duet.cli.progress import Progress
+from pytest_duet.defaults import DATA_CACHE
+from pytest_duet.exit_status import Exit
+from pytest_duet.protocol import from_number
 from pytest_duet.report import learn as pages
 from pytest_duet.report.learn import Learning, Trial
 
 if TYPE_CHECKING:
-    from pytest_duet.binding.member import Files, Member
+    from pytest_duet.ids import GroupKey
+    from pytest_duet.records.schema import MemberRecord
     from pytest_duet.spec.group import GroupSpec
-    from pytest_duet.spec.resolve import GroupKey, Suite
+    from pytest_duet.spec.suite import Suite
 
 
 @click.command("learn")
@@ -61,39 +61,53 @@ def learn(
 
     Example: duet learn dqn dqn --seeds 10 --member tch
     """
-    from pytest_duet.spec.resolve import load_suite, make_group
+    from pytest_duet.binding.bind import bind
+    from pytest_duet.extras.learning import MODE, joined, train_group
+    from pytest_duet.session import Session
+    from pytest_duet.spec.resolve import group_spec
+    from pytest_duet.spec.suite import load_suite
 
     suite = load_suite(benches.resolve())
     known("profile", profile, suite.profiles)
     key = _key(suite, task, algorithm, workload, profile)
-    folder = store.check_writable(results, store.machine())
-    cache = suite.project / ".duet" / "data"
-    chosen = _chosen(make_group(suite, key, profile, cache, threads=threads), members)
-    learning: Learning | None = None
-    with suppress(KeyboardInterrupt):
-        for seed in range(seeds):
-            plan = make_group(suite, key, profile, cache, threads=threads, seed=seed)
-            metric, floor = next(iter(plan.limits.floor.items()))
-            learning = learning or Learning(
-                key.task, key.id, plan.reference, metric, floor if threshold is None else threshold
-            )
-            for trial in _trials(plan, chosen, metric):
-                learning.trials.append(trial)
-                click.echo(f"seed {seed}: {trial.member}: {trial.reason or f'{metric} {trial.score:g}'}", err=True)
-    if learning is None or not learning.trials:
+    plain = group_spec(suite, key, profile, threads=threads)
+    chosen = _chosen(plain, members)
+    metric, floor = next(iter(plain.limits.floor.items()))
+    learning = Learning(key.task, key.local_id, plain.reference, metric, floor if threshold is None else threshold)
+    progress = Progress()
+    with Session(results, profile, name=MODE, progress=progress) as session:
+        session.check_writable()
+        with session.interruptible():
+            for seed in range(seeds):
+                spec = group_spec(suite, key, profile, threads=threads, seed=seed)
+                group, record = bind(spec, suite.benches, suite.project / DATA_CACHE), None
+                for name in chosen:
+                    record = joined(record, session.run(group, [name], by=train_group, keep=False))
+                    session.keep(record)
+                    trial = _trial(record.members[-1], seed, metric)
+                    learning.trials.append(trial)
+                    progress.line(f"seed {seed}: {name}: {trial.reason or f'{metric} {trial.score:g}'}")
+    if not learning.trials:
         raise click.Abort
-    document = {"version": __version__, "profile": profile, "threads": threads, **pages.document(learning)}
-    content = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2)
-    saved = _save(folder, f"{key.task}-{key.id}", content)
-    click.echo(content.decode() if as_json else pages.render(learning), nl=as_json)
-    click.echo(f"saved: {saved}", err=True)
+    if as_json:
+        document = {"version": __version__, "profile": profile, "threads": threads, **pages.document(learning)}
+        click.echo(msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2).decode())
+    else:
+        click.echo(pages.render(learning), nl=False)
+    saved = session.save(session.analysed())
+    if saved is not None:
+        progress.line(f"saved: {saved}")
+    for error in session.errors:
+        progress.line(f"duet: not saved: {error}")
+    if session.errors:
+        raise SystemExit(int(Exit.STORAGE_FAILED))
     if any(trial.reason for trial in learning.trials):
-        raise SystemExit(1)
+        raise SystemExit(int(Exit.FAILED))
 
 
 def _key(suite: Suite, task: str, algorithm: str, workload: str, profile: str) -> GroupKey:
     """Return the group that learns: of those of the algorithm the first with a floor of quality."""
-    from pytest_duet.spec.resolve import applying, group_keys
+    from pytest_duet.spec.suite import applying, group_keys
 
     known("task", task, suite.tasks)
     spec = suite.tasks[task]
@@ -112,51 +126,19 @@ def _key(suite: Suite, task: str, algorithm: str, workload: str, profile: str) -
     return keys[0]
 
 
-def _chosen(plan: GroupSpec, members: str) -> list[str]:
+def _chosen(spec: GroupSpec, members: str) -> list[str]:
     """Return the names of the members to train, the reference first."""
-    names = [member.name for member in plan.members]
+    names = [member.name for member in spec.members]
     asked = [each for each in members.split(",") if each]
     for name in asked:
         known("member", name, names)
-    return [plan.reference, *(name for name in asked or names if name != plan.reference)]
+    return [spec.reference, *(name for name in asked or names if name != spec.reference)]
 
 
-def _trials(plan: GroupSpec, names: list[str], metric: str) -> list[Trial]:
-    from pytest_duet.measure.group import obtain_files
-
-    files = obtain_files(plan)
-    return [_trial(plan, name, files, metric) for name in names]
-
-
-def _trial(plan: GroupSpec, name: str, files: Files, metric: str) -> Trial:
-    """Train one member once; what goes wrong is its own."""
-    from pytest_duet.binding.member import Member
-
-    member = Member(plan.member(name))
-    try:
-        with ExitStack() as stack:
-            score, elapsed_ns = _train(plan, member, files, metric, stack)
-    except MemberError as error:
-        return Trial(name, plan.seed, None, None, str(error))
-    return Trial(name, plan.seed, score, elapsed_ns)
-
-
-def _train(plan: GroupSpec, member: Member, files: Files, metric: str, stack: ExitStack) -> tuple[float, int]:
-    from pytest_duet.binding import member as step
-
-    step.enter(member, plan, stack)
-    step.prepare(member, plan, files, for_quality=True)
-    reply, outputs = step.verify(member)
-    return float(step.qualities(plan, outputs, files)[metric]), reply.elapsed_ns
-
-
-def _save(folder: Path, name: str, content: bytes) -> Path:
-    # In a folder of its own: what lies beside runs is taken for a run.
-    stamp = re.sub(r"[-:]", "", dt.datetime.now(tz=dt.UTC).isoformat(timespec="microseconds").partition("+")[0])
-    path = folder / "learning" / f"{stamp}-{name}.json"
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise files.unwritable(path.parent, error) from error
-    files.write_whole(path, content + b"\n")
-    return path
+def _trial(member: MemberRecord, seed: int, metric: str) -> Trial:
+    """Return what one training came to: its first metric and its time, or why there is neither."""
+    scores = [from_number(bound.value) for bound in member.quality if bound.metric == metric]
+    reason = member.reason or ("" if scores else f"quality {metric} was not computed")
+    if reason:
+        return Trial(member.name, seed, None, None, reason)
+    return Trial(member.name, seed, scores[0], member.first_call_ns)

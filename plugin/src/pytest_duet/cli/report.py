@@ -17,6 +17,7 @@ import msgspec
 from pytest_duet import __version__
 from pytest_duet.analysis.comparison import compare_run
 from pytest_duet.errors import StoreError
+from pytest_duet.exit_status import Exit
 from pytest_duet.records import files, journal, store
 from pytest_duet.report import markdown, terminal
 
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
 
 BEGIN: Final = "<!-- duet:begin -->"
 END: Final = "<!-- duet:end -->"
-STORAGE_FAILURE: Final = 14
 
 
 class StorageFailure(click.ClickException):
     """A file cannot be read or written."""
 
-    exit_code = STORAGE_FAILURE
+    exit_code = Exit.STORAGE_FAILED
 
 
 @click.command("report")

@@ -5,31 +5,31 @@ Not for verdicts at one size: ``pytest benches`` gives those.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
-from pytest_duet.analysis.gate import Exit
 from pytest_duet.cli.common_options import benches_option, json_option, known, threads_option
+from pytest_duet.cli.progress import Progress
+from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.errors import SpecError, nearest
-from pytest_duet.measure.mode import DIRECT
-from pytest_duet.records import store
-from pytest_duet.report import model
+from pytest_duet.exit_status import Exit
+from pytest_duet.records.timings import typical_call_ns
 from pytest_duet.report import scale as pages
-from pytest_duet.session import Recorder
 from pytest_duet.stats.scaling import exponent
+from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec
-    from pytest_duet.spec.resolve import GroupKey, Suite
+    from pytest_duet.spec.suite import Suite
 
 HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
@@ -101,54 +101,55 @@ def scale(
 
     Example: duet scale regression lasso --over n=1e3..1e6
     """
-    from pytest_duet.spec.resolve import load_suite
+    from pytest_duet.session import Session
+    from pytest_duet.spec.suite import load_suite
 
     name, low, high = over
     suite = load_suite(benches.resolve())
     key = _key(suite, task, algorithm, phase, workload, name)
     known("profile", profile, suite.profiles)
-    store.check_writable(results, store.machine())
     chosen = {each for each in frameworks.split(",") if each}
-    recorder = Recorder(results, profile, DIRECT.name)
-    groups: list[GroupRecord] = []
+    progress = Progress()
     done: list[int] = []
-    complete = False
-    with suppress(KeyboardInterrupt):
-        for size in sizes_of(low, high, points):
-            plan = _plan(suite, key, profile, {name: size}, threads, call_cap)
-            members = _affordable(plan, groups, done, size, chosen, call_cap)
-            if plan.reference not in members:
-                click.echo(
-                    f"{name} = {size} and above: the reference would take more than {call_cap:g} s a call", err=True
-                )
-                break
-            groups.append(_measure(plan, members, f"{name} = {size}"))
-            recorder.keep(groups[-1])
-            done.append(size)
-        complete = True
-    if not groups:
+    with Session(results, profile, progress=progress) as session:
+        session.check_writable()
+        with session.interruptible():
+            for size in sizes_of(low, high, points):
+                progress.where = f"{name} = {size}"
+                group = _group(suite, key, profile, {name: size}, threads, call_cap)
+                members = _affordable(group.spec, session.groups, done, size, chosen, call_cap)
+                if group.spec.reference not in members:
+                    progress.line(
+                        f"{name} = {size} and above: the reference would take more than {call_cap:g} s a call"
+                    )
+                    break
+                progress.line(f"{progress.where}: {', '.join(members)}")
+                session.run(group, members)
+                done.append(size)
+    if not session.groups:
         raise click.Abort
-    run = recorder.run(groups, complete=complete)
-    saved = recorder.save(run)
+    run = session.analysed()
+    saved = session.save(run)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(pages.document(run, name, done), order="sorted"), indent=2))
     else:
         plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
         width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
         click.echo(pages.render(run, name, done, width, ascii_only=plain), nl=False)
-    for error in recorder.errors:
-        click.echo(f"duet: not saved: {error}", err=True)
+    for error in session.errors:
+        progress.line(f"duet: not saved: {error}")
     if saved is not None:
-        click.echo(f"saved: {saved}", err=True)
-    if recorder.errors:
+        progress.line(f"saved: {saved}")
+    if session.errors:
         raise SystemExit(int(Exit.STORAGE_FAILED))
-    if any(member.status not in {"ok", "skipped", "unavailable"} for group in groups for member in group.members):
-        raise SystemExit(1)
+    statuses = {member.status for group in run.groups for member in group.members}
+    if any(STATUSES[status].outcome == "failed" for status in statuses):
+        raise SystemExit(int(Exit.FAILED))
 
 
 def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, over: str) -> GroupKey:
     """Return the group that grows: of those of the algorithm the first that has what grows."""
-    from pytest_duet.spec.resolve import group_keys
+    from pytest_duet.spec.suite import group_keys
 
     known("task", task, suite.tasks)
     spec = suite.tasks[task]
@@ -172,25 +173,29 @@ def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, ove
     raise click.UsageError(f"no workload of {task} {algorithm} has a whole number {over!r}{nearest(over, names)}")
 
 
-def _plan(suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threads: int, call_cap: float) -> GroupSpec:
-    from pytest_duet.spec.resolve import make_group
+def _group(
+    suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threads: int, call_cap: float
+) -> BoundGroup:
+    from pytest_duet.binding.bind import bind
+    from pytest_duet.spec.resolve import group_spec
 
     try:
-        plan = make_group(suite, key, profile, suite.project / ".duet" / "data", threads=threads, data=data)
+        spec = group_spec(suite, key, profile, threads=threads, data=data)
+        # The profile's cap is for its own sizes.
+        budget = msgspec.structs.replace(spec.budget, call_cap_seconds=call_cap)
+        return bind(msgspec.structs.replace(spec, budget=budget), suite.benches, suite.project / DATA_CACHE)
     except SpecError as error:
         raise click.UsageError(str(error)) from error
-    # The profile's cap is for its own sizes.
-    return dataclasses.replace(plan, budget=msgspec.structs.replace(plan.budget, call_cap_seconds=call_cap))
 
 
 def _affordable(
-    plan: GroupSpec, groups: list[GroupRecord], sizes: list[int], size: int, chosen: set[str], call_cap: float
+    spec: GroupSpec, groups: list[GroupRecord], sizes: list[int], size: int, chosen: set[str], call_cap: float
 ) -> list[str]:
     """Return the members that were chosen and whose call, by how it grew so far, stays below the cap."""
     return [
         member.name
-        for member in plan.members
-        if (not chosen or {member.name, member.framework} & chosen or member.name == plan.reference)
+        for member in spec.members
+        if (not chosen or {member.name, member.framework} & chosen or member.name == spec.reference)
         and _expected_ns(member.name, groups, sizes, size) <= call_cap * 1e9
     ]
 
@@ -200,7 +205,7 @@ def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: i
     seen = []
     for at, group in zip(sizes, groups, strict=True):
         member = next((each for each in group.members if each.name == name), None)
-        time = model.typical_call_ns(member) if member else None
+        time = typical_call_ns(member) if member else None
         if member is None or "too slow" in member.reason:
             return float("inf")
         if time:
@@ -209,18 +214,3 @@ def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: i
         return 0.0
     power = exponent([at for at, _ in seen[-2:]], [time for _, time in seen[-2:]]).value
     return float(seen[-1][1] * (size / seen[-1][0]) ** max(power or 1.0, 1.0))
-
-
-def _measure(plan: GroupSpec, members: list[str], where: str) -> GroupRecord:
-    from pytest_duet.measure.group import measure_group
-
-    def progress(what: str) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[2K{where}: {what.partition(': ')[2]}"[:100], err=True, nl=False)
-
-    click.echo(f"{where}: {', '.join(members)}", err=True)
-    try:
-        return measure_group(plan, selected=members, timed=True, progress=progress)
-    finally:
-        if sys.stderr.isatty():
-            click.echo("\r\x1b[2K", err=True, nl=False)

@@ -47,12 +47,12 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
 
     with tempfile.TemporaryDirectory(prefix="duet-self-") as folder:
         cache = Path(folder)
-        forked = measure.function_start(measure.spin, direct=False)
-        plans = [
+        forked = measure.function_launch(measure.spin, direct=False)
+        groups = [
             measure.against_itself(f"spin/{name}", (forked, forked), cache, seconds, n=steps)
             for name, steps in measure.WORKLOADS.items()
         ]
-        rate, verdicts = measure.false_alarms(plans, decisions, _progress)
+        rate, verdicts = measure.false_alarms(groups, decisions, _progress)
         overheads = _overheads(worker)
         steps = measure.WORKLOADS["middle"]
         bias = measure.bias("spin/middle", cache, seconds, _progress, n=steps)
@@ -87,8 +87,8 @@ def _overheads(worker: Path) -> list[Overhead]:
     from pytest_duet.spec.group import LaunchSpec
 
     found = [
-        measure.overhead("Python in this process", measure.function_start(measure.noop, direct=True)),
-        measure.overhead("Python in a worker", measure.function_start(measure.noop, direct=False)),
+        measure.overhead("Python in this process", measure.function_launch(measure.noop, direct=True)),
+        measure.overhead("Python in a worker", measure.function_launch(measure.noop, direct=False)),
     ]
     why = f"{worker} is not built"
     if worker.is_file():

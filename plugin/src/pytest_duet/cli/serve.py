@@ -26,7 +26,7 @@ def serve(benches: Path | None, framework: str | None, function: str | None, tas
     # First of all: importing takes seconds, and nobody may be left to import for.
     die_with_parent()
     from pytest_duet.errors import Unavailable, nearest
-    from pytest_duet.spec.resolve import load_suite
+    from pytest_duet.spec.suite import load_suite
     from pytest_duet.workers.python import framework_host, function_host, import_modules, load_function
 
     if function:

@@ -18,7 +18,7 @@ def serve_forks(descriptor: int, modules: tuple[str, ...]) -> None:
     die_with_parent()
     # What every worker needs, so that no child imports it again.
     import pytest_duet.cli.serve
-    import pytest_duet.spec.resolve
+    import pytest_duet.spec.suite
     import pytest_duet.workers.python  # noqa: F401
     from pytest_duet.cli import main
     from pytest_duet.workers.forkserver import serve_forks as serve

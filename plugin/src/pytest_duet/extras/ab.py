@@ -1,11 +1,7 @@
-"""Set two builds of one implementation against each other: which cases there are, their plans, what came of them.
-
-Not for getting the builds (``trees``) and not for deciding over them (``gate``).
-"""
+"""Base against head: which cases two commits share, the group in which one is compared, and what came of it."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,25 +10,36 @@ import msgspec
 
 from pytest_duet.analysis import gate
 from pytest_duet.analysis.comparison import compare_group
-from pytest_duet.analysis.verdict import exponential
-from pytest_duet.binding import member as step
-from pytest_duet.binding.member import Files
+from pytest_duet.binding.bind import INLINE_CHECK, bind
+from pytest_duet.binding.member import Files, make_job
+from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import reason_of
+from pytest_duet.ids import CaseId
 from pytest_duet.records.schema import Change
-from pytest_duet.spec.resolve import GroupKey, applying, group_keys, make_group, member_names
-from pytest_duet.stats.ratio import cell_log_ratios
+from pytest_duet.spec.group import MemberSpec
+from pytest_duet.spec.resolve import group_spec
+from pytest_duet.spec.schema import ParityRule
+from pytest_duet.spec.suite import applying, group_keys, member_names
+from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.signed_rank import least_shift, signed_rank
+from pytest_duet.validate.parity import CLOSE_ENOUGH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.ids import GroupKey
+    from pytest_duet.protocol import Scalar
     from pytest_duet.records.schema import GroupRecord
-    from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
-    from pytest_duet.spec.resolve import Suite
+    from pytest_duet.spec.group import GroupSpec, LaunchSpec
+    from pytest_duet.spec.suite import Suite
+    from pytest_duet.vocabulary import Language
 
 BASE: Final = "base"
 HEAD: Final = "head"
+NO_CAP_SECONDS: Final = 1e9
+"""No call is too slow to be called a regression."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,8 @@ class Case:
 
     @property
     def id(self) -> str:
-        """What it is called: ``regression/lasso-train-diabetes-native``."""
-        return f"{self.key.task}/{self.key.id}-{self.member}"
+        """Its id: ``regression/lasso-train-diabetes/native``."""
+        return str(CaseId(str(self.key), self.member))
 
 
 def cases(suite: Suite, profile: str) -> list[Case]:
@@ -62,13 +69,13 @@ def cases(suite: Suite, profile: str) -> list[Case]:
 def pair_of(
     case: Case,
     suites: tuple[Suite, Suite],
-    starts: Mapping[str, tuple[LaunchSpec, LaunchSpec]],
+    launches: Mapping[str, tuple[LaunchSpec, LaunchSpec]],
     profile: str,
     cache: Path,
-) -> tuple[GroupSpec | None, str]:
-    """Return the plan in which base and head of `case` are compared, or None and why they cannot be.
+) -> tuple[BoundGroup | None, str]:
+    """Return the group in which base and head of `case` are compared, or None and why they cannot be.
 
-    `suites` are base's and head's, `starts` say by framework how their workers are started. They must be given the same
+    `suites` are base's and head's, `launches` say by framework how their workers are launched. They must get the same
     job on the same bytes; a model that a phase starts from is trained once, by head.
 
     Raises:
@@ -76,73 +83,91 @@ def pair_of(
         SpecError: head's spec cannot be used.
 
     """
-    plan = make_group(suites[1], case.key, profile, cache)
-    files = Files.of(plan.data())
+    head = bind(group_spec(suites[1], case.key, profile), suites[1].benches, cache)
+    files = Files.of(head.data_set())
     try:
-        before = make_group(suites[0], case.key, profile, cache)
-        digest = before.data().digest
+        base = bind(group_spec(suites[0], case.key, profile), suites[0].benches, cache)
+        digest = base.data_set().digest
     except Exception as error:  # noqa: BLE001 - whatever is wrong with base, it is not what head has to answer for
         return None, f"base: {reason_of(error)}"
-    old, new = before.member(case.member), plan.member(case.member)
     if digest != files.digest:
         return None, "its data recipe is another than base's; set a new base once that is merged"
-    if step.make_job(before, old, files) != step.make_job(plan, new, files):
+    if make_job(base, case.member, files) != make_job(head, case.member, files):
         return None, "its parameters are others than base's; set a new base once that is merged"
-    sides = [_side(new, name, start) for name, start in zip((BASE, HEAD), starts[new.framework], strict=True)]
-    margin = plan.margins.get(case.member, plan.margin)
-    return dataclasses.replace(as_pair(plan, case.id, sides), margin=margin, margins={}), ""
+    member = head.spec.member(case.member)
+    sides = [_side(member, name, launch) for name, launch in zip((BASE, HEAD), launches[member.framework], strict=True)]
+    spec = msgspec.structs.replace(head.spec, margin=head.spec.margins.get(case.member, head.spec.margin), margins={})
+    return bind(as_pair(spec, case.id, sides), suites[1].benches, cache), ""
 
 
-def _side(member: MemberSpec, name: str, start: LaunchSpec) -> MemberSpec:
-    role = "reference" if name == BASE else "rival"
-    # Held to base's own outputs; how good they are is the business of the suite's own run.
-    return dataclasses.replace(
+def _side(member: MemberSpec, name: str, launch: LaunchSpec) -> MemberSpec:
+    # Held to base's own outputs; how good they are is what the suite's own run checks.
+    return msgspec.structs.replace(
         member,
         name=name,
-        role=role,  # type: ignore[arg-type]  # one of the two
-        start=start,
+        role="reference" if name == BASE else "rival",
+        launch=launch,
         quality_params=None,
         against="",
     )
 
 
-def as_pair(plan: GroupSpec, case: str, sides: list[MemberSpec]) -> GroupSpec:
-    """Return `plan` with `sides` as its only members, checked against each other and by nothing else."""
-    return dataclasses.replace(
-        plan,
+def two_sides(
+    launches: Sequence[LaunchSpec], framework: str, language: Language, params: Mapping[str, Scalar]
+) -> list[MemberSpec]:
+    """Return base and head of one implementation outside of a suite, launched in these two ways, with the same `params`."""
+    return [
+        MemberSpec(
+            name=name,
+            framework=framework,
+            variant="",
+            role="reference" if name == BASE else "rival",
+            language=language,
+            launch=launch,
+            params=dict(params),
+            parity=(ParityRule(output="*", check=INLINE_CHECK, tolerance=CLOSE_ENOUGH),),
+        )
+        for name, launch in zip((BASE, HEAD), launches, strict=True)
+    ]
+
+
+def as_pair(spec: GroupSpec, case: str, sides: Sequence[MemberSpec]) -> GroupSpec:
+    """Return `spec` with `sides` as its only members, checked against each other and by nothing else."""
+    return msgspec.structs.replace(
+        spec,
         id=case,
         reference=BASE,
         members=tuple(sides),
-        # Nothing is too slow to be called a regression.
-        budget=msgspec.structs.replace(plan.budget, call_cap_seconds=math.inf),
-        quality=None,
-        smaller=None,
+        budget=msgspec.structs.replace(spec.budget, call_cap_seconds=NO_CAP_SECONDS),
+        judged=False,
+        divide="",
         effects=(),
         convergence=None,
     )
 
 
-def change_of(plan: GroupSpec, record: GroupRecord, decisions: int) -> Change:
-    """Return how head stands to base in the `record` of `plan`, one of so many `decisions`.
+def change_of(group: BoundGroup, record: GroupRecord, decisions: int) -> Change:
+    """Return how head compares with base in the `record` of `group`, one of so many `decisions`.
 
-    Whether it alarms depends on all of them: `gate.judge_family` says.
+    Whether it alarms depends on all of them: see `gate.judge_family`.
     """
+    case = group.spec.id
     members = {member.name: member for member in record.members}
     base, head = members[BASE], members[HEAD]
-    if all(each.start.missing for each in plan.members):
-        return without(plan.id, base=False, head=False, reason=base.reason)
+    if all(group.launches[name].missing for name in (BASE, HEAD)):
+        return without(case, base=False, head=False, reason=base.reason)
     if base.status != "ok" and head.status == "skipped":
         # Head was not tried, since there is nothing to hold it to.
-        return undecided(plan.id, f"base {base.status}: {base.reason}")
+        return undecided(case, f"base {base.status}: {base.reason}")
     (comparison,) = compare_group(record)
     p = smallest = None
     if comparison.ratio is not None:
         ratios = cell_log_ratios(head.cells, head.calls_per_round, base.cells, base.calls_per_round)
         above = math.log1p(comparison.alarm_above)
         p = signed_rank(ratios, shift=above, alternative="greater").p
-        beyond = least_shift(ratios, gate.ALPHA / decisions)
+        beyond = least_shift(ratios, ALPHA / decisions)
         smallest = None if beyond is None else exponential(above + beyond) - 1
-    return gate.of_pair(plan.id, comparison, (base.status, head.status), p, smallest)
+    return gate.of_pair(case, comparison, (base.status, head.status), p, smallest)
 
 
 def undecided(case: str, reason: str) -> Change:

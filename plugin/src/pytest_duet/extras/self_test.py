@@ -1,31 +1,33 @@
-"""Measure the harness itself: how often it alarms on nothing, what a round costs by itself, what a process of one's own does.
+"""Measure the harness itself: how often it alarms on nothing, what a round costs by itself, what a worker of its own changes.
 
-Not for the members of a suite: everything here is set against itself.
+Everything here is compared with itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pytest_duet.analysis import gate
 from pytest_duet.analysis.comparison import compare_group
-from pytest_duet.binding.datasets import content_digest, obtain
-from pytest_duet.binding.member import open_client
+from pytest_duet.binding.bind import bind
+from pytest_duet.binding.datasets import obtain
+from pytest_duet.binding.member import launch_client
+from pytest_duet.defaults import PROFILE
+from pytest_duet.digests import content_digest
 from pytest_duet.errors import Invalid
-from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of
-from pytest_duet.measure.group import measure_group
+from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of, two_sides
 from pytest_duet.measure.mode import DIRECT, base_and_head
+from pytest_duet.phases.run import run_group
 from pytest_duet.protocol import Job
-from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
-from pytest_duet.spec.launch import THREAD_VARIABLES
-from pytest_duet.spec.schema import ParityRule, Profile
-from pytest_duet.validate.parity import CLOSE_ENOUGH, equal_or_close
+from pytest_duet.spec.group import DataSpec, GroupSpec
+from pytest_duet.spec.launch import function_launch as launch_of
+from pytest_duet.spec.schema import Profile
 from pytest_duet.workers.python import function_host
 from pytest_duet.workers.spawner import Spawner
 
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.records.schema import Comparison
+    from pytest_duet.spec.group import LaunchSpec
 
-_CHECK: Final = "pair"
 _ROUNDS: Final = 200
 _REQUESTS: Final = 10
+_SECONDS: Final = 60.0
 CONFIDENCE: Final = 0.95
 
 
@@ -84,59 +88,37 @@ class Overhead:
     beside_ns: float
 
 
-def function_start(function: Callable[..., object], *, direct: bool) -> LaunchSpec:
-    """Return how a function that stands at the top of its file is started: in this process, or forked."""
-    name = function.__name__
-    served = ("-P", "-m", "pytest_duet", "serve", "--callable", f"{inspect.getfile(function)}::{name}", "--task", name)
-    return LaunchSpec(
-        kind="direct" if direct else "process",
-        argv=(sys.executable, *served),
-        environment=dict.fromkeys(THREAD_VARIABLES, "1"),
-        host=(lambda: function_host(function, name)) if direct else None,
-        modules=(),
-    )
+def function_launch(function: Callable[..., object], *, direct: bool) -> LaunchSpec:
+    """Return how a function at the top of its file is launched: in this process, or forked."""
+    launch = launch_of(function, function.__name__)
+    return launch if direct else msgspec.structs.replace(launch, kind="process")
 
 
 def against_itself(
-    case: str, starts: tuple[LaunchSpec, LaunchSpec], cache: Path, seconds: float, **params: int
-) -> GroupSpec:
-    """Return the plan in which one thing is compared with itself, started in these two ways."""
-    sides = [
-        MemberSpec(
-            name=name,
-            framework="self",
-            variant="",
-            role="reference" if name == BASE else "rival",
-            language="python",
-            start=start,
-            params=params,
-            parity=(ParityRule(output="*", check=_CHECK, tolerance=CLOSE_ENOUGH),),
-        )
-        for name, start in zip((BASE, HEAD), starts, strict=True)
-    ]
-    plan = GroupSpec(
+    case: str, launches: tuple[LaunchSpec, LaunchSpec], cache: Path, seconds: float, **params: int
+) -> BoundGroup:
+    """Return the group in which `spin` is compared with itself, launched in these two ways."""
+    obtain(cache, content_digest(), dict)
+    spec = GroupSpec(
         id=case,
         task=spin.__name__,
         algorithm="default",
         phase="call",
         workload="",
-        workload_size="",
         reference=BASE,
         members=(),
         dtype="f64",
-        profile="smoke",
+        profile=PROFILE,
         budget=Profile(group_seconds=seconds),
-        data=lambda: obtain(cache, content_digest(), dict),
-        cache=cache,
-        checks={_CHECK: equal_or_close},
+        data=DataSpec(digest=content_digest()),
     )
-    return as_pair(plan, case, sides)
+    return bind(as_pair(spec, case, two_sides(launches, "self", "python", params)), cache, cache)
 
 
 def false_alarms(
-    plans: Sequence[GroupSpec], decisions: int, progress: Callable[[str], None]
+    groups: Sequence[BoundGroup], decisions: int, progress: Callable[[str], None]
 ) -> tuple[Rate, dict[str, int]]:
-    """Decide `decisions` times over `plans` in turn, in which nothing differs; return how often there was an alarm.
+    """Decide `decisions` times over `groups` in turn, in which nothing differs; return how often there was an alarm.
 
     Each is a gate of its own, so the rate is to be at most that gate's level. Also returns the verdicts that were given.
 
@@ -148,12 +130,12 @@ def false_alarms(
     verdicts: dict[str, int] = {}
     with Spawner() as spawner:
         for number in range(decisions):
-            plan = plans[number % len(plans)]
+            group = groups[number % len(groups)]
             progress(f"against itself, {number + 1} of {decisions}")
-            record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=base_and_head(1), spawner=spawner)
-            (change,) = gate.judge_family([change_of(plan, record, 1)])
+            record = run_group(group, selected=(BASE, HEAD), timed=True, mode=base_and_head(1), spawner=spawner)
+            (change,) = gate.judge_family([change_of(group, record, 1)])
             if change.ratio is None:
-                raise Invalid(f"{plan.id} could not be measured: {change.reason}")
+                raise Invalid(f"{group.spec.id} could not be measured: {change.reason}")
             alarms += change.alarm
             too_few += change.smallest_change is None
             verdicts[change.verdict] = verdicts.get(change.verdict, 0) + 1
@@ -173,7 +155,7 @@ def rate(alarms: int, decisions: int) -> Rate:
     return Rate(alarms, decisions, float(found.low), float(found.high))
 
 
-def overhead(path: str, start: LaunchSpec) -> Overhead:
+def overhead(path: str, launch: LaunchSpec) -> Overhead:
     """Return what `path` costs in rounds of one call that does nothing, started so: medians over many.
 
     Raises:
@@ -193,7 +175,7 @@ def overhead(path: str, start: LaunchSpec) -> Overhead:
         dtype="f64",
         data={},
     )
-    client = open_client(MemberSpec(path, "self", "", "rival", "python", start), 60.0)
+    client = launch_client(launch, path, _SECONDS, host=lambda: function_host(noop, noop.__name__))
     try:
         client.hello()
         client.prepare(job)
@@ -217,9 +199,9 @@ def bias(case: str, cache: Path, seconds: float, progress: Callable[[str], None]
         Invalid: one of the two could not be measured.
 
     """
-    starts = (function_start(spin, direct=True), function_start(spin, direct=False))
-    plan = against_itself(case, starts, cache, seconds, **params)
-    record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=_UNOBSERVED, progress=progress)
+    launches = (function_launch(spin, direct=True), function_launch(spin, direct=False))
+    group = against_itself(case, launches, cache, seconds, **params)
+    record = run_group(group, selected=(BASE, HEAD), timed=True, mode=_UNOBSERVED, progress=progress)
     (comparison,) = compare_group(record)
     if comparison.ratio is None:
         raise Invalid(f"{case} could not be measured: {comparison.reason}")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest_duet
+from pytest_duet.digests import file_digest
 from pytest_duet.errors import DuetError
-from pytest_duet.validate.attest import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""Take the time each member needs to come to a solution that is good enough: stop rules differ, solutions compare.
+"""Take the time each member needs to reach a solution that is good enough: stop rules differ, solutions compare.
 
-Good enough is what lies within a fixed gap of the best solution, or what has a fixed quality; either is judged off the
-clock. Not for ratios: these are single calls, without interval. The stop rule as it stands is what is timed in turns.
+A solution is good enough within a fixed gap of the best one, or with a fixed quality; either is judged off the clock.
+These are single calls without an interval, not ratios. The stop rule of the spec is what is timed in turns.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_duet.binding import member as step
 from pytest_duet.errors import MemberError
 from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Reading
-from pytest_duet.spec.group import Gap
+from pytest_duet.spec.derived import convergence_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from pytest_duet.binding.member import Arrays, Files, Member
-    from pytest_duet.spec.group import Convergence, GroupSpec, Limits
-
-    Progress = Callable[[str], None]
+    from pytest_duet.binding.bind import Arrays, BoundGroup, Objective
+    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.member import Member
+    from pytest_duet.spec.group import ConvergenceSpec
 
 _JudgedT = TypeVar("_JudgedT")
 
@@ -29,82 +28,83 @@ Steps = list[tuple[float, float]]
 """(objective, ns of one call), from the loosest stop to the strictest."""
 
 
-def time_to_goal(
-    members: Mapping[str, Member], plan: Convergence, files: Files, progress: Progress
-) -> dict[str, list[Reading]]:
-    """Return the readings of each member.
+def time_to_goal(live: LiveGroup, spec: ConvergenceSpec) -> dict[str, list[Reading]]:
+    """Return the readings of each member that is ok.
 
-    With a gap: its objective as it was timed, the gap to the best, the time to the gap. With limits of quality: what the
-    job parameter was told when they were kept first, and the time that took. What a member cannot do is said in its
-    readings; it stays comparable.
+    With a gap: the objective as it was timed, its gap to the best, the time to the gap. With limits of quality: the
+    first value of the job parameter that keeps them, and the time that took. What a member cannot do is the reason in
+    its readings; it stays comparable.
     """
-    if isinstance(plan.goal, Gap):
-        return _time_to_gap(members, plan, plan.goal, files, progress)
+    if spec.gap is not None:
+        assert live.group.objective is not None
+        return _time_to_gap(live, spec, spec.gap, live.group.objective)
     readings = {}
-    for name, member in members.items():
-        progress(f"how fast {name} reaches {plan.goal}")
+    for name, member in live.ready().items():
+        live.progress(f"how fast {name} reaches {spec.limits}")
         try:
-            readings[name] = _target_readings(_qualities(member, plan, plan.goal, files), plan)
+            readings[name] = _target_readings(_qualities(live, member, spec), spec)
         except MemberError as error:
-            readings[name] = _target_readings(str(error), plan)
+            readings[name] = _target_readings(str(error), spec)
     return readings
 
 
-def _time_to_gap(
-    members: Mapping[str, Member], plan: Convergence, goal: Gap, files: Files, progress: Progress
-) -> dict[str, list[Reading]]:
-    def objective(group: GroupSpec, member: Member, outputs: Arrays) -> float:
-        params = group.member(member.plan.name).params
-        return float(goal.objective(group.algorithm, outputs, files.arrays, params))
+def _time_to_gap(live: LiveGroup, spec: ConvergenceSpec, gap: float, judge: Objective) -> dict[str, list[Reading]]:
+    def objective(group: BoundGroup, member: Member, outputs: Arrays) -> float:
+        return float(judge(group.spec.algorithm, outputs, live.files.arrays, group.spec.member(member.name).params))
 
+    members = live.ready()
     taken: dict[str, Steps | str] = {}
-    at_rest: dict[str, float] = {}
+    as_timed: dict[str, float] = {}
     for name, member in members.items():
-        progress(f"how fast {name} converges")
-        at_rest[name] = goal.objective(plan.groups[0].algorithm, member.outputs, files.arrays, member.plan.params)
+        live.progress(f"how fast {name} converges")
+        as_timed[name] = objective(live.group, member, member.outputs)
         try:
-            taken[name] = list(_climb(member, plan, files, objective))
+            taken[name] = list(_climb(live, member, objective))
         except MemberError as error:
             taken[name] = str(error)
-    reached = [*at_rest.values(), *(value for steps in taken.values() if isinstance(steps, list) for value, _ in steps)]
+    reached = [
+        *as_timed.values(),
+        *(value for steps in taken.values() if isinstance(steps, list) for value, _ in steps),
+    ]
     best = min((value for value in reached if not math.isnan(value)), default=math.nan)
-    return {name: _readings(at_rest[name], taken[name], best, goal.relative) for name in members}
+    return {name: _readings(as_timed[name], taken[name], best, gap) for name in members}
 
 
-def _qualities(member: Member, plan: Convergence, limits: Limits, files: Files) -> list[tuple[bool, float]]:
+def _qualities(live: LiveGroup, member: Member, spec: ConvergenceSpec) -> list[tuple[bool, float]]:
     """Climb until the limits are kept: what comes after would only take longer."""
 
-    def kept(group: GroupSpec, _: Member, outputs: Arrays) -> bool:
-        return limits.kept_by(step.qualities(group, outputs, files))
+    def kept(group: BoundGroup, _: Member, outputs: Arrays) -> bool:
+        return spec.limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
 
     climbed = []
-    for rung in _climb(member, plan, files, kept):
-        climbed.append(rung)
-        if rung[0]:
+    for step in _climb(live, member, kept):
+        climbed.append(step)
+        if step[0]:
             break
     return climbed
 
 
 def _climb(
-    member: Member, plan: Convergence, files: Files, judge: Callable[[GroupSpec, Member, Arrays], _JudgedT]
+    live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Member, Arrays], _JudgedT]
 ) -> Iterator[tuple[_JudgedT, float]]:
-    """Yield what `judge` says of each rung of the ladder, and the ns of one call there."""
-    for group in plan.groups:
-        step.prepare(member, group, files)
-        reply, outputs = step.verify(member)
+    """Yield what `judge` says of each stop rule, and the ns of one call under it."""
+    for spec in convergence_steps(live.spec):
+        group = live.group.derived(spec)
+        member.prepare(group, live.files)
+        reply, outputs = member.verify()
         judged = judge(group, member, outputs)
-        yield judged, min(reply.elapsed_ns, step.call_ns(member, reply.elapsed_ns))
+        yield judged, min(reply.elapsed_ns, member.pilot_ns(reply.elapsed_ns))
 
 
-def _target_readings(climbed: list[tuple[bool, float]] | str, plan: Convergence) -> list[Reading]:
-    told: float | None = None
+def _target_readings(climbed: list[tuple[bool, float]] | str, spec: ConvergenceSpec) -> list[Reading]:
+    value: float | None = None
     ns: float | None = None
-    reason = climbed if isinstance(climbed, str) else f"not reached with {plan.param} of {plan.values[-1]:g}"
+    reason = climbed if isinstance(climbed, str) else f"not reached with {spec.param} of {spec.values[-1]:g}"
     if not isinstance(climbed, str) and climbed and climbed[-1][0]:
-        told, ns, reason = plan.values[len(climbed) - 1], climbed[-1][1], ""
+        value, ns, reason = spec.values[len(climbed) - 1], climbed[-1][1], ""
     return [
-        Reading(metric=f"{plan.param}_to_{plan.goal}", unit="", value=told, reason=reason),
-        Reading(metric=f"time_to_{plan.goal}", unit="ns", value=ns, reason=reason),
+        Reading(metric=f"{spec.param}_to_{spec.limits}", unit="", value=value, reason=reason),
+        Reading(metric=f"time_to_{spec.limits}", unit="ns", value=ns, reason=reason),
     ]
 
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from pytest_duet.analysis.gate import ALPHA
+from pytest_duet.defaults import ALPHA
 from pytest_duet.measure.schedule import ALIKE
 from pytest_duet.measure.stop import Stop
 

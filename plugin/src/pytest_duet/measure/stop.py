@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import JUDGED
 from pytest_duet.measure.schedule import CELLS
 from pytest_duet.stats.corrections import fewest_units
 from pytest_duet.stats.signed_rank import least_shift, location
@@ -21,7 +22,7 @@ HALF_WIDTH: Final = 0.0194
 """Half of the 90 % interval of a log-ratio that a margin of 5 % can be judged with: twice that is log(1.05 / 1.01)."""
 SHARE: Final = 0.1
 """Across languages ratios are large, and a tenth of one is narrow enough."""
-CONFIDENCE: Final = 0.90
+
 PATIENCE: Final = 3.0
 """A gate that cannot see its margin yet has decided nothing: better to measure for longer than for nothing."""
 
@@ -63,7 +64,7 @@ class Stop:
 
     @staticmethod
     def _is_narrow(log_ratios: Sequence[float]) -> bool:
-        found = location(log_ratios, CONFIDENCE)
+        found = location(log_ratios, JUDGED)
         if found.value is None or found.low is None or found.high is None:
             return False
         return (found.high - found.low) / 2 <= max(HALF_WIDTH, SHARE * abs(found.value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_duet.binding import member as step
 from pytest_duet.errors import MemberError
 
 if TYPE_CHECKING:
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.binding.member import Files, Member
-    from pytest_duet.spec.group import GroupSpec
     from pytest_duet.workers.client import Client
     from pytest_duet.workers.spawner import Spawner
 
@@ -49,11 +48,11 @@ class Fresh:
     """New processes in every cell, started in an order drawn anew, prepared and held to what was checked before."""
 
     def __init__(
-        self, members: Mapping[str, Member], group: GroupSpec, files: Files, spawner: Spawner, rng: random.Random
+        self, members: Mapping[str, Member], group: BoundGroup, files: Files, spawner: Spawner, rng: random.Random
     ) -> None:
         """Start workers of `members` on the job of `group`."""
         self._members, self._group, self._files = members, group, files
-        self._nursery, self._rng = spawner, rng
+        self._spawner, self._rng = spawner, rng
 
     @contextmanager
     def cell(self, names: Sequence[str]) -> Iterator[Workers]:
@@ -64,7 +63,7 @@ class Fresh:
         try:
             for name in order:
                 try:
-                    workers[name] = step.launch(self._members[name], self._group, self._files, self._nursery)
+                    workers[name] = self._members[name].launch_fresh(self._group, self._files, self._spawner)
                 except MemberError as error:
                     workers[name] = error
             yield workers

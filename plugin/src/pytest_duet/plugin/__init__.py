@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_duet.exit_status import Exit
 from pytest_duet.plugin import items, options
 from pytest_duet.plugin.items import bench_item_of
 from pytest_duet.plugin.signals import STOPPED, end_in_order
@@ -23,11 +24,7 @@ if TYPE_CHECKING:
 _SESSION = pytest.StashKey["PytestSession"]()
 _CALLED = pytest.StashKey[bool]()
 _SETTINGS = pytest.StashKey[options.Settings]()
-
 _DESELECTED = pytest.StashKey[list["BenchItem"]]()
-
-STORAGE_FAILED = 14
-CANNOT_DECIDE = 11
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,7 +65,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if not ours:
         selection.check_unused(settings, config.rootpath)
         if config.option.duet_gate and not config.option.collectonly and not session.testsfailed:
-            pytest.exit("--duet-gate: no benchmark of pytest-duet was selected", returncode=CANNOT_DECIDE)
+            pytest.exit("--duet-gate: no benchmark of pytest-duet was selected", returncode=Exit.CANNOT_DECIDE)
         return
     selection.refuse_conflicts(settings, config)
     dropped = selection.deselect(settings, config.rootpath, [item for item, _ in ours])
@@ -94,9 +91,9 @@ def _make_session(session: pytest.Session, items: list[pytest.Item]) -> PytestSe
     try:
         duet_session.plan([bench_item for item in items if (bench_item := bench_item_of(item))])
     except StoreError as error:
-        pytest.exit(str(error), returncode=STORAGE_FAILED)
+        pytest.exit(str(error), returncode=Exit.STORAGE_FAILED)
     except Undecidable as error:
-        pytest.exit(str(error), returncode=CANNOT_DECIDE)
+        pytest.exit(str(error), returncode=Exit.CANNOT_DECIDE)
     except DuetError as error:
         raise pytest.UsageError(str(error)) from error
     return duet_session

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.analysis.baseline import changes
-from pytest_duet.analysis.gate import decide, exit_status
+from pytest_duet.analysis.gate import decide
+from pytest_duet.exit_status import Exit
+from pytest_duet.ids import CaseId
 from pytest_duet.records.store import load_baseline, machine
-from pytest_duet.records.summaries import case_name, summary_of_run
+from pytest_duet.records.summaries import summary_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from pytest_duet.analysis.baseline import Baseline
-    from pytest_duet.analysis.gate import Decided, Exit
+    from pytest_duet.analysis.gate import Decided
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
     from pytest_duet.records.schema import RunRecord
+    from pytest_duet.session import Session
 
 _NODE = "duet-gate"
 
@@ -67,17 +70,11 @@ class Gate:
             found = changes(head, self.baseline, given, second=second, expected=expected)
         self.decisions = [decide(each, self.settings.allow_missing) for each in found]
 
-    def status(self, *, unavailable: bool, storage_failed: bool) -> Exit:
-        """Return the status that follows, together with what else may be wrong."""
-        from pytest_duet.analysis.gate import Exit
-
-        found = exit_status(
-            self.decisions,
-            advisory=self.settings.gate_advisory,
-            unavailable=unavailable,
-            storage_failed=storage_failed,
-        )
-        blind = self.baseline is None and not self.settings.gate_advisory
+    def status(self, session: Session) -> Exit:
+        """Return the status that follows, together with what else may be wrong in `session`."""
+        advisory = self.settings.gate_advisory
+        found = session.status(self.decisions, advisory=advisory, strict=self.settings.strict)
+        blind = self.baseline is None and not advisory
         return Exit.CANNOT_DECIDE if blind and found in {Exit.PASSED, Exit.UNAVAILABLE} else found
 
     def expected(
@@ -88,24 +85,21 @@ class Gate:
         Not what was deselected, nor what another profile, number of threads or device has; and where the session was
         `narrowed` to single tests, nothing that was not named.
         """
-        ran = {self._case(bench_item) for bench_item in bench_items}
+        settings = self.settings
+        items = list(bench_items)
+        ran = {each.case_id(settings.threads, settings.device) for each in items}
         if narrowed or self.baseline is None:
             return ran
-        tasks = {case.partition("/")[0] for case in ran}
-        suffix = case_name("", "", self.settings.threads, self.settings.device).partition("/")[2]
+        here = {(each.task, settings.threads, settings.device) for each in items}
         known = {
-            case
+            name
             for run in self.baseline.runs
-            for case, figure in run.cases.items()
-            if case.partition("/")[0] in tasks
-            and case.partition("@threads")[2] == suffix.partition("@threads")[2]
-            and case.partition("@device")[2] == suffix.partition("@device")[2]
-            and figure.conditions.startswith(f"profile {self.settings.profile},")
+            for name, summary in run.cases.items()
+            if (case := CaseId.parse(name)) is not None
+            and (case.task, case.threads, case.device) in here
+            and summary.conditions.startswith(f"profile {settings.profile},")
         }
-        return (known - {self._case(bench_item) for bench_item in deselected}) | ran
-
-    def _case(self, bench_item: BenchItem) -> str:
-        return case_name(bench_item.group_id, bench_item.member, self.settings.threads, self.settings.device)
+        return (known - {each.case_id(settings.threads, settings.device) for each in deselected}) | ran
 
 
 def report(config: pytest.Config, session: pytest.Session, gate: Gate) -> None:

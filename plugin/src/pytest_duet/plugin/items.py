@@ -17,7 +17,7 @@ from pytest_duet.api import ATTRIBUTE, PairDeclaration, SuiteDeclaration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.spec.resolve import GroupKey
+    from pytest_duet.ids import GroupKey
 
 PREFIX = "bench_"
 
@@ -26,27 +26,51 @@ PREFIX = "bench_"
 class BenchItem:
     """One item's place: `group` identifies its group in this session, `member` its member.
 
-    `task`, `algorithm` and `phase` are what the exact selectors compare.
+    `key` is what the group is called in tables and what the exact selectors compare.
     """
 
     group: tuple[str, str, str]
     member: str
-    task: str
-    algorithm: str
-    phase: str
-    workload: str
+    key: GroupKey
     declaration: SuiteDeclaration | PairDeclaration
 
     @property
+    def task(self) -> str:
+        """The task of the group."""
+        return self.key.task
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm of the group."""
+        return self.key.algorithm
+
+    @property
+    def phase(self) -> str:
+        """The phase of the group."""
+        return self.key.phase
+
+    @property
+    def workload(self) -> str:
+        """The workload of the group."""
+        return self.key.workload
+
+    @property
     def framework(self) -> str:
-        """The member's framework: the part before the dot of its name."""
-        return self.member.partition(".")[0]
+        """The member's framework."""
+        from pytest_duet.ids import framework_of
+
+        return framework_of(self.member)
 
     @property
     def group_id(self) -> str:
         """The group's name in tables: ``cnn/lenet-train-digits``."""
-        rest = f"{self.algorithm}-{self.phase}-{self.workload}" if self.workload else ""
-        return f"{self.task}/{rest}" if rest else self.task
+        return str(self.key)
+
+    def case_id(self, threads: int, device: str) -> str:
+        """Return the id of the item's case on so many threads of `device`."""
+        from pytest_duet.ids import CaseId
+
+        return str(CaseId(self.group_id, self.member, threads, device))
 
 
 BENCH_ITEM = pytest.StashKey[BenchItem]()
@@ -75,9 +99,9 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
         found = _suite_cases(declaration, profile)
         metafunc.parametrize(
             ("duet_group", "duet_member"),
-            [(key.id, member) for key, member in found],
+            [(key.local_id, member) for key, member in found],
             indirect=True,
-            ids=[f"{key.id}-{member}" for key, member in found],
+            ids=[f"{key.local_id}-{member}" for key, member in found],
         )
         return
     names = declaration.names()
@@ -87,7 +111,7 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
 
 def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[GroupKey, str]]:
     from pytest_duet.errors import SpecError
-    from pytest_duet.spec.resolve import group_keys, load_suite, member_names
+    from pytest_duet.spec.suite import group_keys, load_suite, member_names
 
     try:
         suite = load_suite(declaration.task_folder.parent)
@@ -131,10 +155,10 @@ def _is_ours(path: Path) -> bool:
 
 
 def _check_pair(where: str, names: list[str]) -> None:
-    from pytest_duet.spec.schema import NAME
+    from pytest_duet.ids import MEMBER_NAME
 
     for name in names:
-        if not NAME.fullmatch(name):
+        if not MEMBER_NAME.fullmatch(name):
             raise pytest.UsageError(
                 f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
             )
@@ -144,26 +168,24 @@ def _check_pair(where: str, names: list[str]) -> None:
 
 def assign(item: pytest.Item) -> None:
     """Note the bench_item of `item` and put it into pytest-benchmark's group of its own."""
-    from pytest_duet.plugin.replay import VirtualTimer
-
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return
     declaration = declaration_of(item.function)
     if declaration is None:
         return
+    from pytest_duet.ids import GroupKey
+    from pytest_duet.plugin.replay import VirtualTimer
+
     params: dict[str, Any] = item.callspec.params
     member = str(params["duet_member"])
     prefix = item.callspec.id.removesuffix(member).removesuffix("-")
     parent = item.parent.nodeid if item.parent else ""
     name = str(item.originalname)
     if isinstance(declaration, SuiteDeclaration):
-        algorithm, phase, workload = str(params["duet_group"]).split("-")
-        bench_item = BenchItem(
-            (parent, name, prefix), member, declaration.task_folder.name, algorithm, phase, workload, declaration
-        )
+        key = GroupKey.of_task(declaration.task_folder.name, str(params["duet_group"]))
     else:
-        task = name.removeprefix(PREFIX)
-        bench_item = BenchItem((parent, name, prefix), member, task, "default", "call", prefix, declaration)
+        key = GroupKey(name.removeprefix(PREFIX), "default", "call", prefix)
+    bench_item = BenchItem((parent, name, prefix), member, key, declaration)
     item.stash[BENCH_ITEM] = bench_item
     # `get_closest_marker` does not merge, so what the user set is carried over.
     own = item.get_closest_marker("benchmark")

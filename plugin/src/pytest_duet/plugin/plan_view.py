@@ -1,66 +1,69 @@
-"""What ``--duet-plan`` shows: every group, who is in it, who cannot be and why, and how long it would take.
-
-Not for running any of it.
-"""
+"""What ``--duet-plan`` shows: every group and its members, which cannot run and why, and how long it would take."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_duet.api import SuiteDeclaration
 from pytest_duet.errors import StoreError
 from pytest_duet.records import store
+from pytest_duet.spec.launch import launch_spec
+from pytest_duet.spec.suite import load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.plugin.items import BenchItem
+    from pytest_duet.plugin.planning import PlannedGroup
     from pytest_duet.plugin.session import PytestSession
     from pytest_duet.spec.group import MemberSpec
 
 _OVERHEAD_SECONDS = 3.0
 """What a group needs beside its timed rounds and its observations: starts, checks; seen on small machines."""
 
-
 _RUNS_READ = 20
-"""How many saved runs are looked through: a partial run holds a few groups only."""
+"""How many saved runs are searched: a partial run holds a few groups only."""
 
 
 def lines(duet_session: PytestSession) -> Iterator[str]:
     """Yield the lines of the plan."""
     before = _seconds_before(duet_session)
-    total, guessed, count = 0.0, 0, 0
-    for plan, bench_items in duet_session.plans():
-        count += 1
-        if plan is None:
-            yield f"{bench_items[0].group_id}: {', '.join(bench_item.member for bench_item in bench_items)} (inputs are made when it runs)"
-            guessed += 1
-            total += _ceiling(duet_session, bench_items)
-            continue
-        known = before.get(plan.id)
+    total, guessed = 0.0, 0
+    groups = duet_session.groups.values()
+    for group in groups:
+        known = before.get(group.spec.id)
         guessed += known is None
-        seconds = _ceiling(duet_session, bench_items) if known is None else known
+        seconds = _ceiling(group) if known is None else known
         total += seconds
-        size = f" ({plan.workload_size})" if plan.workload_size else ""
-        yield f"{plan.id}{size}: {'<= ' if known is None else ''}{seconds:.0f} s"
-        for bench_item in bench_items:
-            yield f"  {bench_item.member:<20} {_fate(plan.member(bench_item.member))}"
+        if not isinstance(group.bench_items[0].declaration, SuiteDeclaration):
+            yield f"{group.spec.id}: {', '.join(group.selected)} (inputs are made when it runs)"
+            continue
+        size = ", ".join(f"{name} {value}" for name, value in group.spec.data.params.items())
+        yield f"{group.spec.id}{f' ({size})' if size else ''}: {'<= ' if known is None else ''}{seconds:.0f} s"
+        for name in group.selected:
+            yield f"  {name:<20} {_outlook(group, group.spec.member(name))}"
     yield ""
+    count = len(groups)
     source = "from saved runs" if not guessed else f"{guessed} of {count} by their budgets, never measured here"
     word = "about" if not guessed else "at most about"
-    yield f"{count} group{'s' if count != 1 else ''}, profile {duet_session.settings.profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
+    profile = duet_session.settings.profile
+    yield f"{count} group{'s' if count != 1 else ''}, profile {profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
 
 
-def _fate(member: MemberSpec) -> str:
+def _outlook(group: PlannedGroup, member: MemberSpec) -> str:
     if member.unsound:
         return f"not comparable: {member.unsound} [reproducer: {member.reproducer}]"
-    if member.start.missing:
-        return f"unavailable: {member.start.missing}"
+    declaration = group.bench_items[0].declaration
+    assert isinstance(declaration, SuiteDeclaration)
+    suite = load_suite(declaration.task_folder.parent)
+    missing = launch_spec(suite, member.framework, threads=group.spec.threads).missing
+    if missing:
+        return f"unavailable: {missing}"
     return "would run" if member.role != "context" else "would run, for context"
 
 
-def _ceiling(duet_session: PytestSession, bench_items: list[BenchItem]) -> float:
-    budget = duet_session.budget(bench_items[0])
-    return budget.group_seconds + len(bench_items) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
+def _ceiling(group: PlannedGroup) -> float:
+    budget = group.spec.budget
+    return budget.group_seconds + len(group.selected) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
 
 
 def _seconds_before(duet_session: PytestSession) -> dict[str, float]:
@@ -70,7 +73,7 @@ def _seconds_before(duet_session: PytestSession) -> dict[str, float]:
         try:
             run = store.load(path)
         except StoreError:
-            # An estimate can do without it; whoever asks for that very run is told.
+            # An estimate can do without it; reading that very run gives the reason.
             continue
         if run.profile == duet_session.settings.profile:
             seconds = {group.id: group.elapsed_ns / 1e9 for group in run.groups if group.elapsed_ns} | seconds

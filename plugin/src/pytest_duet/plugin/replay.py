@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_duet.plugin.signals import STOPS
-from pytest_duet.records.summaries import case_name, conditions_of
+from pytest_duet.records.summaries import conditions_of
+from pytest_duet.records.timings import rounds_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ class VirtualTimer:
 def replay(benchmark: Any, timer: VirtualTimer, group: GroupRecord, member: MemberRecord) -> None:
     """Make `benchmark` see the rounds of `member`, each as seconds a call."""
     benchmark.extra_info["duet"] = {
-        "case": case_name(group.id, member.name, group.threads, group.device),
+        "case": group.case_id(member.name),
         "conditions": conditions_of(group),
         "group": group.id,
         "member": member.name,
@@ -46,7 +47,7 @@ def replay(benchmark: Any, timer: VirtualTimer, group: GroupRecord, member: Memb
         "quality": {bound.metric: bound.value for bound in member.quality if isinstance(bound.value, int | float)},
         "peak_memory_bytes": next((r.value for r in member.readings if r.metric == "peak_memory"), None),
     }
-    seconds = [ns / member.calls_per_round / 1e9 for cell in member.cells for cycle in cell for ns in cycle]
+    seconds = [ns / member.calls_per_round / 1e9 for ns in rounds_ns(member)]
     position = iter(seconds)
 
     def rewind() -> None:

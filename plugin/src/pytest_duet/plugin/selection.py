@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.ids import framework_of
 from pytest_duet.plugin.items import bench_item_of
-from pytest_duet.spec.schema import framework_of
 from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
 
 
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:
-    from pytest_duet.spec.resolve import load_suite
+    from pytest_duet.spec.suite import load_suite
 
     known: dict[str, set[str]] = {"task": set(), "algorithm": set(), "framework": set(), "phase": set()}
     for item in items:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_duet.analysis.gate import Exit
 from pytest_duet.errors import reason_of
-from pytest_duet.records.summaries import case_name
+from pytest_duet.exit_status import Exit
 from pytest_duet.report import changes, explain, terminal
 from pytest_duet.spec.selectors import matches
 
@@ -29,7 +28,7 @@ def write(reporter: Any, duet_session: PytestSession) -> None:
         _plainly(reporter, duet_session.run, fault)
     for message in duet_session.faults:
         reporter.write_line(f"duet: {message}", red=True)
-    for error in duet_session.recorder.errors:
+    for error in duet_session.session.errors:
         reporter.write_line(f"duet: not saved: {error}", red=True)
     if duet_session.saved is not None:
         root = reporter.config.rootpath
@@ -55,7 +54,7 @@ def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
     reporter.write_line(f"duet: a fault of pytest-duet, please report it: {reason_of(fault)}", red=True)
     for group in run.groups:
         for member in group.members:
-            reporter.write_line(f"{case_name(group.id, member.name, group.threads, group.device)}  {member.status}")
+            reporter.write_line(f"{group.case_id(member.name)}  {member.status}")
 
 
 def _explain(reporter: Any, duet_session: PytestSession) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from pytest_duet.defaults import ALARM_ABOVE, MARGIN
+from pytest_duet.ids import CaseId
 from pytest_duet.protocol import Features, Number, Scalar, Whole
 from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
 
@@ -123,7 +125,7 @@ class MemberRecord(Record, frozen=True):
 class GroupRecord(Record, frozen=True):
     """Cases that differ only in framework and variant, measured together.
 
-    `id` is ``task::algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter,
+    `id` is ``task/algorithm-phase-workload``; `margin` is the relative difference below which speed does not matter,
     `margins` that of members for which it is another one; `verified_only` says that parity and quality were checked and
     nothing was timed.
     """
@@ -147,6 +149,10 @@ class GroupRecord(Record, frozen=True):
     members: list[MemberRecord]
     flags: list[str] = []
     margins: dict[str, Margin] = {}
+
+    def case_id(self, member: str) -> str:
+        """Return the id of `member`'s case, by which runs are compared."""
+        return str(CaseId(self.id, member, self.threads, self.device))
 
 
 class Interval(Record, frozen=True):
@@ -197,8 +203,8 @@ class Comparison(Record, frozen=True):
     mean_ratio: float | None = None
     mean_interval: Interval | None = None
     smallest_change: float | None = None
-    margin: float = 0.05
-    alarm_above: float = 0.01
+    margin: float = MARGIN
+    alarm_above: float = ALARM_ABOVE
     flags: list[str] = []
     tests: list[TestResult] = []
     effects: list[Effect] = []
@@ -232,8 +238,8 @@ class Change(Record, frozen=True):
     alarm: bool = False
     confirmed: bool = True
     smallest_change: float | None = None
-    margin: float = 0.05
-    alarm_above: float = 0.01
+    margin: float = MARGIN
+    alarm_above: float = ALARM_ABOVE
 
 
 class RunRecord(Record, frozen=True):

@@ -131,8 +131,18 @@ def save(run: RunRecord, root: Path) -> Path:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise files.unwritable(target, error) from error
-    files.write_whole(target / name, with_checksum(_ENCODER.encode(run)))
+    write(run, target / name)
     return target / name
+
+
+def write(run: RunRecord, path: Path) -> None:
+    """Write `run` to `path`, with a checksum.
+
+    Raises:
+        StoreError: it could not be written; nothing half-written stays behind.
+
+    """
+    files.write_whole(path, with_checksum(_ENCODER.encode(run)))
 
 
 def load(path: Path) -> RunRecord:

@@ -10,7 +10,7 @@ import statistics
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.records.schema import Margin, Record
-from pytest_duet.stats.ratio import cell_log_times
+from pytest_duet.records.timings import fault, typical_log_ns
 from pytest_duet.vocabulary import Status
 
 if TYPE_CHECKING:
@@ -47,12 +47,6 @@ class RunSummary(Record, frozen=True):
     cases: dict[str, CaseSummary]
 
 
-def case_name(group: str, member: str, threads: int = 1, device: str = "cpu") -> str:
-    """Return what a case is called across runs: ``cnn/lenet-train-digits/tch``, with what is not the default behind it."""
-    more = (f"@threads={threads}" if threads != 1 else "") + (f"@device={device}" if device != "cpu" else "")
-    return f"{group}/{member}{more}"
-
-
 def conditions_of(group: GroupRecord) -> str:
     """Return what must be the same for figures of `group` and of another to be comparable."""
     return f"profile {group.profile}, mode {group.mode}, data {group.data_digest[:12]}"
@@ -68,7 +62,7 @@ def summary_of_run(run: RunRecord, source: str, digest: str) -> RunSummary:
         fingerprint=run.machine.fingerprint,
         machine=run.machine.cpu,
         cases={
-            case_name(group.id, member.name, group.threads, group.device): _case_summary(group, member)
+            group.case_id(member.name): _case_summary(group, member)
             for group in run.groups
             if not group.verified_only
             for member in group.members
@@ -81,17 +75,15 @@ def _case_summary(group: GroupRecord, member: MemberRecord) -> CaseSummary:
     margin = group.margins.get(member.name, group.margin)
     if member.status != "ok":
         return CaseSummary(status=member.status, reason=member.reason, conditions=conditions, margin=margin)
-    rounds = [ns for cell in member.cells for burst in cell for ns in burst]
-    if not rounds or min(rounds) <= 0 or member.calls_per_round < 1 or not all(c and all(c) for c in member.cells):
-        return CaseSummary(status="invalid", reason="a round that makes no sense, or none", conditions=conditions)
-    log_ns = statistics.median(cell_log_times(member.cells, member.calls_per_round))
+    if found := fault(member):
+        return CaseSummary(status="invalid", reason=found, conditions=conditions)
+    log_ns = typical_log_ns(member)
     return CaseSummary(status="ok", log_ns=log_ns, conditions=conditions, margin=margin)
 
 
 def summary_from_seconds(seconds: list[float], conditions: str) -> CaseSummary:
     """Return the figure of times a call took, as other tools keep them: the median, since there are no cells."""
-    sound = bool(seconds) and all(0 < each < math.inf for each in seconds)
-    typical_ns = statistics.median(seconds) * 1e9 if sound else math.nan
-    if not math.isfinite(typical_ns):
+    times_ns = [each * 1e9 for each in seconds]
+    if not times_ns or not all(0 < each < math.inf for each in times_ns):
         return CaseSummary(status="invalid", reason="a time that makes no sense, or none", conditions=conditions)
-    return CaseSummary(status="ok", log_ns=math.log(typical_ns), conditions=conditions)
+    return CaseSummary(status="ok", log_ns=statistics.median(map(math.log, times_ns)), conditions=conditions)

@@ -10,7 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_duet import units
-from pytest_duet.analysis.gate import ALPHA, Exit, compared
+from pytest_duet.analysis.gate import compared
+from pytest_duet.defaults import ALPHA
+from pytest_duet.exit_status import Exit
 from pytest_duet.report.escape import for_ascii, for_line
 from pytest_duet.vocabulary import Decision
 

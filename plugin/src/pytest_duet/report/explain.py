@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pytest_duet import units
 from pytest_duet.analysis.verdict import ENOUGH_CELLS
 from pytest_duet.protocol import from_number
-from pytest_duet.records.summaries import case_name
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
 from pytest_duet.spec.selectors import matches
@@ -32,7 +31,7 @@ def of_run(run: RunRecord, pattern: str) -> list[str]:
             own = next((c for c in waiting if (c.group, c.member) == (group.id, member.name)), None)
             if own is not None:
                 waiting.remove(own)
-            case = case_name(group.id, member.name, group.threads, group.device)
+            case = group.case_id(member.name)
             if matches(pattern, case):
                 lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(group, member.name, own)), ""]
     return lines

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_duet import units
 from pytest_duet.analysis.comparison import CORRECTIONS, FAMILY_TEST
 from pytest_duet.protocol import from_number
+from pytest_duet.records.timings import rounds_ns
 from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMORY
 from pytest_duet.stats.signed_rank import SMALL
 
@@ -151,7 +152,7 @@ def _work(count: int, of: str, ns: float) -> str:
 
 def _parts(member: MemberRecord) -> Iterator[str]:
     """Yield what each named part of a call takes on average, and its share, as in ``update 2 ms (40 %)``."""
-    rounds = [round_ns for cell in member.cells for cycle in cell for round_ns in cycle]
+    rounds = rounds_ns(member)
     calls = len(rounds) * member.calls_per_round
     for name, ns in member.spans.items():
         yield f"{name} {units.duration(ns / calls)} ({units.percent(ns / sum(rounds))})"

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.analysis.verdict import exponential
 from pytest_duet.protocol import from_number
-from pytest_duet.stats.ratio import cell_log_times
-from pytest_duet.vocabulary import Status, Verdict
+from pytest_duet.records.timings import typical_call_ns
+from pytest_duet.vocabulary import STATUSES, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,8 +121,8 @@ def build(run: RunRecord) -> Report:
     return Report(
         run=run,
         tables=tables,
-        statuses=tuple((status, statuses[status]) for status in get_args(Status) if statuses[status]),
-        reasons=tuple((why, n) for status in get_args(Status) for (of, why), n in reasons.items() if of == status),
+        statuses=tuple((status, statuses[status]) for status in STATUSES if statuses[status]),
+        reasons=tuple((why, n) for status in STATUSES for (of, why), n in reasons.items() if of == status),
         verdicts=tuple((verdict, verdicts[verdict]) for verdict in get_args(Verdict) if verdicts[verdict]),
         family=sum(1 for row in rows if row.comparison and row.comparison.tests),
     )
@@ -156,20 +155,6 @@ def _row(
     shown = not why_not
     timed = shown and not group.verified_only
     return Row(member, comparison, shown, why_not, typical_call_ns(member) if timed else None)
-
-
-def typical_call_ns(member: MemberRecord) -> float | None:
-    """Return the nanoseconds a call typically takes: over cells the median, over cycles the median, of fastest rounds.
-
-    None where there are no rounds, or any of them makes no sense.
-    """
-    rounds = [total for cell in member.cells for burst in cell for total in burst]
-    whole = all(cell and all(cell) for cell in member.cells)
-    if not rounds or not whole or min(rounds) <= 0 or member.calls_per_round < 1:
-        return None
-    times = sorted(cell_log_times(member.cells, member.calls_per_round))
-    middle = len(times) // 2
-    return (exponential(times[middle]) + exponential(times[~middle])) / 2
 
 
 def _inverted(interval: Interval | None) -> tuple[float, float] | None:

@@ -1,64 +1,57 @@
-"""What a session means to do: groups and their members, told apart from how they came to be declared.
+"""What is to be measured, as data: one group of members, everything a worker machine must know about it.
 
-Not for doing it: ``measure`` does. ``suite`` makes plans from spec files, ``door`` from a user's own pair.
+A spec holds no function and, for the tasks of a suite, no path of a machine, so it can be written to a file, sent
+elsewhere and bound there (``binding``). It round-trips through JSON byte for byte.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+import msgspec
 
-    import numpy as np
-    import numpy.typing as npt
+from pytest_duet.defaults import MARGIN
+from pytest_duet.protocol import Scalar
+from pytest_duet.spec.schema import ParityRule, Profile
+from pytest_duet.vocabulary import Language, Role
 
-    from pytest_duet.binding.datasets import DataSet
-    from pytest_duet.protocol import Scalar
-    from pytest_duet.spec.schema import ParityRule, Profile
-    from pytest_duet.vocabulary import Language, Role
-    from pytest_duet.workers.host import Host
-
-    Arrays = Mapping[str, npt.NDArray[np.generic]]
-    DataArrays = Mapping[str, npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]] | str]
-    Quality = Callable[[str, str, Arrays, DataArrays], Mapping[str, float]]
-    Objective = Callable[[str, Arrays, DataArrays, Mapping[str, Scalar]], float]
-    """Takes (algorithm, outputs, data, job parameters), returns what is minimised."""
-    Check = Callable[[npt.NDArray[np.generic], npt.NDArray[np.generic]], float]
-    """Takes (reference, other), returns the error that a rule's tolerance bounds."""
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
-@dataclass(frozen=True)
-class LaunchSpec:
-    """How a member's worker is started.
+class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The base of everything in a group spec: immutable, and an unknown key is an error."""
+
+
+class LaunchSpec(_Data, frozen=True):
+    """How a member's worker is launched.
 
     `kind` is ``direct`` (a Python implementation in this process) or ``process``. `argv` starts the process; for a
-    direct member it is the served twin that telemetry observes, empty where there is none and `unserved` says why.
-    `missing` is the reason with its remedy when the member cannot be started at all. `sources` are the folders or files
-    whose digest the worker must report, `lock` the lock file likewise. `modules` are what a process that forks such
-    workers imports beforehand; None where `argv` is no Python worker of ours, which cannot be forked.
+    direct member it is the same implementation in a process of its own, empty where there is none, and `unserved` says
+    why. `function` names a user's own function as ``file::name``. `missing` is the reason, with its remedy, why the
+    member cannot be launched at all. `sources` are the folders or files whose digest the worker must report, `lock` is
+    the lock file likewise. `modules` are what a process that forks such workers imports beforehand; None where `argv`
+    is no Python worker of ours, which cannot be forked.
     """
 
-    kind: str
+    kind: Literal["direct", "process"]
     argv: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = {}
+    function: str = ""
     missing: str = ""
     unserved: str = ""
-    sources: tuple[Path, ...] = ()
-    lock: Path | None = None
+    sources: tuple[str, ...] = ()
+    lock: str = ""
     build: str = ""
-    host: Callable[[], Host] | None = None
     modules: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class MemberSpec:
-    """One member: who it is, how it is started, what it is told, how it is checked.
+class MemberSpec(_Data, frozen=True):
+    """One member: what runs it, the parameters it gets, how its outputs are checked.
 
-    `against` is the member its time is set against, empty for the reference.
+    `launch` is None for a framework of the suite: the machine that runs it knows how it is launched there.
+    `quality_params` replace `params` while quality is measured. `against` is the member its time is compared with,
+    empty for the reference.
     """
 
     name: str
@@ -66,24 +59,23 @@ class MemberSpec:
     variant: str
     role: Role
     language: Language
-    start: LaunchSpec
-    params: Mapping[str, Scalar] = field(default_factory=dict)
-    quality_params: Mapping[str, Scalar] | None = None
+    launch: LaunchSpec | None = None
+    params: dict[str, Scalar] = {}
+    quality_params: dict[str, Scalar] | None = None
     parity: tuple[ParityRule, ...] = ()
     unsound: str = ""
     reproducer: str = ""
     against: str = ""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(_Data, frozen=True):
     """Floors and ceilings of quality metrics."""
 
-    floor: Mapping[str, float] = field(default_factory=dict)
-    ceiling: Mapping[str, float] = field(default_factory=dict)
+    floor: dict[str, float] = {}
+    ceiling: dict[str, float] = {}
 
-    def kept_by(self, values: Mapping[str, float]) -> bool:
-        """Return whether `values` keep every limit; what is missing or not a number keeps none."""
+    def kept_by(self, values: dict[str, float]) -> bool:
+        """Return whether `values` keep every limit; a missing value or NaN keeps none."""
         return all(values.get(metric, math.nan) >= least for metric, least in self.floor.items()) and all(
             values.get(metric, math.nan) <= most for metric, most in self.ceiling.items()
         )
@@ -94,45 +86,57 @@ class Limits:
         return " and ".join(least + [f"{metric} of at most {value:g}" for metric, value in self.ceiling.items()])
 
 
-@dataclass(frozen=True)
-class Effect:
-    """Another setting of job parameter `param`, under which outputs must differ; `group` is the plan with it."""
+class ModelSpec(_Data, frozen=True):
+    """A user's own model: the folder it lies in, and the SHA-256 of the files that are read from it."""
+
+    folder: str
+    digest: str
+
+
+class DataSpec(_Data, frozen=True):
+    """The data set: the parameters and seed its recipe gets, or the digest under which the cache holds it already."""
+
+    params: dict[str, Scalar] = {}
+    seed: int = 0
+    model: ModelSpec | None = None
+    digest: str = ""
+
+
+class EffectSpec(_Data, frozen=True):
+    """A job parameter that must matter: outputs must differ when it has `value`, `factor` times what it was."""
 
     param: str
     factor: float
-    group: GroupSpec
+    value: int | float
 
 
-@dataclass(frozen=True)
-class Convergence:
-    """How time to a fixed quality of the solution is taken: what is good enough, and the ladder of stop rules.
+class ConvergenceSpec(_Data, frozen=True):
+    """How the time to a fixed quality of the solution is taken.
 
-    `groups` are the plans from the loosest stop to the strictest, told one of `values` each as job parameter `param`.
+    Job parameter `param` takes each of `values`, from the loosest stop to the strictest. A solution is good enough
+    within `gap` (relative) of the best objective any member reached, or, where that is None, when it keeps `limits`.
     """
 
-    goal: Gap | Limits
     param: str
-    values: tuple[float, ...]
-    groups: tuple[GroupSpec, ...]
+    values: tuple[int | float, ...]
+    gap: float | None = None
+    limits: Limits = Limits()
 
 
-@dataclass(frozen=True)
-class Gap:
-    """How far, relative to the best that any member reached, the objective may lie; smaller objectives are better."""
+class CheckpointSpec(_Data, frozen=True):
+    """The weights every member starts from: outputs of `training`'s reference whose names start with `prefix`."""
 
-    relative: float
-    objective: Objective
+    prefix: str
+    training: GroupSpec
 
 
-@dataclass(frozen=True)
-class GroupSpec:
+class GroupSpec(_Data, frozen=True, kw_only=True):
     """Members that are compared with each other on one workload.
 
-    `data` makes or finds the bytes; `quality` is the task's function, None where quality has no meaning; `checks` are the
-    task's own parity checks by name; `checkpoint` is the plan of the group that trains what this one needs, with the
-    prefix of the outputs wanted; `smaller` is this group with an eighth of the work, where time must grow with it;
-    `margins` are those of members for which another than `margin` holds; `effects` are settings that must make a
-    difference; `convergence` is how time to a fixed quality is taken.
+    `margin` is the relative difference in time below which speed does not matter, `margins` that of members for which
+    it is another one. `judged` is False where the quality of outputs is of no interest. `divide` names the data or job
+    parameter whose eighth must save time, empty where that is not checked. `check` is a user's own parity check, as
+    ``file::name``.
     """
 
     id: str
@@ -140,28 +144,39 @@ class GroupSpec:
     algorithm: str
     phase: str
     workload: str
-    workload_size: str
     reference: str
     members: tuple[MemberSpec, ...]
     dtype: str
     profile: str
     budget: Profile
-    data: Callable[[], DataSet]
-    cache: Path
+    data: DataSpec = DataSpec()
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
-    margin: float = 0.05
-    margins: Mapping[str, float] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
-    quality: Quality | None = None
-    checks: Mapping[str, Check] = field(default_factory=dict)
-    checkpoint: GroupSpec | None = None
-    smaller: GroupSpec | None = None
-    checkpoint_prefix: str = ""
-    effects: tuple[Effect, ...] = ()
-    convergence: Convergence | None = None
+    margin: float = MARGIN
+    margins: dict[str, float] = {}
+    limits: Limits = Limits()
+    judged: bool = True
+    divide: str = ""
+    effects: tuple[EffectSpec, ...] = ()
+    convergence: ConvergenceSpec | None = None
+    checkpoint: CheckpointSpec | None = None
+    check: str = ""
 
     def member(self, name: str) -> MemberSpec:
         """Return the member called `name`."""
         return next(member for member in self.members if member.name == name)
+
+    def to_json(self) -> bytes:
+        """Return the spec as JSON, the same bytes for the same spec."""
+        return _ENCODER.encode(self)
+
+
+def from_json(content: bytes) -> GroupSpec:
+    """Return the spec that `GroupSpec.to_json` wrote.
+
+    Raises:
+        msgspec.DecodeError: `content` is no spec.
+
+    """
+    return msgspec.json.decode(content, type=GroupSpec)

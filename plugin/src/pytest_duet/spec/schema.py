@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from pytest_duet.errors import SpecError, nearest
+from pytest_duet.ids import MEMBER_NAME, NAME
 from pytest_duet.protocol import Scalar
 from pytest_duet.spec.selectors import matches
 from pytest_duet.vocabulary import Language, Role
@@ -19,9 +20,6 @@ from pytest_duet.vocabulary import Language, Role
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-NAME: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
-"""What a name may look like: a member's may have one dot, between framework and variant."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
@@ -268,16 +266,6 @@ class Task(Spec, frozen=True, kw_only=True):
 _S = TypeVar("_S")
 
 
-def framework_of(member: str) -> str:
-    """Return the framework part of a member's name: ``native.gram`` → ``native``."""
-    return member.partition(".")[0]
-
-
-def variant_of(member: str) -> str:
-    """Return the variant part of a member's name, empty for the plain one: ``native.gram`` → ``gram``."""
-    return member.partition(".")[2]
-
-
 def load_task(path: Path) -> Task:
     """Return the task in `path`.
 
@@ -375,7 +363,7 @@ def _fields_at(kind: Any, where: str) -> list[str]:
 
 def _check_names(path: Path, what: str, names: dict[str, Any], *, dotted: bool) -> None:
     for name in names:
-        if not NAME.fullmatch(name) or ("." in name and not dotted):
+        if not (MEMBER_NAME if dotted else NAME).fullmatch(name):
             raise SpecError(f"{path}: {what} name {name!r} is not usable; write lower-case letters, digits and _")
 
 

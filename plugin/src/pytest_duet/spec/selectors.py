@@ -5,13 +5,17 @@ Not for what there is to be named: whoever asks knows.
 
 from __future__ import annotations
 
+import ast
+import re
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from pytest_duet.errors import nearest
+from pytest_duet.errors import SpecError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
+
+_WORD: Final = re.compile(r"[^\s()]+")
 
 
 def matches(pattern: str | Iterable[str], name: str) -> bool:
@@ -30,3 +34,39 @@ def unmatched(option: str, patterns: Iterable[str], names: Collection[str]) -> l
         for pattern in patterns
         if not any(matches(pattern, name) for name in names)
     ]
+
+
+def expression(text: str) -> Callable[[str], bool]:
+    """Return a function that says whether a name is meant by `text`.
+
+    `text` has words that occur in the name, joined by ``and``, ``or``, ``not`` and parentheses; empty, it means every name.
+
+    Raises:
+        SpecError: `text` is no expression.
+
+    """
+
+    def means(name: str) -> bool:
+        def truth(word: re.Match[str]) -> str:
+            return word[0] if word[0] in {"and", "or", "not"} else str(word[0].lower() in name.lower())
+
+        try:
+            return not text.strip() or _value(ast.parse(_WORD.sub(truth, text), mode="eval").body)
+        except (SyntaxError, ValueError):
+            raise SpecError(f"{text!r} is no expression; write for example 'lasso and not native'") from None
+
+    means("")
+    return means
+
+
+def _value(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=bool(value)):
+            return value
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return not _value(operand)
+        case ast.BoolOp(op=ast.And(), values=values):
+            return all(map(_value, values))
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return any(map(_value, values))
+    raise ValueError("neither and, or, not nor a word")

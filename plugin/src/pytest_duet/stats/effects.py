@@ -9,6 +9,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
+from pytest_duet.defaults import PRINTED
 from pytest_duet.stats.results import Estimate, is_constant
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def _z(confidence: float) -> float:
     return statistics.NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: float = 0.95) -> Estimate:
+def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: float = PRINTED) -> Estimate:
     """Return the difference of means in pooled standard deviations, corrected for small samples.
 
     Positive where `this` is the larger. Undefined for fewer than two units a side or where nothing varies.
@@ -43,7 +44,7 @@ def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: floa
     return Estimate(name, g, g - half, g + half, confidence)
 
 
-def cliffs_delta(this: Sequence[float], reference: Sequence[float], confidence: float = 0.95) -> Estimate:
+def cliffs_delta(this: Sequence[float], reference: Sequence[float], confidence: float = PRINTED) -> Estimate:
     """Return P(this > reference) - P(this < reference) over all pairs, between -1 and 1.
 
     Undefined for an empty side; no interval below two units a side.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import PRINTED
 from pytest_duet.stats.results import Estimate
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ RESAMPLES: Final = 2000
 _TRIM: Final = 0.25
 
 
-def interquartile_mean(scores: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate:
+def interquartile_mean(scores: Sequence[Sequence[float]], confidence: float = PRINTED) -> Estimate:
     """Return the mean of the middle half of all scores, with its stratified bootstrap interval.
 
     `scores` are those of each task, one a seed: runs are drawn again within their task, so that every task keeps its weight.
@@ -36,7 +37,7 @@ def interquartile_mean(scores: Sequence[Sequence[float]], confidence: float = 0.
     return _bootstrap("interquartile mean", _middle, scores, confidence)
 
 
-def probability_of_improvement(ours: Sequence[float], theirs: Sequence[float], confidence: float = 0.95) -> Estimate:
+def probability_of_improvement(ours: Sequence[float], theirs: Sequence[float], confidence: float = PRINTED) -> Estimate:
     """Return how probable it is that a run of ours earns more than one of theirs, an equal one counting half.
 
     It is the statistic of Mann and Whitney (1947) as a share of all pairs; the interval is the bootstrap's, both sides drawn
@@ -50,7 +51,7 @@ def performance_profile(scores: Sequence[float], thresholds: Sequence[float]) ->
     return [sum(score > threshold for score in scores) / len(scores) for threshold in thresholds]
 
 
-def median_time(times: Sequence[float | None], confidence: float = 0.95) -> Estimate:
+def median_time(times: Sequence[float | None], confidence: float = PRINTED) -> Estimate:
     """Return the median time to a goal; None is a run that did not reach it, which is later than any that did.
 
     The interval is made of order statistics: it holds whatever the distribution, and its upper end is None where too few

@@ -10,6 +10,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import PRINTED
 from pytest_duet.stats.results import REMEDY, Estimate, quiet
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def standard_error(low: float, high: float, confidence: float) -> float:
     return (high - low) / (2 * statistics.NormalDist().inv_cdf((1 + confidence) / 2))
 
 
-def combine_runs(estimates: Sequence[float], errors: Sequence[float], confidence: float = 0.95) -> Across:
+def combine_runs(estimates: Sequence[float], errors: Sequence[float], confidence: float = PRINTED) -> Across:
     """Return what runs say together, each with its estimate of a log-ratio and its standard error.
 
     Sources: Paule & Mandel (1982), J. Res. Natl. Bur. Stand. 87 (the variance between runs, here never below zero);

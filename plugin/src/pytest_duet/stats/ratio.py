@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_duet.stats.results import Estimate
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
     Cell = Sequence[Sequence[float]]
     Cells = Sequence[Cell]
+
+
+_LARGEST_EXPONENT: Final = 700.0
+
+
+def exponential(log_value: float) -> float:
+    """Return exp(`log_value`), bounded so that the end of a very wide interval stays a number JSON can hold."""
+    return math.exp(max(-_LARGEST_EXPONENT, min(_LARGEST_EXPONENT, log_value)))
 
 
 def log_time(burst: Sequence[float], calls: int) -> float:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import PRINTED
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -25,7 +27,7 @@ class Estimate:
     value: float | None
     low: float | None = None
     high: float | None = None
-    confidence: float = 0.95
+    confidence: float = PRINTED
     note: str = ""
 
 

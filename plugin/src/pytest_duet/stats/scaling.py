@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import PRINTED
 from pytest_duet.stats.results import Estimate
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _FEWEST: Final = 3
 """Sizes below which a line leaves nothing over to tell how well it fits."""
 
 
-def exponent(sizes: Sequence[float], times: Sequence[float], confidence: float = 0.95) -> Estimate:
+def exponent(sizes: Sequence[float], times: Sequence[float], confidence: float = PRINTED) -> Estimate:
     """Return b of time = a·size^b, by least squares on logarithms, with Student's t interval of the slope.
 
     The interval is about a straight line: where small sizes cost what calling costs, the line is bent and the interval

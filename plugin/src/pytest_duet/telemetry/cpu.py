@@ -1,15 +1,14 @@
-"""Read how much processor time a process has used, over all its threads, those that have ended included.
-
-Not for wall time.
-"""
+"""The CPU time of a process, over all its threads, including those that have ended."""
 
 from __future__ import annotations
 
 import psutil
 
+from pytest_duet.telemetry.probe import Probe, Unreadable, register
+
 
 def busy_share(seconds: float) -> float:
-    """Return the share of all processors' time that was in use while this process waited for `seconds`: 0 to 1."""
+    """Return the share of the time of all CPUs that was in use while this process waited for `seconds`: 0 to 1."""
     return float(psutil.cpu_percent(interval=seconds)) / 100
 
 
@@ -17,7 +16,7 @@ def used_ns(pid: int) -> int:
     """Return the user and system time of `pid` in ns, as fine as the kernel's clock tick (mostly 10 ms).
 
     Raises:
-        OSError: the process is gone.
+        OSError: the process has ended.
 
     """
     try:
@@ -25,3 +24,30 @@ def used_ns(pid: int) -> int:
     except psutil.Error as error:
         raise OSError(str(error)) from error
     return int((times.user + times.system) * 1e9)
+
+
+@register
+class CpuUtilisation(Probe):
+    """CPU time over wall time while the process works: 1 is one CPU fully in use."""
+
+    name, unit, position = "cpu_utilisation", "ratio", 60
+    _before_ns = 0
+    _utilisation = 0.0
+
+    def begin(self) -> None:
+        """Note the CPU time used so far."""
+        self._before_ns = self._used_ns()
+
+    def end(self, wall_ns: int) -> None:
+        """Set the CPU time used since against the wall time."""
+        self._utilisation = (self._used_ns() - self._before_ns) / wall_ns
+
+    def value(self) -> float:
+        """Return the ratio."""
+        return self._utilisation
+
+    def _used_ns(self) -> int:
+        try:
+            return used_ns(self.pid)
+        except OSError as error:
+            raise Unreadable(f"CPU time cannot be read: {error}") from error

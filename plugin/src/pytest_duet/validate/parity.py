@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pytest_duet.binding.bind import INLINE_CHECK
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.protocol import from_number, to_number
 from pytest_duet.records.schema import ParityRecord
@@ -109,6 +110,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "support": support,
     "labels": labels,
     "ari": ari,
+    INLINE_CHECK: equal_or_close,
 }
 
 

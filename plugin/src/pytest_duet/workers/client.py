@@ -26,8 +26,8 @@ from pytest_duet.protocol import (
     RunReply,
     Verify,
     VerifyReply,
-    clean,
 )
+from pytest_duet.workers.codec import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import DuetError, ImplementationError, Unavailable
 from pytest_duet.implementation import JobReader
 from pytest_duet.protocol import (
@@ -30,13 +31,10 @@ from pytest_duet.protocol import (
     QuitReply,
     Reply,
     Request,
-    Reset,
-    ResetReply,
     Run,
     RunReply,
     Verify,
     VerifyReply,
-    digest_outputs,
     to_number,
 )
 
@@ -112,9 +110,6 @@ class Host:
                     raise ImplementationError("no round's output was kept; ask `run` to keep one")
                 paths, digest = _write(self._kept, into)
                 return OutputsReply(id=request.id, outputs=paths, digest=digest)
-            case Reset():
-                self._prepared = self._kept = None
-                return ResetReply(id=request.id)
             case Quit():
                 return QuitReply(id=request.id)
 

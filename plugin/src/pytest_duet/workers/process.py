@@ -15,8 +15,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
-from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit, clean, decode_reply, encode, excerpt
+from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit
 from pytest_duet.workers import orphans
+from pytest_duet.workers.codec import clean, decode_reply, encode, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pytest_duet.digests import source_digest
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 from pytest_duet.protocol import VERSION, Capability, Features, HelloReply, NonFinite, from_number
-from pytest_duet.validate.attest import source_digest
 from pytest_duet.workers.host import Host
 from pytest_duet.workers.threads import Threads, blas, resolve
 
@@ -37,19 +37,34 @@ PACKAGE: Final = "duet_benches"
 def load_module(folder: Path, name: str) -> types.ModuleType:
     """Return module `name` of the task folder `folder`.
 
-    The folder that holds the task folders is a package and each room one inside it: a task's modules import each other as
-    ``.name``, and what task folders share as ``..name``.
+    The folder that holds the task folders is a package and each task folder is one inside it: a task's modules import
+    each other as ``.name``, and what tasks share as ``..name``.
 
     Raises:
         SpecError: there is no such file.
+        Unavailable: it imports a module that is not installed.
 
     """
     benches = _package(PACKAGE, folder.parent)
-    task_folder = _package(f"{benches}.{folder.name}", folder)
+    return _import(_package(f"{benches}.{folder.name}", folder), folder, name)
+
+
+def load_shared(benches: Path, name: str) -> types.ModuleType:
+    """Return module `name` that stands beside the task folders in `benches`.
+
+    Raises:
+        SpecError: there is no such file.
+        Unavailable: it imports a module that is not installed.
+
+    """
+    return _import(_package(PACKAGE, benches), benches, name)
+
+
+def _import(package: str, folder: Path, name: str) -> types.ModuleType:
     try:
-        return importlib.import_module(f"{task_folder}.{name}")
+        return importlib.import_module(f"{package}.{name}")
     except ModuleNotFoundError as error:
-        if error.name == f"{task_folder}.{name}":
+        if error.name == f"{package}.{name}":
             raise SpecError(f"{folder / name}.py does not exist; create it or drop what names it") from error
         raise Unavailable(f"{folder.name}/{name}.py needs module {error.name!r}, which is not installed") from error
 

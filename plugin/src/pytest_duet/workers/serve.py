@@ -12,7 +12,8 @@ import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_duet.errors import ProtocolError
-from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit, decode_request, encode
+from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit
+from pytest_duet.workers.codec import decode_request, encode
 from pytest_duet.workers.orphans import PARENT_VARIABLE
 
 if TYPE_CHECKING:

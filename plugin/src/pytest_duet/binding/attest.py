@@ -5,7 +5,6 @@ Not for asking the worker: it sees replies.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.errors import Refused, Unavailable
@@ -13,46 +12,15 @@ from pytest_duet.protocol import VERSION
 from pytest_duet.records.schema import Attestation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from pytest_duet.protocol import HelloReply, Job, PrepareReply
-
-UNHASHED: Final = frozenset({"tests", "testdata", "target", "__pycache__"})
-"""Folders that go into no worker."""
 
 BUSY_LIMIT: Final = 1.2
 """CPU time over wall time above which a one-thread case did not run on one thread."""
 
-REFERENCE_GROWS: Final = 2.0
-LEAST_GROWTH: Final = 1.2
-
-
 TICK_NS: Final = 20_000_000
 """What the count of CPU time may be off by: it goes in steps of 10 ms, one at either end."""
-
-
-def source_digest(folders: Iterable[Path]) -> str:
-    """Return the SHA-256 of the files in `folders`, in hex; the build script of a Rust worker computes the same.
-
-    In byte order of ``<folder name>/<path inside>``: that path in UTF-8, NUL, the length in decimals, NUL, the bytes.
-    Hidden files and the folders in `UNHASHED` do not count. A file given instead of a folder counts under
-    ``<its folder's name>/<its own>``.
-    """
-    files: dict[bytes, Path] = {}
-    for folder in folders:
-        # A file counts under its task's name too: every room has one of the same name.
-        base = folder.parent.parent if folder.is_file() else folder.parent
-        for path in [folder] if folder.is_file() else folder.rglob("*"):
-            inside = path.relative_to(base)
-            hidden = any(part.startswith(".") or part in UNHASHED for part in inside.parts)
-            if path.is_file() and not hidden:
-                files[inside.as_posix().encode()] = path
-    digest = hashlib.sha256()
-    for label, path in sorted(files.items()):
-        content = path.read_bytes()
-        digest.update(label + b"\0" + str(len(content)).encode() + b"\0" + content)
-    return digest.hexdigest()
 
 
 def check_hello(hello: HelloReply, *, name: str, sources: str, lock: str, build: str) -> None:
@@ -119,25 +87,6 @@ def check_busy(cpu_ns: int, wall_ns: int, *, name: str, threads: int) -> None:
         raise Refused(msg)
 
 
-def check_growth(looks: Iterable[float], reference_grown: float, *, name: str) -> float:
-    """Refuse a member whose time hardly grows with eight times the work where the reference's does; return its growth.
-
-    `looks` and `reference_grown` are time of a call over time of one with an eighth of the work. A look can fall into what slows
-    the machine for a moment, so only who falls short in all of them is refused; no more are taken than are needed.
-
-    Raises:
-        Refused: the reference grew at least `REFERENCE_GROWS` times, this member less than `LEAST_GROWTH` times.
-
-    """
-    most = 0.0
-    for grown in looks:
-        most = max(most, grown)
-        if most >= LEAST_GROWTH or reference_grown < REFERENCE_GROWS:
-            return most
-    msg = f"time of {name} does not grow with work: {most:.2f} times as long for eight times the work"
-    raise Refused(f"{msg}, the reference {reference_grown:.2f} times")
-
-
 def attestation(hello: HelloReply, prepared: PrepareReply) -> Attestation:
     """Return what goes into the record."""
     return Attestation(
@@ -156,8 +105,3 @@ def attestation(hello: HelloReply, prepared: PrepareReply) -> Attestation:
         dtype=prepared.dtype,
         data=prepared.data,
     )
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of one file's bytes, in hex; empty where there is no such file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

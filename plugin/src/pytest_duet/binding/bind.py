@@ -1,0 +1,221 @@
+"""Bind a group's spec to this machine: its data set, its task's functions, and how its members are launched here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_duet.binding.datasets import obtain, recipe_digest
+from pytest_duet.errors import DataError, Invalid, Refused, SpecError, Unavailable
+from pytest_duet.protocol import NonFinite, from_number
+from pytest_duet.spec.imports import with_those_beside
+from pytest_duet.spec.launch import launch_spec
+from pytest_duet.spec.suite import load_suite
+from pytest_duet.workers.python import framework_host, function_host, load_function, load_module, load_shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from pytest_duet.binding.datasets import DataSet
+    from pytest_duet.protocol import Scalar
+    from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
+    from pytest_duet.workers.host import Host
+
+    Array = npt.NDArray[np.generic]
+    Arrays = Mapping[str, Array]
+    DataArrays = Mapping[str, Array | dict[str, Array] | str]
+    Quality = Callable[[str, str, Arrays, DataArrays], Mapping[str, float]]
+    Objective = Callable[[str, Arrays, DataArrays, Mapping[str, Scalar]], float]
+    Check = Callable[[Array, Array], float]
+
+MODEL: Final = "model"
+"""The parameter by which a recipe gets the folder of a user's own model."""
+
+INLINE_CHECK: Final = "pair"
+"""The parity check of an inline group: the user's own, or equality and closeness."""
+
+
+@dataclass(frozen=True)
+class BoundGroup:
+    """A group's spec with what it needs on this machine.
+
+    `data` makes or finds the data set in `cache`. `quality` and `objective` are the task's functions, None where it has
+    none. `checks` are the parity checks of the task and the user, by name. `launches` and `hosts` say by member how its
+    worker is launched, and what answers for it in this process. `workload_size` is the size of the data in words.
+    """
+
+    spec: GroupSpec
+    cache: Path
+    data: Callable[[GroupSpec], DataSet]
+    quality: Quality | None
+    objective: Objective | None
+    checks: Mapping[str, Check]
+    launches: Mapping[str, LaunchSpec]
+    hosts: Mapping[str, Callable[[], Host]]
+    workload_size: str = ""
+
+    def derived(self, spec: GroupSpec) -> BoundGroup:
+        """Return this group with a spec derived from its own: of the same task, with members of the same names."""
+        return replace(self, spec=spec)
+
+    def data_set(self) -> DataSet:
+        """Return the data set, made now if the cache does not hold it.
+
+        Raises:
+            DataError: it cannot be made, or the cache is broken.
+
+        """
+        return self.data(self.spec)
+
+    def qualities(self, outputs: Arrays, arrays: DataArrays) -> Mapping[str, float]:
+        """Return the quality metrics of `outputs`, none where the task has no quality.
+
+        Raises:
+            Invalid: they cannot be computed.
+
+        """
+        if self.quality is None:
+            return {}
+        try:
+            return self.quality(self.spec.algorithm, self.spec.phase, outputs, arrays)
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+            raise Invalid(f"quality cannot be computed from the outputs: {error}") from error
+
+
+def bind(spec: GroupSpec, benches: Path, cache: Path) -> BoundGroup:
+    """Return `spec` bound to the task folders in `benches` and the data sets in `cache`. Imports the task's modules.
+
+    Raises:
+        SpecError: a module of the task does not exist, or lacks a function that the spec needs.
+
+    """
+    folder = benches / spec.task
+    members = [*spec.members, *(spec.checkpoint.training.members if spec.checkpoint else ())]
+    launches = {member.name: _launch(spec, member, benches) for member in members}
+    bound = BoundGroup(
+        spec=spec,
+        cache=cache,
+        data=partial(_data_set, folder, cache),
+        quality=_function(folder, "quality"),
+        objective=_function(folder, "objective"),
+        checks=_checks(spec, benches),
+        launches=launches,
+        hosts={
+            member.name: partial(_host, spec, member.framework, launches[member.name], benches)
+            for member in members
+            if launches[member.name].kind == "direct"
+        },
+        workload_size=_size(folder, spec),
+    )
+    if spec.convergence:
+        wanted = "quality" if spec.convergence.gap is None else "objective"
+        if getattr(bound, wanted) is None:
+            raise SpecError(f"{folder / 'quality.py'}: [[convergence]] needs a function {wanted} there; write one")
+    return bound
+
+
+def _launch(spec: GroupSpec, member: MemberSpec, benches: Path) -> LaunchSpec:
+    return member.launch or launch_spec(load_suite(benches), member.framework, threads=spec.threads)
+
+
+def _host(spec: GroupSpec, framework: str, launch: LaunchSpec, benches: Path) -> Host:
+    if launch.function:
+        return function_host(load_named(launch.function, benches.parent), spec.task)
+    if launch.unserved:
+        raise Unavailable(launch.unserved)
+    return framework_host(benches, framework, load_suite(benches).frameworks[framework])
+
+
+def load_named(name: str, root: Path) -> Callable[..., Any]:
+    """Return the function that ``file::name`` names; a relative file starts at `root`.
+
+    Raises:
+        Unavailable: it cannot be imported.
+
+    """
+    file, _, function = name.partition("::")
+    return load_function(root / file, function)
+
+
+def user_check(name: str, find: Callable[[], Callable[[Any, Any], object]]) -> Check:
+    """Return a parity check from a user's function, which raises where two results disagree; `find` returns it."""
+
+    def call(reference: Array, other: Array) -> float:
+        a, b = (side.item() if side.ndim == 0 else side for side in (reference, other))
+        check = find()
+        try:
+            check(a, b)
+        except Exception as error:
+            raise Refused(f"check {name} refused the result: {error}") from error
+        return 0.0
+
+    return call
+
+
+def _checks(spec: GroupSpec, benches: Path) -> Mapping[str, Check]:
+    if spec.check:
+        name = spec.check.partition("::")[2]
+        return {INLINE_CHECK: user_check(name, partial(load_named, spec.check, benches.parent))}
+    checks: dict[str, Check] = {}
+    if (benches / spec.task / "task.toml").exists():
+        if (benches / "checks.py").exists():
+            checks.update(load_shared(benches, "checks").CHECKS)
+        if (benches / spec.task / "check.py").exists():
+            checks.update(load_module(benches / spec.task, "check").CHECKS)
+    return checks
+
+
+def _function(folder: Path, name: str) -> Any:
+    if not (folder / "quality.py").exists():
+        return None
+    return getattr(load_module(folder, "quality"), name, None)
+
+
+def _recipe_params(spec: GroupSpec) -> dict[str, Scalar]:
+    """Return what the recipe gets: numbers as numbers, whatever form JSON needed them in."""
+    given: dict[str, Scalar] = {
+        name: from_number(value) if isinstance(value, NonFinite) else value for name, value in spec.data.params.items()
+    }
+    return {**given, MODEL: spec.data.model.folder} if spec.data.model else given
+
+
+def _size(folder: Path, spec: GroupSpec) -> str:
+    if spec.data.model or spec.data.digest or not (folder / "task.toml").exists():
+        return ""
+    size = getattr(load_module(folder, "data"), "size", None)
+    return str(size(_recipe_params(spec))) if size else ""
+
+
+def _data_set(folder: Path, cache: Path, spec: GroupSpec) -> DataSet:
+    if spec.data.digest:
+        return obtain(cache, spec.data.digest, partial(_not_kept, cache, spec))
+    # Whatever a recipe imports from beside it is as much a part of it as its own file.
+    source = b"\0".join(path.read_bytes() for path in with_those_beside(folder / "data.py"))
+    if spec.data.model:
+        # Where the model lies is passed to the recipe and is no part of what it makes.
+        source += spec.data.model.digest.encode()
+
+    def make() -> Mapping[str, object]:
+        import numpy as np
+
+        recipe = load_module(folder, "data")
+        try:
+            made: Mapping[str, object] = recipe.make(_recipe_params(spec), np.random.default_rng(spec.data.seed))
+        except ModuleNotFoundError as error:
+            msg = f"{folder / 'data.py'}: needs module {error.name!r} to make the data; install it"
+            raise DataError(msg) from error
+        return made
+
+    return obtain(cache, recipe_digest(source, spec.data.params, spec.data.seed), make)  # type: ignore[arg-type]  # checked there
+
+
+def _not_kept(cache: Path, spec: GroupSpec) -> Mapping[str, Any]:
+    digest = spec.data.digest[:12]
+    raise DataError(
+        f"{cache}: holds no data set {digest} of {spec.id}; copy it from the machine that planned the group"
+    )

@@ -1,0 +1,60 @@
+"""Train the members of a group once, for what they learn and not for their speed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pytest_duet.binding.group import LiveGroup
+from pytest_duet.protocol import to_number
+from pytest_duet.records.schema import Bound
+from pytest_duet.validate.checkpoint import obtain_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.binding.member import Member
+    from pytest_duet.records.schema import GroupRecord
+
+MODE: Final = "learn"
+"""What runs of training are saved as: their times are of single calls."""
+
+
+def train_group(group: BoundGroup, selected: Collection[str]) -> GroupRecord:
+    """Train each of the `selected` members of `group` once with the parameters quality is judged by; what goes wrong is its own.
+
+    The record has the quality of each, whatever it is, and the time of the one call.
+
+    Raises:
+        DuetError: the data cannot be had.
+
+    """
+    with LiveGroup(group, selected) as live:
+        live.files = obtain_files(group)
+        for member in live.ready().values():
+            with live.blaming(member):
+                _train(live, member)
+        return live.record(mode=MODE, timed=False)
+
+
+def _train(live: LiveGroup, member: Member) -> None:
+    member.open(live.group, live.stack)
+    member.prepare(live.group, live.files, for_quality=True)
+    reply, outputs = member.verify()
+    member.iterations, member.converged, member.first_call_ns = reply.iterations, reply.converged, reply.elapsed_ns
+    member.quality = [
+        Bound(metric=metric, value=to_number(float(value)), floor=live.spec.limits.floor.get(metric))
+        for metric, value in live.group.qualities(outputs, live.files.arrays).items()
+    ]
+    member.close()
+
+
+def joined(before: GroupRecord | None, after: GroupRecord) -> GroupRecord:
+    """Return `after` with the members that `before`, a record of the same group, had already."""
+    if before is None:
+        return after
+    return msgspec.structs.replace(
+        after, members=[*before.members, *after.members], elapsed_ns=before.elapsed_ns + after.elapsed_ns
+    )

@@ -1,0 +1,57 @@
+"""Hold the quality of a member's outputs against the limits of the spec."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_duet.errors import Invalid, Refused
+from pytest_duet.protocol import from_number, to_number
+from pytest_duet.records.schema import Bound
+
+if TYPE_CHECKING:
+    from pytest_duet.binding.bind import Arrays, BoundGroup
+    from pytest_duet.binding.member import Files, Member
+
+
+def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: Files) -> None:
+    """Refuse outputs whose quality breaks a limit; what was measured is kept in `member` either way.
+
+    Raises:
+        Refused: a metric breaks its limit or is missing, or the output does not vary at all.
+        Invalid: a metric is not a number.
+
+    """
+    if group.quality is None or not group.spec.judged:
+        return
+    varying = [array for array in outputs.values() if array.size > 1 and array.dtype.kind == "f"]
+    if varying and all(np.ptp(array) == 0 for array in varying):
+        raise Refused("the output is constant; a model that says the same of everything is no model")
+    values = group.qualities(outputs, files.arrays)
+    limits = group.spec.limits
+    member.quality = [
+        Bound(
+            metric=metric,
+            value=to_number(float(value)),
+            floor=limits.floor.get(metric),
+            ceiling=limits.ceiling.get(metric),
+        )
+        for metric, value in values.items()
+    ]
+    missing = (limits.floor.keys() | limits.ceiling.keys()) - values.keys()
+    if missing:
+        raise Refused(f"quality {', '.join(sorted(missing))} has a limit and was not computed")
+    for bound in member.quality:
+        _check_bound(bound)
+
+
+def _check_bound(bound: Bound) -> None:
+    value = from_number(bound.value)
+    if math.isnan(value):
+        raise Invalid(f"quality {bound.metric} is not a number, which is worse than any floor")
+    if bound.floor is not None and value < bound.floor:
+        raise Refused(f"quality {bound.metric} {value:.4g} is below its floor of {bound.floor:g}")
+    if bound.ceiling is not None and value > bound.ceiling:
+        raise Refused(f"quality {bound.metric} {value:.4g} is above its ceiling of {bound.ceiling:g}")
