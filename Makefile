@@ -11,7 +11,7 @@ export PYTHON
 # Lock files decide, whoever calls cargo; one profile, so that nothing is compiled twice.
 CARGO := --release --locked --manifest-path rust_crates/Cargo.toml
 # Tested one by one, as workers are built: all at once their features would unify, and the workers would become others.
-CRATES := rust_crates/duet-worker/duet-build rust_crates/duet-worker rust_crates/rooms $(wildcard rust_crates/frameworks/*) examples/lcg/worker
+CRATES := rust_crates/duet-worker/duet-build rust_crates/duet-worker rust_crates/task-support $(wildcard rust_crates/frameworks/*) examples/lcg/worker
 say = @printf '\n==> %s\n' "$(1)"
 
 .PHONY: help

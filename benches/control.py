@@ -1,6 +1,6 @@
-"""Gymnasium's cart and pole as the rooms of reinforcement learning act in it, what a policy earns there, and acting itself.
+"""Gymnasium's CartPole for the tasks of reinforcement learning: the environment, acting in it, and the return of a policy.
 
-Not for learning: each room's implementations do that, and not for drawing: where episodes start is read from files.
+Each task's implementations learn for themselves. Initial states are read from files.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     Policy = Callable[[NDArray[np.float32], np.random.Generator], int]
 
 EPISODES = 20
-"""How many episodes a policy is judged by; the seeds of the world are 0, 1, ..."""
+"""Number of episodes in the quality of a policy; the environment's seeds are 0, 1, ..."""
 
 
 class World:
-    """``CartPole-v1`` whose episodes start where a file says, so that every member meets the same ones."""
+    """``CartPole-v1`` with given initial states, so that every member has the same episodes."""
 
     def __init__(self, starts: NDArray[np.float32]) -> None:
-        """Make the environment as users do; `starts` are states, episodes × 4."""
+        """Make the environment as users do; `starts` are the initial states, episodes × 4."""
         self._env = gymnasium.make("CartPole-v1")
         self._starts = starts.astype(float)
         self._episode = 0
@@ -46,7 +46,7 @@ class World:
         return start.astype(np.float32)
 
     def step(self, action: int) -> tuple[NDArray[np.float32], bool, bool]:
-        """Return the observation, whether the pole fell, and whether time is up; each step earns 1."""
+        """Return the observation, whether the pole fell, and whether the episode reached its time limit; each step earns 1."""
         observation, _, terminated, truncated, _ = self._env.step(action)
         return observation, terminated, truncated
 
@@ -58,7 +58,7 @@ class World:
 
 
 class Laps:
-    """Adds up how long the parts of a call take, in ns: each lap goes to the part that is named at its end."""
+    """A stopwatch that adds up the nanoseconds of each part of a call."""
 
     def __init__(self) -> None:
         """Start the first lap."""
@@ -66,20 +66,20 @@ class Laps:
         self._since = time.perf_counter_ns()
 
     def lap(self, part: str) -> None:
-        """End a lap: the time since the last one belongs to `part`."""
+        """End a lap and add its time to `part`."""
         now = time.perf_counter_ns()
         self.spans[part] = self.spans.get(part, 0) + now - self._since
         self._since = now
 
 
 def ended(*, fell: bool, late: bool) -> int:
-    """Return how a step ended, as it is handed over: 0 not, 1 by a fall, 2 by time."""
+    """Return the code of a step's end: 0 if the episode goes on, 1 if the pole fell, 2 at the time limit."""
     return 1 if fell else 2 if late else 0
 
 
 @dataclass
 class Acted:
-    """What acting met: observations and actions, and how each step `ended`."""
+    """The observations and actions of one call, and how each step `ended`."""
 
     laps: Laps = field(default_factory=Laps)
     observations: list[NDArray[np.float32]] = field(default_factory=list)
@@ -88,10 +88,10 @@ class Acted:
 
 
 class Acting(Implementation[None, Acted]):
-    """A trained network acts for some steps and learns no more: what it costs to be asked at every one."""
+    """A trained network acts for some steps without learning: the cost of inference at every step."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read where episodes start and how long to act."""
+        """Read the initial states and the number of steps."""
         self._starts, self._steps = job.array("starts"), job.integer("steps")
 
     @abstractmethod
@@ -100,10 +100,10 @@ class Acting(Implementation[None, Acted]):
 
     @abstractmethod
     def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the network says of one observation: a number for each action."""
+        """Return the network's output for one observation: a number for each action."""
 
     def run(self, given: None) -> Acted:  # noqa: ARG002 - there is no input
-        """Return what was met; what it takes to make the world is part of it."""
+        """Return what happened; making the environment is part of the call."""
         acted = Acted()
         world = World(self._starts)
         observation = world.reset()
@@ -120,14 +120,14 @@ class Acting(Implementation[None, Acted]):
         return acted
 
     def outputs(self, result: Acted) -> Outputs:
-        """Return actions and ends, and what the network answers at each step, asked again off the clock."""
+        """Return actions and ends, and the network's output at each step, computed again outside the timed region."""
         answers = np.array([self.answer(each) for each in result.observations], np.float32)
         return Outputs(
             {"answers": answers, "actions": np.array(result.actions, np.int64), "ends": np.array(result.ends, np.int64)}
         )
 
     def spans(self, result: Acted) -> dict[str, int]:
-        """Return the time of acting and of the world."""
+        """Return the time of inference and of the environment."""
         return result.laps.spans
 
     def work(self) -> dict[str, int]:
@@ -136,12 +136,12 @@ class Acting(Implementation[None, Acted]):
 
 
 def earned(ends: NDArray[np.int64]) -> float:
-    """Return what steps that ended so earned an episode on average, the unfinished last one counted with the others."""
+    """Return the number of steps per finished episode, where the steps of the last, unfinished one count too."""
     return len(ends) / max(1, np.count_nonzero(ends))
 
 
 def perceptron(weights: Mapping[str, NDArray[np.generic]], observation: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return what layers ``0``, ``2``, ... with ReLU between them make of one observation, in numpy and f64."""
+    """Return the output of layers ``0``, ``2``, ... with ReLU between them for one observation, in numpy and f64."""
     layers = sorted({int(name.partition(".")[0]) for name in weights})
     x = observation.astype(float)
     for layer in layers:
@@ -151,7 +151,7 @@ def perceptron(weights: Mapping[str, NDArray[np.generic]], observation: NDArray[
 
 
 def mean_return(policy: Policy) -> float:
-    """Return what `policy` earns in an episode, on average over `EPISODES` with fixed seeds."""
+    """Return the mean return of `policy` over `EPISODES` episodes with fixed seeds."""
     env = gymnasium.make("CartPole-v1")
     total = 0.0
     for seed in range(EPISODES):

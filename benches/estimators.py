@@ -1,6 +1,6 @@
-"""scikit-learn's estimators as implementations, called as their users call them: what its rooms share.
+"""scikit-learn's estimators as implementations, called as users call them.
 
-Not for any one of them: a room says how an estimator is built and what of it is compared.
+Each task builds its own estimators and chooses the outputs to compare.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ NO_VALIDATION = "novalidate"
 class Fit(Implementation[None, Any]):
     """Fit from scratch.
 
-    The estimator is built inside the clock: a user's call builds one too, and one that is used again could carry over
-    what it learnt. Nothing is copied for it, so `build` must make estimators that leave their inputs alone.
+    Building the estimator is timed: a user's call builds one too, and a reused estimator could keep what it learned. The inputs
+    are not copied, so `build` must return estimators that do not change them.
     """
 
     def __init__(
         self, job: JobReader, build: Callable[[], Any], inputs: tuple[Any, ...], describe: Callable[[Any], Outputs]
     ) -> None:
-        """Take what builds an unfitted estimator, what it is fitted to, and what turns a fitted one into outputs."""
+        """Take a function that builds an unfitted estimator, the training data, and a function that returns the outputs of a fit."""
         self._inputs = inputs
         self._describe = describe
         self._fit = _checked(job, lambda: build().fit(*inputs))
@@ -41,25 +41,25 @@ class Fit(Implementation[None, Any]):
         return self._fit()
 
     def outputs(self, result: Any) -> Outputs:
-        """Return what parity compares."""
+        """Return the outputs that parity compares."""
         return self._describe(result)
 
     def work(self) -> dict[str, int]:
-        """Return the rows one fit sees."""
+        """Return the number of rows of one fit."""
         return {"samples": len(self._inputs[0])}
 
 
 class Predict(Implementation[None, Any]):
-    """Predict rows with an estimator that was fitted before the clock starts."""
+    """Predict rows with an estimator that is fitted while preparing."""
 
     def __init__(self, job: JobReader, fitted: Any, rows: Any, name: str) -> None:
-        """Take a fitted estimator, the rows it is to predict, and what the predictions are called."""
+        """Take a fitted estimator, the rows to predict, and the name of the output."""
         self._rows = rows
         self._name = name
         self._predict = _checked(job, lambda: fitted.predict(rows))
 
     def run(self, given: None) -> Any:  # noqa: ARG002 - as in Fit
-        """Return one prediction for each row."""
+        """Return one prediction per row."""
         return self._predict()
 
     def outputs(self, result: Any) -> Outputs:
@@ -67,15 +67,15 @@ class Predict(Implementation[None, Any]):
         return Outputs({self._name: result})
 
     def work(self) -> dict[str, int]:
-        """Return the rows one call predicts."""
+        """Return the number of rows that one call predicts."""
         return {"samples": len(self._rows)}
 
 
-def way(job: JobReader, known: Collection[str] = ()) -> str:
-    """Return the variant asked for, without `NO_VALIDATION`, which every estimator knows.
+def variant_of(job: JobReader, known: Collection[str] = ()) -> str:
+    """Return the job's variant, or an empty string for `NO_VALIDATION`, which every estimator supports.
 
     Raises:
-        ImplementationError: it is not in `known`.
+        ImplementationError: The variant is not in `known`.
 
     """
     variant = job.variant
@@ -89,9 +89,9 @@ def way(job: JobReader, known: Collection[str] = ()) -> str:
 
 
 def _checked(job: JobReader, call: Callable[[], Any]) -> Callable[[], Any]:
-    """Return `call` as the job's variant wants it: as it is, or without scikit-learn's checks.
+    """Return `call`, without scikit-learn's checks if the job's variant says so.
 
-    They are switched off inside the clock: a setting left on would reach the other members of this process.
+    The checks are switched off within the timed region, because a lasting setting would affect other members of this process.
     """
 
     def without_checks() -> Any:

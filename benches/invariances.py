@@ -1,6 +1,6 @@
-"""What an invariance of an algorithm is, for the rooms that state theirs in ``invariance.py``.
+"""The definition of an invariance, for the tasks that declare theirs in ``invariance.py``.
 
-Not for checking them: a contract test does, with every member of every room.
+A contract test checks every invariance with every member of every task.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 Expect = Callable[[Arrays], Arrays]
-"""Takes what came of the data as they are, returns what must come of the changed ones; outputs left out are not compared."""
+"""Takes the outputs for the original data and returns the expected ones for the changed data; missing ones are not compared."""
 
 
 @dataclass(frozen=True)
 class Invariance:
-    """A change of the data whose consequence is known.
+    """A change of the data whose effect on the outputs is known.
 
-    `change` takes arrays and a random generator, and returns the arrays it replaces with what to expect. Floats are compared
-    relative to the largest, up to `tolerance`; whole numbers are labels, compared up to their names, of which a share of
-    `relabelled` may differ. It is checked on `workload`, the first of each algorithm where none is named.
+    `change` takes arrays and a random generator, and returns the arrays it replaces and the expectation. Floats may differ by
+    `tolerance` relative to the largest. Integers are labels, compared up to renaming; a fraction of `relabelled` may differ. The
+    check runs on `workload`, by default the first one of each algorithm.
     """
 
     algorithms: tuple[str, ...]
@@ -33,5 +33,5 @@ class Invariance:
 
 
 def same(outputs: Arrays) -> Arrays:
-    """Expect what came of the data as they are."""
+    """Expect the same outputs as for the original data."""
     return outputs

@@ -1,7 +1,6 @@
-"""PyTorch's networks as implementations, trained and run as its tutorials do: what the rooms of images and sequences share.
+"""PyTorch's networks as implementations, trained and run as in its tutorials: the part that the tasks of images and sequences share.
 
-Not for any one network, and not for drawing weights or batches: both arrive as files, so that every member starts from and
-sees the same.
+Initial weights and batches are files, so every member starts from and reads the same ones.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Tensors = Mapping[str, torch.Tensor]
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 VARIANTS = ("", "compile")
 Build = Callable[[Weights], nn.Module]
-"""Takes the weights that will be loaded, which tell the sizes, and returns a network to load them into."""
+"""Takes the weights, which give the sizes, and returns a network to load them into."""
 
 
 def _forward(network: nn.Module, examples: torch.Tensor) -> torch.Tensor:
@@ -38,28 +37,28 @@ def _forward(network: nn.Module, examples: torch.Tensor) -> torch.Tensor:
 
 @cache
 def _compiled() -> Forward:
-    """Return the compiled way, always the same: it is found again for every copy of a network, so compiling is paid once."""
-    # Asked for only here: the compiler alone takes seconds to import, and memory that eager members do not need.
+    """Return the compiled forward pass, the same object in every call, so that all copies of a network share one compilation."""
+    # Import the compiler only here: it takes seconds, and memory that eager members do not need.
     from torch._inductor import config
 
-    # Nothing is taken from an earlier process, or preparing would tell nothing of what compiling costs; and no pool of
-    # processes, which would outlive the job.
+    # Without caches of an earlier process, the preparation time includes compilation. Without a pool of processes, nothing
+    # outlives the job.
     config.force_disable_caches = True
     config.compile_threads = 1
     return torch.compile(_forward)
 
 
 def _forward_of(job: JobReader) -> Forward:
-    """Return what runs a network, as the job's variant has it: eagerly, or through the compiler."""
+    """Return the forward pass of the job's variant, eager or compiled."""
     if job.variant not in VARIANTS:
-        raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: {VARIANTS}")
+        raise ImplementationError(f"variant {job.variant!r} is not implemented here; known variants: {VARIANTS}")
     return _compiled() if job.variant else _forward
 
 
 def implementations(
     networks: Mapping[str, Build],
 ) -> dict[tuple[str, str], Callable[[JobReader], Implementation[Any, Any]]]:
-    """Return what a room's module must hold, from the networks by name of their algorithm."""
+    """Return the implementations of a task, given its networks by algorithm."""
 
     def prepare(kind: type[_Network[Any, Any]], build: Build) -> Callable[[JobReader], Implementation[Any, Any]]:
         return lambda job: kind(job, build)
@@ -69,15 +68,15 @@ def implementations(
 
 
 class OnDevice(Implementation[InputT, OutputT]):
-    """A job whose tensors lie on the device it names."""
+    """A job whose tensors are on the device that it names."""
 
     def __init__(self, job: JobReader) -> None:
-        """Take note of the device."""
+        """Read the device."""
         self._job = job
         self._device = torch.device(job.device)
 
     def sync(self) -> None:
-        """Wait for a GPU; a processor is done when a call returns."""
+        """Wait for a GPU; on a CPU a call has finished when it returns."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
@@ -93,38 +92,39 @@ class _Network(OnDevice[InputT, OutputT]):
         super().__init__(job)
         given = job.tensors(weights)
         network = build(given)
-        # Buffers that count batches are nobody's weights.
+        # Counters of batches are not weights.
         loaded = network.load_state_dict({name: torch.tensor(array) for name, array in given.items()}, strict=False)
         missing = [name for name in loaded.missing_keys if not name.endswith("num_batches_tracked")]
         if missing or loaded.unexpected_keys:
-            msg = f"data file {weights!r} lacks {missing or 'nothing'} and has {loaded.unexpected_keys or 'nothing'} too much"
+            extra = loaded.unexpected_keys
+            msg = f"data file {weights!r} does not fit: missing weights {missing}, unexpected weights {extra}; write it again"
             raise ImplementationError(msg)
         self._network = network.to(self._device)
         self._forward = _forward_of(job)
 
 
 class Train(_Network["Learner", "Trained"]):
-    """Take the first steps of training from the given weights, one batch a step."""
+    """Take the first steps of training from given weights, one batch per step."""
 
     def __init__(self, job: JobReader, build: Build) -> None:
-        """Read examples, labels, batches and the weights to start from."""
+        """Read examples, labels, batches and initial weights."""
         super().__init__(job, build, f"initial_{job.algorithm}")
         self._rate = job.number("learning_rate")
         self._initial = self._network.train()
         self._examples, self._labels = self._tensor("x_train"), self._tensor("labels_train")
-        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        # Unlike a slice, `narrow` fails if there are fewer batches than steps.
         self._batches = self._tensor("batches").narrow(0, 0, job.integer("steps")).unbind()
         self._epoch = len(self._examples) // self._batches[0].numel()
         if job.variant:
             self._step(*self.fresh(), self._batches[0])
 
     def fresh(self) -> Learner:
-        """Return an untrained copy of the network and an optimiser that has seen nothing: a step changes both."""
+        """Return an untrained copy of the network and a new optimiser; a step changes both."""
         network = copy.deepcopy(self._initial)
         return network, torch.optim.Adam(network.parameters(), lr=self._rate)
 
     def run(self, given: Learner) -> Trained:
-        """Return the trained network and the loss before each step; reading it is part of the step, as in a log."""
+        """Return the trained network and the loss before each step; reading the loss is part of the step, as for a log."""
         network, optimizer = given
         return network, [self._step(network, optimizer, rows) for rows in self._batches]
 
@@ -137,9 +137,9 @@ class Train(_Network["Learner", "Trained"]):
         return loss.item()
 
     def outputs(self, result: Trained) -> Outputs:
-        """Return every weight, the loss of each step (steps,), and what the first step alone does, taken again off the clock.
+        """Return every weight, the loss of each step (steps,), and the effect of the first step alone.
 
-        Of the first step: its loss (1,), the gradient of each parameter, and each weight after it.
+        The first step is repeated outside the timed region: its loss (1,), each gradient, and each weight after it.
         """
         network, losses = result
         first, optimizer = self.fresh()
@@ -149,7 +149,7 @@ class Train(_Network["Learner", "Trained"]):
         )
 
     def work(self) -> dict[str, int]:
-        """Return the examples and the steps of one call, and its epochs where they are whole."""
+        """Return the examples and the steps of one call, and its epochs if they are whole."""
         steps = len(self._batches)
         epochs = {} if steps % self._epoch else {"epochs": steps // self._epoch}
         return {"samples": sum(len(rows) for rows in self._batches), "steps": steps} | epochs
@@ -167,7 +167,7 @@ class Predict(_Network[None, torch.Tensor]):
             self.run(None)
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
-        """Return logits (batch × classes)."""
+        """Return the logits (batch × classes)."""
         with torch.inference_mode():
             return self._forward(self._network, self._examples)
 
@@ -181,7 +181,7 @@ class Predict(_Network[None, torch.Tensor]):
 
 
 def perceptron(job: JobReader, file: str) -> nn.Sequential:
-    """Return linear layers with ReLU between them, as many and as wide as the weights of data file `file` say."""
+    """Return linear layers with ReLU between them, with the weights in data file `file`."""
     weights = {name: torch.tensor(each) for name, each in job.tensors(file).items()}
     layers: list[nn.Module] = []
     for name in sorted(name for name in weights if name.endswith(".weight")):
@@ -193,21 +193,21 @@ def perceptron(job: JobReader, file: str) -> nn.Sequential:
 
 
 def ask(network: nn.Module, example: np.ndarray) -> torch.Tensor:
-    """Return what `network` makes of one example, without a gradient."""
+    """Return the output of `network` for one example, without computing gradients."""
     with torch.no_grad():
         answer: torch.Tensor = network(torch.from_numpy(example))
     return answer
 
 
 def training_outputs(
-    weights: Tensors, losses: Sequence[float], first_weights: Tensors, first_loss: float, learnt: Tensors
+    weights: Tensors, losses: Sequence[float], first_weights: Tensors, first_loss: float, first_parameters: Tensors
 ) -> Outputs:
-    """Return what every member that trains hands over, under the names the rules of parity know.
+    """Return the outputs of training, under the names that the parity rules use.
 
-    `weights` after all steps and the loss before each; of the first step alone the weights after it, its loss, and the
-    gradients that the parameters `learnt` still hold.
+    They are the `weights` after all steps and the loss before each step, and, for the first step alone, the weights after it, its
+    loss, and the gradients that `first_parameters` still hold.
     """
-    gradients = {name: each.grad for name, each in learnt.items() if each.grad is not None}
+    gradients = {name: each.grad for name, each in first_parameters.items() if each.grad is not None}
     return Outputs(
         arrays("weights", weights)
         | arrays("first_weights", first_weights)
@@ -218,7 +218,7 @@ def training_outputs(
 
 
 def arrays(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """Return copies of the tensors of floats, their names after `prefix` and a dot."""
-    # Copies, because the weights a call gave must stay what they are while the next step changes the network.
+    """Return copies of the tensors of floats, with `prefix` and a dot before their names."""
+    # Copy the weights, because the next step changes the network in place.
     floats = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
     return {f"{prefix}.{name}": np.array(tensor.numpy(force=True)) for name, tensor in floats.items()}

@@ -1,6 +1,6 @@
-"""What the recipes of several rooms need: parameters of the right type, the split, the standard scale, a user's own model.
+"""Helpers for data recipes: typed parameters, train-test splits, standardisation, reading a user's own model.
 
-Not for any one data set: each room's ``data.py`` makes its own.
+Each task's ``data.py`` makes its own data.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BRIGHTEST = 16.0
 """The largest value of a pixel in scikit-learn's digits."""
 
 
-def whole(params: Mapping[str, Scalar], name: str) -> int:
-    """Return the integer that the recipe is told as `name`."""
+def integer(params: Mapping[str, Scalar], name: str) -> int:
+    """Return recipe parameter `name`, an integer."""
     value = params[name]
     if not isinstance(value, int):
         msg = f"recipe parameter {name!r} is {value!r}; it must be an integer"
@@ -32,8 +32,8 @@ def whole(params: Mapping[str, Scalar], name: str) -> int:
     return value
 
 
-def real(params: Mapping[str, Scalar], name: str) -> float:
-    """Return the number that the recipe is told as `name`."""
+def number(params: Mapping[str, Scalar], name: str) -> float:
+    """Return recipe parameter `name`, a number."""
     value = params[name]
     if not isinstance(value, int | float):
         msg = f"recipe parameter {name!r} is {value!r}; it must be a number"
@@ -49,7 +49,7 @@ def split(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
 
 
 def split_classes(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the training and of the test part, 80/20, each class as frequent in both."""
+    """Return the rows of the training and of the test part, 80/20, with the same class frequencies in both."""
     from sklearn.model_selection import train_test_split
 
     seed = int(rng.integers(2**31))
@@ -58,11 +58,11 @@ def split_classes(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndar
 
 
 def standardise(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Give the columns of `train`, in place, mean 0 and deviation 1, and return `test` on the same scale, in C order.
+    """Standardise the columns of `train` in place, and return `test` on the same scale, in C order.
 
-    A column that does not vary stays 0.
+    The columns of `train` then have mean 0 and standard deviation 1; a constant column becomes 0.
     """
-    # In place: a second copy of the largest table would not fit where the first just does.
+    # In place, because a second copy of the largest table might not fit in memory.
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     deviation[deviation == 0] = 1.0
     train -= mean
@@ -71,7 +71,7 @@ def standardise(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def digits(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return scikit-learn's digits (1797 × side × side, f32, mean 0 and deviation 1), enlarged linearly, and labels (i64)."""
+    """Return scikit-learn's digits (1797 × side × side, f32, mean 0, standard deviation 1), enlarged linearly, and labels (i64)."""
     from scipy.ndimage import zoom
     from sklearn.datasets import load_digits
 
@@ -82,27 +82,27 @@ def digits(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 LARGEST_START = 0.05
-"""How far from upright, and from the middle, an episode of Gymnasium's cart and pole starts at most."""
+"""The largest initial value of each state variable in Gymnasium's CartPole."""
 SHORTEST_EPISODE = 8
-"""A pole that starts so does not fall sooner, whatever is done: so many starts are enough."""
+"""No episode that starts like this is shorter, whatever the actions, so this determines the number of initial states."""
 
 
 def cartpole_starts(steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the states (episodes × 4, f32) that the episodes of `steps` steps start from."""
+    """Return enough initial states (episodes × 4, f32) for `steps` steps."""
     return rng.uniform(-LARGEST_START, LARGEST_START, (steps // SHORTEST_EPISODE + 1, 4)).astype(np.float32)
 
 
 def batches(count: int, size: int, epochs: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows of each step (steps × size, i64): a new order each epoch, without what does not fill a batch."""
+    """Return the rows of each step (steps × size, i64): a new order in each epoch, without rows that do not fill a batch."""
     full = count // size * size
     rows = np.concatenate([rng.permutation(count)[:full] for _ in range(epochs)])
     return rows.reshape(-1, size).astype(np.int64)
 
 
 def dense(name: str, shape: tuple[int, ...], rng: np.random.Generator, *, bias: bool = True) -> dict[str, np.ndarray]:
-    """Return the weight and bias (f32) of a linear layer or convolution as PyTorch draws them.
+    """Return the weight and bias (f32) of a linear layer or convolution, drawn as in PyTorch.
 
-    Uniform within ±1/√(inputs of a neuron); `shape` is what comes out, what goes in, and the kernel.
+    They are uniform within ±1/√(inputs of a neuron). `shape` is outputs, inputs, and the kernel.
     """
     bound = 1 / np.sqrt(np.prod(shape[1:]))
     weights = {f"{name}.weight": rng.uniform(-bound, bound, shape).astype(np.float32)}
@@ -113,7 +113,7 @@ def dense(name: str, shape: tuple[int, ...], rng: np.random.Generator, *, bias: 
 
 
 def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
-    """Return the configuration in `path`, which must hold `names`."""
+    """Return the configuration in `path`, which must have the keys `names`."""
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for name in names:
@@ -126,7 +126,7 @@ def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def read_weights(path: Path, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Return every weight in `path`, its name without `prefix`; those of `shapes` must be there, and become f32."""
+    """Return every weight in `path` by its name without `prefix`; those of `shapes` must exist and are converted to f32."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,14 +1,43 @@
-"""How well labels agree with the truth, for every room that predicts classes.
+"""Quality scores that several tasks share.
 
-Not for deciding what is good enough: each room's ``task.toml`` sets the floors.
+Each task's ``task.toml`` sets the limits.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable, Mapping
+
+    Arrays = Mapping[str, np.ndarray]
+
+PREFIX = "weights."
+"""The prefix of trained weights among the outputs."""
+
+
+def trained_weights(outputs: Arrays) -> dict[str, np.ndarray]:
+    """Return the trained weights among `outputs` by name."""
+    return {name.removeprefix(PREFIX): each for name, each in outputs.items() if name.startswith(PREFIX)}
+
+
+def classifier(
+    phase: str,
+    outputs: Arrays,
+    data: Mapping[str, np.ndarray | Arrays],
+    forward: Callable[[Arrays, np.ndarray], np.ndarray],
+) -> dict[str, float]:
+    """Return accuracy, F1, precision and recall (averaged over the classes) from 0 to 1, and the loss, on the test part.
+
+    For trained weights, `forward` computes the logits (examples × classes) of every test example. For a network that predicts,
+    the scores are those of its own logits for the first test examples.
+    """
+    trains = phase == "train"
+    logits = forward(trained_weights(outputs), np.asarray(data["x_test"])) if trains else outputs["logits"]
+    truth = np.asarray(data["labels_test"])[: len(logits)]
+    return classification(truth, logits.argmax(axis=1)) | {"loss": cross_entropy(truth, logits)}
 
 
 def classification(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

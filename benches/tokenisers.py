@@ -1,7 +1,4 @@
-"""Turning texts into tokens in transformers and in the library below it: what the rooms of language models share.
-
-Not for what models make of tokens: each room has that.
-"""
+"""Tokenisation in transformers and in the library below it, for the tasks of language models."""
 
 from __future__ import annotations
 
@@ -20,25 +17,25 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerFast
 
-# Texts are encoded one after the other in both languages; the library would start a thread for each processor.
+# Texts are encoded one after the other in both languages; otherwise the library would start a thread per CPU.
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 def encoding(wrapper: type[PreTrainedTokenizerFast]) -> Callable[[JobReader], Encode]:
-    """Return what prepares encoding by `wrapper`, the class of transformers that goes with the model."""
+    """Return a function that prepares encoding by `wrapper`, the model's class in transformers."""
     return lambda job: Encode(job, wrapper)
 
 
 class Encode(Implementation[None, list[list[int]]]):
-    """Turn texts into tokens.
+    """Encode texts as tokens.
 
-    The plain way is that of transformers; the variant ``tokenizers`` calls the library below it directly.
+    The default is the wrapper of transformers; the variant ``tokenizers`` calls the library below it directly.
     """
 
     def __init__(self, job: JobReader, wrapper: type[PreTrainedTokenizerFast]) -> None:
         """Read the tokeniser and the texts."""
         if job.variant not in {"", "tokenizers"}:
-            raise ImplementationError(f"variant {job.variant!r} is not known here; known variants: tokenizers")
+            raise ImplementationError(f"variant {job.variant!r} is not implemented here; known variants: tokenizers")
         tokenizer = Tokenizer.from_str(job.document("tokenizer"))
         self._texts = json.loads(job.document("reviews"))
         self._direct = tokenizer if job.variant else None
@@ -53,7 +50,7 @@ class Encode(Implementation[None, list[list[int]]]):
         return tokens
 
     def outputs(self, result: list[list[int]]) -> Outputs:
-        """Return all tokens one after the other (i64), and how many each text has."""
+        """Return all tokens one after the other (i64), and the number of tokens of each text."""
         tokens = np.concatenate([np.array(each, np.int64) for each in result])
         return Outputs({"tokens": tokens, "lengths": np.array([len(each) for each in result], np.int64)})
 

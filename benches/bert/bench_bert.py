@@ -1,9 +1,9 @@
-"""The encoder as pytest benchmarks: every case comes from ``task.toml`` beside this file."""
+"""The encoder as pytest benchmarks; ``task.toml`` beside this file defines every case."""
 
 from pytest_duet import cases
 
 
 @cases(__file__)
 def bench_bert(duet):
-    """Time one algorithm in one framework, after it agreed with transformers."""
+    """Time one algorithm in one framework after its outputs agree with those of transformers."""
     duet()

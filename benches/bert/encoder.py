@@ -1,7 +1,4 @@
-"""The encoder once more, in numpy: what the judge runs weights through, so that no member vouches for itself.
-
-Not for timing: no member uses it.
-"""
+"""The encoder in numpy, with which the quality check evaluates weights independently of all members."""
 
 from __future__ import annotations
 
@@ -18,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A BERT of the given weights, under the names of Hugging Face, and its `config`."""
+    """A BERT with the given weights, under the names of Hugging Face, and its `config`."""
 
     weights: Arrays
     config: Mapping[str, Any]
 
     @property
     def layers(self) -> int:
-        """Return how many layers there are."""
+        """Return the number of layers."""
         return int(self.config["num_hidden_layers"])
 
     def embed(self, texts: Arrays) -> np.ndarray:
-        """Return what goes into the first layer (texts × tokens × width) for ``ids`` and ``types``."""
+        """Return the input of the first layer (texts × tokens × width) for ``ids`` and ``types``."""
         words, places, types = (
             self.weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")
         )
@@ -37,7 +34,7 @@ class Encoder:
         return self._norm("embeddings.LayerNorm", states)
 
     def layer(self, number: int, states: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return the states after layer `number`; tokens whose `mask` is 0 are not looked at."""
+        """Return the states after layer `number`; tokens whose `mask` is 0 are ignored."""
         name = f"encoder.layer.{number}"
         states = self._norm(
             f"{name}.attention.output.LayerNorm",

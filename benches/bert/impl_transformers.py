@@ -1,7 +1,4 @@
-"""The encoder of transformers with a head on top, as its users write it, and its tokeniser.
-
-Not for judging a head: ``quality`` does, for all members alike.
-"""
+"""The encoder of transformers with a head, as users write it, and its tokeniser."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ disable_progress_bar()
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as numbers (texts × tokens): which tokens, of which part, and where there is one at all."""
+    """Encoded texts (texts × tokens): token ids, token types, and the mask of tokens that are not padding."""
 
     ids: torch.Tensor
     types: torch.Tensor
@@ -41,7 +38,7 @@ class Texts:
         return Texts(*(each.index_select(0, rows) for each in (self.ids, self.types, self.mask)))
 
     def first(self, count: int) -> Texts:
-        """Return the first `count` texts; there must be as many."""
+        """Return the first `count` texts; there must be at least `count`."""
         return Texts(*(each.narrow(0, 0, count) for each in (self.ids, self.types, self.mask)))
 
 
@@ -49,7 +46,7 @@ class Network(nn.Module):
     """The encoder and a linear head, over the mean of all tokens (`pooled`) or over each."""
 
     def __init__(self, config: BertConfig, weights: Tensors, head: Tensors, *, pooled: bool) -> None:
-        """Load the weights; those below the last layer are not learnt."""
+        """Load the weights; those below the last layer are not trainable."""
         super().__init__()
         self.encoder = BertModel.from_pretrained(
             None, config=config, state_dict=dict(weights), add_pooling_layer=False, attn_implementation="sdpa"
@@ -61,11 +58,11 @@ class Network(nn.Module):
         last = f"encoder.layer.{config.num_hidden_layers - 1}."
         for name, each in self.encoder.named_parameters():
             each.requires_grad_(name.startswith(last))
-        # Learning is without dropout too: what is drawn at random in one library cannot be drawn in another.
+        # Train without dropout too, because libraries cannot draw the same random numbers.
         self.eval()
 
     def forward(self, texts: Texts) -> torch.Tensor:
-        """Return logits: texts × classes, or texts × tokens × 2."""
+        """Return the logits: texts × classes, or texts × tokens × 2."""
         read = self.encoder(input_ids=texts.ids, attention_mask=texts.mask, token_type_ids=texts.types)
         states = read.last_hidden_state
         if self.pooled:
@@ -75,21 +72,21 @@ class Network(nn.Module):
         return logits
 
     def loss(self, texts: Texts, labels: torch.Tensor) -> torch.Tensor:
-        """Return the mean cross entropy: of the classes, or of the answers' first and last tokens."""
+        """Return the mean cross entropy of the classes, or of the first and last tokens of the answers."""
         logits = self(texts)
         if self.pooled:
             return functional.cross_entropy(logits, labels)
         first, last = logits.unbind(-1)
         return (functional.cross_entropy(first, labels[:, 0]) + functional.cross_entropy(last, labels[:, 1])) / 2
 
-    def learnt(self) -> dict[str, nn.Parameter]:
-        """Return what is learnt, under the names of the files."""
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Return the trainable parameters, under the names in the files."""
         named = dict(self.encoder.named_parameters())
         named |= {f"head.{name}": each for name, each in self.head.named_parameters()}
         return {name: each for name, each in named.items() if each.requires_grad}
 
     def copied(self) -> Network:
-        """Return a copy that shares what is not learnt."""
+        """Return a copy that shares the parameters that are not trainable."""
         shared = {id(each): each for each in self.parameters() if not each.requires_grad}
         return copy.deepcopy(self, shared)
 
@@ -98,12 +95,12 @@ class _Reading(OnDevice[InputT, OutputT]):
     """A job with an encoder and texts on its device."""
 
     def __init__(self, job: JobReader, start: str) -> None:
-        """Load the encoder, and over it data file `start`: the head, and whatever else was learnt before."""
+        """Load the encoder and data file `start`: the head and any trained weights of the encoder."""
         super().__init__(job)
         config = BertConfig.from_dict(json.loads(job.document("config")))
-        weights, learnt = _tensors(job, "encoder"), _tensors(job, start)
-        head = {name: each for name, each in learnt.items() if name.startswith("head.")}
-        weights |= {name: each for name, each in learnt.items() if name not in head}
+        weights, trained = _tensors(job, "encoder"), _tensors(job, start)
+        head = {name: each for name, each in trained.items() if name.startswith("head.")}
+        weights |= {name: each for name, each in trained.items() if name not in head}
         network = Network(config, weights, head, pooled=job.algorithm == "sentiment")
         self._network = network.to(self._device)
 
@@ -112,24 +109,24 @@ class _Reading(OnDevice[InputT, OutputT]):
 
 
 class Train(_Reading["Learner", "Trained"]):
-    """Take the first steps of learning the last layer and the head, one batch a step."""
+    """Take the first steps of training the last layer and the head, one batch per step."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read texts, labels, batches and the weights to start from."""
+        """Read texts, labels, batches and initial weights."""
         super().__init__(job, f"{job.algorithm}_head")
         self._rate = job.number("learning_rate")
         given = _tensors(job, f"{job.algorithm}_train")
         self._all, self._labels = self._texts(given), given["labels"].to(self._device)
-        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        # Unlike a slice, `narrow` fails if there are fewer batches than steps.
         self._batches = self._tensor(f"{job.algorithm}_batches").narrow(0, 0, job.integer("steps")).unbind()
 
     def fresh(self) -> Learner:
-        """Return a copy of what is learnt and an optimiser that has seen nothing: a step changes both."""
+        """Return a copy of the trainable parameters and a new optimiser; a step changes both."""
         network = self._network.copied()
-        return network, torch.optim.Adam(network.learnt().values(), lr=self._rate)
+        return network, torch.optim.Adam(network.trainable().values(), lr=self._rate)
 
     def run(self, given: Learner) -> Trained:
-        """Return the trained network and the loss before each step; reading it is part of the step, as in a log."""
+        """Return the trained network and the loss before each step; reading the loss is part of the step, as for a log."""
         network, optimizer = given
         return network, [self._step(network, optimizer, rows) for rows in self._batches]
 
@@ -142,20 +139,21 @@ class Train(_Reading["Learner", "Trained"]):
         return loss.item()
 
     def outputs(self, result: Trained) -> Outputs:
-        """Return what was learnt, the loss of each step (steps,), and what the first step alone does, taken off the clock.
+        """Return the trained parameters, the loss of each step (steps,), and the effect of the first step alone.
 
-        Of the first step: the logits before it, its loss (1,), the gradient of each parameter, and each after it.
+        The first step is repeated outside the timed region: the logits before it, its loss (1,), each gradient, and each parameter
+        after it.
         """
         network, losses = result
         first, optimizer = self.fresh()
         with torch.inference_mode():
             logits = first(self._all.rows(self._batches[0]))
         first_loss = self._step(first, optimizer, self._batches[0])
-        learnt = training_outputs(network.learnt(), losses, first.learnt(), first_loss, first.learnt())
-        return Outputs({**learnt.arrays, "first_logits": logits.numpy(force=True)}, loss=losses)
+        trained = training_outputs(network.trainable(), losses, first.trainable(), first_loss, first.trainable())
+        return Outputs({**trained.arrays, "first_logits": logits.numpy(force=True)}, loss=losses)
 
     def work(self) -> dict[str, int]:
-        """Return the steps, the texts and the tokens of one call; what only fills a row up is no token."""
+        """Return the steps, the texts and the tokens of one call; padding does not count."""
         rows = torch.cat(self._batches)
         tokens = int(self._all.rows(rows).mask.sum())
         return {"steps": len(self._batches), "samples": len(rows), "tokens": tokens}
@@ -171,7 +169,7 @@ class Predict(_Reading[None, torch.Tensor]):
         self._batch = texts.first(job.integer("batch"))
 
     def run(self, given: None) -> torch.Tensor:  # noqa: ARG002 - there is no input to use up
-        """Return logits (batch × classes, or batch × tokens × 2)."""
+        """Return the logits (batch × classes, or batch × tokens × 2)."""
         with torch.inference_mode():
             logits: torch.Tensor = self._network(self._batch)
         return logits
@@ -181,7 +179,7 @@ class Predict(_Reading[None, torch.Tensor]):
         return Outputs({"logits": result.numpy(force=True)})
 
     def work(self) -> dict[str, int]:
-        """Return the texts and the tokens of one call; what only fills a row up is no token."""
+        """Return the texts and the tokens of one call; padding does not count."""
         return {"samples": len(self._batch.ids), "tokens": int(self._batch.mask.sum())}
 
 

@@ -1,6 +1,6 @@
-"""How well a head tells a review's tone or finds an answer, and a tokeniser knows its words; one function for all members.
+"""The quality of a head on held-out reviews and questions, and of a tokeniser on words; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the floors.
+``task.toml`` sets the floors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..scores import classification, cross_entropy
+from ..scores import classification, cross_entropy, trained_weights
 from .encoder import Encoder
 
 if TYPE_CHECKING:
@@ -22,18 +22,17 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray]
 
-LEARNT = "weights."
 JUDGED_AT = 48
-"""Tokens a held-out text is cut or padded to; `data.LEARNT_AT`."""
+"""The number of tokens that a held-out text is cut or padded to; the same as `data.TRAINING_TOKENS`."""
 
 
 def quality(algorithm: str, phase: str, outputs: Arrays, data: Mapping[str, Any]) -> dict[str, float]:
-    """Return what is known of held-out texts, from 0 to 1.
+    """Return the scores on held-out texts, from 0 to 1, and the loss.
 
-    Of sentiment: the area under the ROC curve, accuracy, and F1, precision and recall averaged over both classes (that
-    recall is the balanced accuracy), and the loss. Of answers: exact match and F1, as SQuAD counts them. Of tokens: the
-    share that are words or parts of words the tokeniser knows. Trained weights are judged by a forward pass made here, a
-    predicting network by the logits it gave for the first texts.
+    For sentiment: the area under the ROC curve, accuracy, F1, precision and recall averaged over both classes (this recall is the
+    balanced accuracy), and the loss. For answers: exact match and F1 as in SQuAD. For tokens: the fraction that the vocabulary
+    contains. For trained weights, a forward pass computed here gives the logits; for a network that predicts, the scores are those
+    of its own logits for the first texts.
     """
     if algorithm == "tokenization":
         return _known(outputs, data)
@@ -55,7 +54,7 @@ def _tone(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
 
 
 def _answers(questions: Sequence[Mapping[str, Any]], offsets: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Return exact match and F1 of the spans that `logits` (questions × tokens × first and last) rate highest."""
+    """Return exact match and F1 of the spans with the highest `logits` (questions × tokens × first and last)."""
     scores = []
     for each, places, rated in zip(questions, offsets, logits, strict=False):
         start, end = _span(places, rated)
@@ -66,7 +65,7 @@ def _answers(questions: Sequence[Mapping[str, Any]], offsets: np.ndarray, logits
 
 
 def _span(offsets: np.ndarray, rated: np.ndarray) -> tuple[int, int]:
-    """Return the characters of the best span: within the context, its last token not before its first."""
+    """Return the characters of the best span within the context whose last token is not before its first."""
     (inside,) = np.nonzero(offsets[:, 0] >= 0)
     pairs = np.triu(rated[inside, :1] + rated[inside, 1][None], 0)
     pairs[np.tril_indices(len(inside), -1)] = -np.inf
@@ -75,13 +74,13 @@ def _span(offsets: np.ndarray, rated: np.ndarray) -> tuple[int, int]:
 
 
 def _normalised(text: str) -> str:
-    """Return `text` as SQuAD compares it: lower case, without punctuation, articles and spare blanks."""
+    """Return `text` normalised as in SQuAD: lower case, without punctuation, articles and extra spaces."""
     bare = "".join(character for character in text.lower() if character not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
 def _overlap(found: str, wanted: str) -> float:
-    """Return F1 over the words of both."""
+    """Return F1 over the words of both strings."""
     ours, theirs = _normalised(found).split(), _normalised(wanted).split()
     shared = sum((Counter(ours) & Counter(theirs)).values())
     return 2 * shared / (len(ours) + len(theirs)) if shared else 0.0
@@ -91,21 +90,21 @@ def _overlap(found: str, wanted: str) -> float:
 
 
 def _logits(algorithm: str, outputs: Arrays, data: Mapping[str, Any], texts: Arrays) -> np.ndarray:
-    """Return what the trained weights say of `texts`, on top of the layers that were not trained."""
-    learnt = {name.removeprefix(LEARNT): each for name, each in outputs.items() if name.startswith(LEARNT)}
+    """Return the logits of `texts` for the trained weights, on top of the layers that are not trained."""
+    weights = trained_weights(outputs)
     frozen = Encoder(data["encoder"], json.loads(data["config"]))
     states = _frozen_states(frozen, texts)
-    trained = Encoder({**frozen.weights, **learnt}, frozen.config)
+    trained = Encoder({**frozen.weights, **weights}, frozen.config)
     states = trained.layer(frozen.layers - 1, states, texts["mask"])
     if algorithm == "sentiment":
         shares = texts["mask"] / texts["mask"].sum(axis=1, keepdims=True)
         states = np.einsum("ijk,ij->ik", states, shares.astype(np.float32))
-    logits: np.ndarray = states @ learnt["head.weight"].T + learnt["head.bias"]
+    logits: np.ndarray = states @ weights["head.weight"].T + weights["head.bias"]
     return logits
 
 
 _STATES: dict[bytes, np.ndarray] = {}
-"""What the layers below the last make of the held-out texts: the same for all members, and most of the work."""
+"""The held-out texts' states below the last layer, which are the same for all members and most of the work."""
 
 
 def _frozen_states(encoder: Encoder, texts: Arrays) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Clustering as pytest benchmarks: every case comes from ``task.toml`` beside this file."""
+"""Clustering as pytest benchmarks; ``task.toml`` beside this file defines every case."""
 
 from pytest_duet import cases
 
 
 @cases(__file__)
 def bench_clustering(duet):
-    """Time one way of clustering in one framework, after it agreed with scikit-learn."""
+    """Time one clustering algorithm in one framework after its outputs agree with those of scikit-learn."""
     duet()

@@ -1,7 +1,4 @@
-"""The points that are clustered, the truth about them, and the centres that k-means starts from.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""The points to cluster, their true groups, and the initial centres of k-means."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import real, split, whole
+from ..recipes import integer, number, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +20,10 @@ BRIGHTEST = 16.0
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
-    """Return points (f64, rows × columns, C order) with the group each was drawn from (i64), split 80/20.
+    """Return points (f64, rows × columns, C order) and their true groups (i64), split 80/20.
 
-    `start` holds as many rows of `X` as there are groups, chosen once by k-means++ so that every member starts alike: the
-    first rows, which are an obvious choice too, lead k-means into poor optima.
+    `start` has one row of `X` per group, chosen once by k-means++ so that every member has the same initial centres. The first rows
+    would be an obvious choice too, but lead k-means to poor optima.
     """
     from sklearn.cluster import kmeans_plusplus
 
@@ -49,7 +46,7 @@ def size(params: Mapping[str, Scalar]) -> str:
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Return the bundled digits as points, pixels between 0 and 1."""
+    """Return scikit-learn's digits as points, with pixels between 0 and 1."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -57,8 +54,8 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blobs(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return round clouds of points about centres that lie anywhere within ±10."""
-    rows, columns, groups = (whole(params, name) for name in ("n", "p", "groups"))
+    """Return spherical clusters of points around centres within ±10."""
+    rows, columns, groups = (integer(params, name) for name in ("n", "p", "groups"))
     centres = rng.uniform(-10.0, 10.0, (groups, columns))
     y = rng.permutation(np.arange(rows) % groups)
-    return centres[y] + real(params, "spread") * rng.standard_normal((rows, columns)), y.astype(np.int64)
+    return centres[y] + number(params, "spread") * rng.standard_normal((rows, columns)), y.astype(np.int64)

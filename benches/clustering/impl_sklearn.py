@@ -1,7 +1,4 @@
-"""Clustering in scikit-learn, called as its users call it.
-
-Not for choosing where k-means starts: that is part of the data.
-"""
+"""Clustering in scikit-learn, called as users call it. The initial centres of k-means are part of the data."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 
-from ..estimators import Fit, Predict, way
+from ..estimators import Fit, Predict, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +23,7 @@ def _kmeans(job: JobReader) -> Fit:
         len(start),
         init=start,
         n_init=1,
-        algorithm="elkan" if way(job, ["elkan"]) else "lloyd",
+        algorithm="elkan" if variant_of(job, ["elkan"]) else "lloyd",
         tol=job.number("tol"),
         max_iter=job.integer("max_iterations"),
     )
@@ -44,7 +41,7 @@ def _kmeans(job: JobReader) -> Fit:
 
 
 def _predict(job: JobReader) -> Predict:
-    """Name the nearest centroid of each point."""
+    """Predict the nearest centroid of each point."""
     return Predict(job, _kmeans(job).run(None), job.array("X_test"), "label")
 
 
@@ -53,15 +50,15 @@ def _dbscan(job: JobReader) -> Fit:
         DBSCAN,
         eps=job.number("eps"),
         min_samples=job.integer("min_samples"),
-        algorithm=way(job, ["brute", "ball_tree"]) or "auto",
+        algorithm=variant_of(job, ["brute", "ball_tree"]) or "auto",
         n_jobs=job.threads,
     )
     return Fit(job, build, (job.array("X"),), lambda fitted: Outputs({"label": fitted.labels_.astype(np.int64)}))
 
 
 def _agglomerative(job: JobReader) -> Fit:
-    """Cluster to the end, so that every height is known; scikit-learn would do so by itself for so few clusters."""
-    way(job)
+    """Compute the full tree, so that every height is known; scikit-learn does so by default for so few clusters."""
+    variant_of(job)
     build = partial(
         AgglomerativeClustering,
         job.integer("clusters"),

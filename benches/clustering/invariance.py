@@ -1,7 +1,4 @@
-"""What must come of changed points without clustering anything anew.
-
-Not for one framework: every member of the room is held to these.
-"""
+"""Invariances of clustering, which hold for every member of the task."""
 
 from __future__ import annotations
 
@@ -41,19 +38,19 @@ def _move(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:
     return {name: data[name] + by for name in POINTS}, expect
 
 
-def _mirror(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:  # noqa: ARG001 - the same every time
+def _mirror(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:  # noqa: ARG001 - deterministic
     def expect(outputs: Arrays) -> Arrays:
         return {**outputs, "centroid": -outputs["centroid"]} if "centroid" in outputs else same(outputs)
 
     return {name: -data[name] for name in POINTS}, expect
 
 
-# A point between two dense clusters belongs to the one that comes first, and that depends on the order of rows.
+# A point between two dense clusters belongs to the first one, which depends on the order of rows.
 INVARIANCES = {
     "rows in another order": Invariance(("kmeans", "dbscan"), _rows, 1e-3, relabelled=0.01),
-    # Digits have whole-numbered pixels and many equal distances, which are merged in the order of rows: another tree.
+    # Digits have integer pixels and many equal distances, which are merged in the order of rows, so the tree would differ.
     "leaves in another order": Invariance(("agglomerative",), _rows, 1e-12, workload="blobs_ward"),
-    # A row that lies as near to two centres goes where rounding says.
+    # Rounding decides the label of a row that is equally near to two centres.
     "columns in another order": Invariance(ALL, _columns, 1e-2, relabelled=0.01),
     "points moved together": Invariance(ALL, _move, 1e-3, relabelled=0.01),
     "points mirrored": Invariance(ALL, _mirror, 1e-3, relabelled=0.01),

@@ -1,6 +1,6 @@
-"""How well a clustering finds the groups that points were drawn from; one function for all members.
+"""The agreement of a clustering with the true groups; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the limits.
+``task.toml`` sets the limits.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ NOISE = -1
 
 
 def quality(algorithm: str, phase: str, outputs: Outputs, data: Data) -> dict[str, float]:
-    """Return the adjusted Rand index against the truth, and what else tells a good clustering from a poor one.
+    """Return the adjusted Rand index and other measures of a clustering.
 
-    Of k-means the inertia of a row, computed here from labels and centroids; of the others the number of clusters, and of
-    DBSCAN the share of noise.
+    These are the inertia per row of k-means, computed here from labels and centroids, the number of clusters of the other
+    algorithms, and the fraction of noise of DBSCAN.
     """
     from sklearn.metrics import adjusted_rand_score
 
@@ -39,8 +39,8 @@ def quality(algorithm: str, phase: str, outputs: Outputs, data: Data) -> dict[st
     return values | {"noise": float(np.mean(label == NOISE))} if algorithm == "dbscan" else values
 
 
-def objective(algorithm: str, outputs: Outputs, data: Data, params: Mapping[str, Scalar]) -> float:  # noqa: ARG001 - the same for every room
-    """Return what k-means minimises: the sum of squared distances of the points from their centroids."""
+def objective(algorithm: str, outputs: Outputs, data: Data, params: Mapping[str, Scalar]) -> float:  # noqa: ARG001 - the same signature in every task
+    """Return the objective of k-means: the sum of squared distances of the points from their centroids."""
     return _inertia(outputs, data)
 
 

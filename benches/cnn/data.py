@@ -1,7 +1,4 @@
-"""The images, the order they are shown in and the weights every network starts from.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""The images, the batches and the initial weights of every network."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import batches, dense, digits, split_classes, whole
+from ..recipes import batches, dense, digits, integer, split_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,18 +18,18 @@ if TYPE_CHECKING:
 
 LENET = {"conv1": (6, 1, 5, 5), "conv2": (16, 6, 5, 5), "fc1": (120, 400), "fc2": (84, 120), "fc3": (10, 84)}
 SIMPLE_CNN = {"conv1": (32, 1, 3, 3), "conv2": (64, 32, 3, 3), "fc1": (128, 3136), "fc2": (10, 128)}
-"""The shape of each layer's weight: what comes out, what goes in, and the kernel."""
+"""The shape of each layer's weight: outputs, inputs, and the kernel."""
 
 RESNET18 = {"layer1": (64, 64), "layer2": (64, 128), "layer3": (128, 256), "layer4": (256, 512)}
-"""The channels that go into and come out of each stage of two blocks."""
+"""The input and output channels of each stage of two blocks."""
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
     """Return images (count × 1 × side × side, f32), labels (i64), batches (steps × batch, i64 rows) and weights.
 
-    `networks` names whose weights are made, with spaces between: ``initial_lenet`` and so on.
+    `networks` lists the networks whose weights are made, separated by spaces: ``initial_lenet`` and so on.
     """
-    side, batch, epochs = (whole(params, name) for name in ("side", "batch", "epochs"))
+    side, batch, epochs = (integer(params, name) for name in ("side", "batch", "epochs"))
     images, labels = digits(side)
     images = images[:, np.newaxis]
     train, test = split_classes(labels, rng)
@@ -47,7 +44,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return images × side × side, before they are split."""
+    """Return images × side × side before the split."""
     return f"1797×{params['side']}×{params['side']}"
 
 
@@ -56,7 +53,7 @@ def _plain(shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator) -> W
 
 
 def _resnet18(rng: np.random.Generator) -> Weights:
-    """Return the weights of ResNet-18 as torchvision draws them: convolutions as wide as what comes out asks for."""
+    """Return the weights of ResNet-18, drawn as in torchvision: the spread of a convolution depends on its outputs."""
 
     def convolution(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
         deviation = np.sqrt(2 / (shape[0] * shape[2] * shape[3]))

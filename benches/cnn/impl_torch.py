@@ -1,7 +1,4 @@
-"""The convolutional networks in PyTorch, eager, as its tutorials write them.
-
-Not for training or running them: ``networks`` does, the same way for every room.
-"""
+"""The convolutional networks in PyTorch, as in its tutorials; ``networks`` trains and runs them."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ class LeNet(nn.Module):
     """LeNet-5 for images of 28×28 and ten classes, with ReLU and max pooling."""
 
     def __init__(self) -> None:
-        """Build the layers; their first weights are replaced by the job's."""
+        """Build the layers; the job's weights replace their initial ones."""
         super().__init__()
         self.conv1 = nn.Conv2d(1, 6, 5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, 5)
@@ -25,7 +22,7 @@ class LeNet(nn.Module):
         self.fc3 = nn.Linear(84, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits (images × 10)."""
+        """Return the logits (images × 10)."""
         x = functional.max_pool2d(functional.relu(self.conv1(images)), 2)
         x = functional.max_pool2d(functional.relu(self.conv2(x)), 2).flatten(1)
         x = functional.relu(self.fc1(x))
@@ -35,10 +32,10 @@ class LeNet(nn.Module):
 
 
 class SimpleCnn(nn.Module):
-    """Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the tutorial network."""
+    """Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the network of many tutorials."""
 
     def __init__(self) -> None:
-        """Build the layers; their first weights are replaced by the job's."""
+        """Build the layers; the job's weights replace their initial ones."""
         super().__init__()
         self.conv1 = nn.Conv2d(1, 32, 3, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
@@ -46,7 +43,7 @@ class SimpleCnn(nn.Module):
         self.fc2 = nn.Linear(128, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits (images × 10)."""
+        """Return the logits (images × 10)."""
         x = functional.max_pool2d(functional.relu(self.conv1(images)), 2)
         x = functional.max_pool2d(functional.relu(self.conv2(x)), 2).flatten(1)
         logits: torch.Tensor = self.fc2(functional.relu(self.fc1(x)))
@@ -54,10 +51,10 @@ class SimpleCnn(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions of 3×3, each normalised over the batch, round which the input is carried (He et al. 2015)."""
+    """Two convolutions of 3×3, each with a batch norm, and a skip connection (He et al. 2015)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        """Build the layers, with a convolution of 1×1 for the input where its shape changes."""
+        """Build the layers, with a convolution of 1×1 in the skip connection if the shape changes."""
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
@@ -74,10 +71,10 @@ class Block(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 for small images: a stem of 3×3 without pooling in place of 7×7, and the names of torchvision."""
+    """ResNet-18 for small images: a stem of 3×3 without pooling instead of 7×7, with the names of torchvision."""
 
     def __init__(self) -> None:
-        """Build the layers; their first weights are replaced by the job's."""
+        """Build the layers; the job's weights replace their initial ones."""
         super().__init__()
         self.conv1 = nn.Conv2d(1, 64, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -88,7 +85,7 @@ class ResNet18(nn.Module):
         self.fc = nn.Linear(512, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits (images × 10)."""
+        """Return the logits (images × 10)."""
         x = functional.relu(self.bn1(self.conv1(images)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         logits: torch.Tensor = self.fc(functional.adaptive_avg_pool2d(x, 1).flatten(1))

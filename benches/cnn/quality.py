@@ -1,49 +1,36 @@
-"""How well a network names digits it has not seen; one function for all members.
+"""The quality of a network on digits that it has not seen; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the floors.
+``task.toml`` sets the floors.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..scores import classification, cross_entropy
+from ..scores import classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
     import torch
 
+    Arrays = Mapping[str, np.ndarray]
     Weights = Mapping[str, torch.Tensor]
     Forward = Callable[[torch.Tensor, Weights], torch.Tensor]
 
 
-def quality(
-    algorithm: str,
-    phase: str,
-    outputs: Mapping[str, np.ndarray],
-    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],
-) -> dict[str, float]:
-    """Return accuracy, F1, precision and recall (averaged over the digits) from 0 to 1, and the loss, on the test part.
-
-    Trained weights are judged by a forward pass made here, on every test image; a predicting network by the logits it
-    gave (images × digits) for the first of them.
-    """
-    logits = _logits(algorithm, outputs, np.asarray(data["x_test"])) if phase == "train" else outputs["logits"]
-    truth = np.asarray(data["labels_test"])[: len(logits)]
-    return classification(truth, logits.argmax(axis=1)) | {"loss": cross_entropy(truth, logits)}
+def quality(algorithm: str, phase: str, outputs: Arrays, data: Mapping[str, np.ndarray | Arrays]) -> dict[str, float]:
+    """Return the scores of a classifier, for trained weights by a forward pass computed here."""
+    return classifier(phase, outputs, data, partial(_logits, algorithm))
 
 
-def _logits(algorithm: str, outputs: Mapping[str, np.ndarray], images: np.ndarray) -> np.ndarray:
-    """Return the logits from weights alone, written apart from any member, so that none vouches for itself."""
+def _logits(algorithm: str, trained: Arrays, images: np.ndarray) -> np.ndarray:
+    """Return the logits from weights alone, computed independently of all members."""
     import torch
 
-    prefix = "weights."
-    weights = {
-        name.removeprefix(prefix): torch.tensor(array) for name, array in outputs.items() if name.startswith(prefix)
-    }
+    weights = {name: torch.tensor(array) for name, array in trained.items()}
     with torch.inference_mode():
         return FORWARD[algorithm](torch.tensor(images), weights).numpy()
 
@@ -73,11 +60,11 @@ def _resnet18(x: torch.Tensor, weights: Weights) -> torch.Tensor:
 
     x = relu(norm(conv2d(x, weights["conv1.weight"], padding=1), "bn1"))
     for at in (f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)):
-        across = weights.get(f"{at}.downsample.0.weight")
-        stride = 1 if across is None else 2
+        skip = weights.get(f"{at}.downsample.0.weight")
+        stride = 1 if skip is None else 2
         y = relu(norm(conv2d(x, weights[f"{at}.conv1.weight"], stride=stride, padding=1), f"{at}.bn1"))
         y = norm(conv2d(y, weights[f"{at}.conv2.weight"], padding=1), f"{at}.bn2")
-        x = relu(y + (x if across is None else norm(conv2d(x, across, stride=stride), f"{at}.downsample.1")))
+        x = relu(y + (x if skip is None else norm(conv2d(x, skip, stride=stride), f"{at}.downsample.1")))
     return _dense(x.mean(dim=(2, 3)), weights, "fc")
 
 
@@ -85,7 +72,7 @@ FORWARD: dict[str, Forward] = {"lenet": _lenet, "simple_cnn": _simple_cnn, "resn
 
 
 def _dense(x: torch.Tensor, weights: Weights, *names: str) -> torch.Tensor:
-    """Return what linear layers make of `x`, with a ReLU between each two."""
+    """Apply linear layers to `x`, with a ReLU between each two."""
     from torch.nn.functional import linear, relu
 
     for name in names[:-1]:

@@ -1,10 +1,10 @@
-"""Two vectors to add: no more is needed to measure what a call costs."""
+"""Two vectors to add."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..recipes import whole
+from ..recipes import integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return ``start`` and ``step`` (elements,), f32, from 0 to 1."""
-    elements = whole(params, "elements")
+    elements = integer(params, "elements")
     return {name: rng.random(elements, dtype="float32") for name in ("start", "step")}
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return how many elements a vector has."""
+    """Return the number of elements of a vector."""
     return f"{params['elements']}"

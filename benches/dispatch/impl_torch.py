@@ -1,4 +1,4 @@
-"""Calls of one operator of PyTorch, from a loop in Python."""
+"""Calls of one PyTorch operator from a loop in Python."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pytest_duet.implementation import Implementation, JobReader, Outputs
 
 
 class Add(Implementation[None, torch.Tensor]):
-    """Add a vector to another, over and over."""
+    """Add a vector to another repeatedly."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read both vectors and how often to add."""
+        """Read both vectors and the number of additions."""
         self._start, self._step = (torch.tensor(job.array(name)) for name in ("start", "step"))
         self._calls = job.integer("calls")
 
@@ -27,7 +27,7 @@ class Add(Implementation[None, torch.Tensor]):
         return Outputs({"sum": result.numpy()})
 
     def work(self) -> dict[str, int]:
-        """Return the calls of the operator."""
+        """Return the number of operator calls."""
         return {"calls": self._calls}
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a loop that is not meant to do the same."""
+"""The check for a loop that is not expected to give the same numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def finite(_: np.ndarray, other: np.ndarray) -> float:
-    """Return the share of numbers that are not finite: all that can be asked of a loop that draws its own numbers."""
+    """Return the fraction of numbers that are not finite, the only check for a loop that draws its own random numbers."""
     return float(np.mean(~np.isfinite(other)))
 
 

@@ -1,7 +1,4 @@
-"""All that is random in deep Q-learning, drawn once: starts, explored actions, rows to replay, weights, a frozen replay.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""All random numbers of deep Q-learning, drawn once: initial states, exploration, replayed rows, weights, a fixed replay buffer."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import cartpole_starts, dense, whole
+from ..recipes import cartpole_starts, dense, integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +17,14 @@ OBSERVED, ACTIONS = 4, 2
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
-    """Return what `steps` steps and as many updates need.
+    """Return the random numbers of `steps` steps and as many updates.
 
-    Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``explore`` (steps, f32 in [0, 1)) says by being below epsilon that ``actions`` (steps,
-    i64) is taken; ``replay`` (steps × batch, f32 in [0, 1)) says where in the filled part of the buffer a row lies;
-    ``initial`` the weights. ``replay_*`` are transitions of a policy that acts by ``actions``.
+    ``starts`` (episodes × 4, f32) are the initial states. If ``explore`` (steps, f32 in [0, 1)) is below epsilon, the step takes the
+    action in ``actions`` (steps, i64). ``replay`` (steps × batch, f32 in [0, 1)) gives the position of each row in the filled part of
+    the buffer. ``initial`` are the weights. ``replay_*`` are transitions of a policy that takes ``actions``. Implementations widen
+    the floats.
     """
-    steps, batch, hidden = (whole(params, name) for name in ("steps", "batch", "hidden"))
+    steps, batch, hidden = (integer(params, name) for name in ("steps", "batch", "hidden"))
     starts = cartpole_starts(steps, rng)
     actions = rng.integers(ACTIONS, size=steps)
     drawn = {
@@ -38,7 +36,7 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
         | dense("2", (hidden, hidden), rng)
         | dense("4", (ACTIONS, hidden), rng),
     }
-    return drawn | _transitions(starts, actions[: whole(params, "frozen")])
+    return drawn | _transitions(starts, actions[: integer(params, "frozen")])
 
 
 def size(params: Mapping[str, Scalar]) -> str:
@@ -47,8 +45,8 @@ def size(params: Mapping[str, Scalar]) -> str:
 
 
 def _transitions(starts: np.ndarray, actions: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what acting by `actions` meets: observations before and after (f32), and whether the pole fell (f32)."""
-    # Asked for here: who only reads the data needs no environment.
+    """Return the transitions of `actions`: observations before and after (f32), and whether the pole fell (f32)."""
+    # Import it here, because a program that only reads the data needs no environment.
     from ..control import World
 
     world = World(starts)

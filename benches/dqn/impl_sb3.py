@@ -1,6 +1,6 @@
-"""Deep Q-learning as Stable-Baselines3 has it: what most people run, with its own loop and its own random numbers.
+"""Deep Q-learning in Stable-Baselines3, the most common implementation, with its own loop and random numbers.
 
-Not a comparison of languages: another loop does other work. It starts from the same weights and keeps the same rules.
+It starts from the same weights and follows the same rules, but its loop does other work, so it does not compare languages.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Log(BaseCallback):
-    """Notes what the loop does: every action, and the loss each time it learnt."""
+    """Records what the loop does: every action, and the loss of each learning step."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start with an empty log."""
         super().__init__()
         self.actions: list[int] = []
         self.losses: list[float] = []
-        self._learnt = 0
+        self._learned = 0
 
     def _on_step(self) -> bool:
         self.actions.append(int(self.locals["actions"][0]))
@@ -42,10 +42,10 @@ class Log(BaseCallback):
         self._note()
 
     def _note(self) -> None:
-        # The loop learns after the step that is reported, so each loss is seen one step later.
-        updates = self.model._n_updates  # noqa: SLF001 - Stable-Baselines3 has no other way to ask
-        if updates != self._learnt:
-            self._learnt = updates
+        # The loop learns after the step that it reports, so each loss appears one step later.
+        updates = self.model._n_updates  # noqa: SLF001 - Stable-Baselines3 has no public counter
+        if updates != self._learned:
+            self._learned = updates
             self.losses.append(float(self.logger.name_to_value["train/loss"]))
 
 
@@ -74,7 +74,7 @@ class Train(Implementation[DQN, "tuple[DQN, Log]"]):
         }
 
     def fresh(self) -> DQN:
-        """Return a model that has seen nothing, with the weights every member starts from."""
+        """Return an untrained model with the initial weights of every member."""
         model = DQN(
             "MlpPolicy",
             gymnasium.make("CartPole-v1"),
@@ -90,13 +90,13 @@ class Train(Implementation[DQN, "tuple[DQN, Log]"]):
         return model
 
     def run(self, given: DQN) -> tuple[DQN, Log]:
-        """Return the trained model and what its loop did."""
+        """Return the trained model and the log of its loop."""
         log = Log()
         given.learn(self._steps, callback=log)
         return given, log
 
     def outputs(self, result: tuple[DQN, Log]) -> Outputs:
-        """Return weights, every action, and the mean loss each time it learnt."""
+        """Return the weights, every action, and the mean loss of each learning step."""
         model, log = result
         weights = {
             f"weights.{name}": each.numpy(force=True).copy() for name, each in model.q_net.q_net.state_dict().items()
@@ -114,7 +114,7 @@ class Train(Implementation[DQN, "tuple[DQN, Log]"]):
 
 
 class Act(Acting):
-    """Ask a trained model as its users do: `predict`, which takes and gives arrays."""
+    """Run a trained model as users do: with `predict`, which takes and returns arrays."""
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights."""
@@ -134,7 +134,7 @@ class Act(Acting):
         return int(self._model.predict(observation, deterministic=True)[0])
 
     def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what each action is rated."""
+        """Return the value of each action."""
         with torch.no_grad():
             rated: NDArray[np.float32] = self._model.q_net(torch.from_numpy(observation).unsqueeze(0))[0].numpy()
         return rated

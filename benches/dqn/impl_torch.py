@@ -1,6 +1,6 @@
-"""Deep Q-learning (Mnih et al. 2015) as a plain loop in PyTorch, with Stable-Baselines3's defaults where it has them.
+"""Deep Q-learning (Mnih et al. 2015) as a plain loop in PyTorch, with the defaults of Stable-Baselines3.
 
-Not for drawing: what is explored and replayed is read from files, so that every member meets the same.
+The random numbers of exploration and replay are files, so every member uses the same ones.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 def _best(network: nn.Sequential, observation: NDArray[np.float32]) -> int:
-    """Return the action that is rated highest."""
+    """Return the action of the highest value."""
     return int(ask(network, observation).argmax())
 
 
 class Replay:
-    """Transitions in the order they were met, as many as a run has steps."""
+    """A replay buffer of as many transitions as a run has steps."""
 
     def __init__(self, capacity: int) -> None:
-        """Set room for `capacity` transitions aside."""
+        """Reserve memory for `capacity` transitions."""
         self.before = np.empty((capacity, 4), np.float32)
         self.after = np.empty((capacity, 4), np.float32)
         self.actions = np.empty(capacity, np.int64)
@@ -45,20 +45,20 @@ class Replay:
         self.filled = 0
 
     def add(self, before: NDArray[np.float32], action: int, after: NDArray[np.float32], *, fell: bool) -> None:
-        """Remember one transition; each earned 1, so rewards need no room."""
+        """Add one transition; every reward is 1, so none is stored."""
         row = self.filled
         self.before[row], self.actions[row], self.after[row], self.fell[row] = before, action, after, fell
         self.filled += 1
 
     def batch(self, draws: NDArray[np.float64]) -> Batch:
-        """Return the transitions that `draws` in [0, 1) fall on."""
+        """Return the transitions that `draws` in [0, 1) select."""
         rows = (draws * self.filled).astype(np.int64)
         return tuple(torch.from_numpy(each[rows]) for each in (self.before, self.actions, self.after, self.fell))
 
 
 @dataclass
 class Learner:
-    """What learning changes: the network, the target it is drawn to, the optimiser."""
+    """The network, its target network and the optimiser."""
 
     network: nn.Sequential
     target: nn.Sequential
@@ -67,7 +67,7 @@ class Learner:
     clip: float
 
     def update(self, batch: Batch) -> float:
-        """Take one step towards the target's estimate and return the loss before it."""
+        """Take one step towards the target network's estimate and return the loss before it."""
         before, actions, after, fell = batch
         with torch.no_grad():
             best = self.target(after).max(dim=1).values
@@ -81,18 +81,18 @@ class Learner:
         return loss.item()
 
     def align(self) -> None:
-        """Let the target be what the network is now."""
+        """Copy the network's weights to the target network."""
         self.target.load_state_dict(self.network.state_dict())
 
 
 class _Learning(Implementation[Learner, Any]):
-    """A job that starts from given weights."""
+    """A job with initial weights."""
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the rules of one update."""
         self._initial = perceptron(job, "initial")
         if job.variant not in {"", "fused"}:
-            msg = f"variant {job.variant!r} is unknown; known is fused"
+            msg = f"variant {job.variant!r} is not implemented here; known variants: fused"
             raise ImplementationError(msg)
         self._fused = job.variant == "fused"
         self._rate = job.number("learning_rate")
@@ -100,17 +100,17 @@ class _Learning(Implementation[Learner, Any]):
         self._replay = job.array("replay").astype(float)
 
     def fresh(self) -> Learner:
-        """Return untrained copies and an optimiser that has seen nothing."""
+        """Return untrained networks and a new optimiser."""
         network, target = copy.deepcopy(self._initial), copy.deepcopy(self._initial)
         optimizer = torch.optim.Adam(network.parameters(), lr=self._rate, fused=self._fused)
         return Learner(network, target, optimizer, self._discount, self._clip)
 
 
 class Update(_Learning):
-    """Updates alone, on a replay that no longer changes."""
+    """Updates alone, on a fixed replay buffer."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read the transitions and how many updates to take."""
+        """Read the transitions and the number of updates."""
         super().__init__(job)
         self._updates = job.integer("updates")
         self._transitions = Replay(0)
@@ -125,7 +125,7 @@ class Update(_Learning):
         return given, [given.update(self._transitions.batch(draws)) for draws in self._replay[: self._updates]]
 
     def outputs(self, result: tuple[Learner, list[float]]) -> Outputs:
-        """Return weights, losses, and what the first update alone does, taken again off the clock."""
+        """Return the weights, the losses, and the effect of the first update alone, repeated outside the timed region."""
         learner, losses = result
         first = self.fresh()
         first_loss = first.update(self._transitions.batch(self._replay[0]))
@@ -139,7 +139,7 @@ class Update(_Learning):
 
 @dataclass
 class Run:
-    """What a run left behind."""
+    """The result of a run."""
 
     learner: Learner
     laps: Laps = field(default_factory=Laps)
@@ -148,10 +148,10 @@ class Run:
 
 
 class Train(_Learning):
-    """Act and learn for some steps, in the order Stable-Baselines3 does both."""
+    """Act and learn for some steps, in the order of Stable-Baselines3."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read what is drawn, and when to explore, learn and align."""
+        """Read the random numbers and the schedule."""
         super().__init__(job)
         self._steps, self._starts_learning = job.integer("steps"), job.integer("learning_starts")
         self._every, self._updates = job.integer("train_every"), job.integer("updates")
@@ -161,7 +161,7 @@ class Train(_Learning):
         self._actions, self._explore = job.array("actions"), job.array("explore").astype(float)
 
     def run(self, given: Learner) -> Run:
-        """Return the run; what it takes to make the world is part of it."""
+        """Return the run; making the environment is part of the call."""
         run = Run(given)
         world, replay = World(self._starts), Replay(self._steps)
         before = world.reset()
@@ -198,7 +198,7 @@ class Train(_Learning):
         return _best(network, observation)
 
     def outputs(self, result: Run) -> Outputs:
-        """Return weights, every action, and the mean loss each time it learnt."""
+        """Return the weights, every action, and the mean loss of each learning step."""
         return Outputs(
             arrays("weights", result.learner.network.state_dict())
             | {"actions": np.array(result.actions, np.int64), "loss": np.array(result.losses, np.float32)},
@@ -206,7 +206,7 @@ class Train(_Learning):
         )
 
     def spans(self, result: Run) -> dict[str, int]:
-        """Return the time of acting, of the world, of the buffer and of learning."""
+        """Return the time of inference, of the environment, of the buffer and of updates."""
         return result.laps.spans
 
     def work(self) -> dict[str, int]:
@@ -216,10 +216,10 @@ class Train(_Learning):
 
 
 class Act(Acting):
-    """Take the actions that a trained network rates highest."""
+    """Take the actions with the highest values of a trained network."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read its weights."""
+        """Read the weights."""
         super().__init__(job)
         self._network = perceptron(job, "checkpoint")
 
@@ -228,20 +228,20 @@ class Act(Acting):
         return _best(self._network, observation)
 
     def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what each action is rated."""
+        """Return the value of each action."""
         return ask(self._network, observation).numpy()
 
 
 class Environment(Implementation[None, Any]):
-    """The world alone: gymnasium's, under given actions."""
+    """Gymnasium's environment alone, with given actions."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read starts and actions."""
+        """Read the initial states and the actions."""
         self._starts = job.array("starts")
         self._actions = [int(action) for action in job.array("actions")[: job.integer("steps")]]
 
     def run(self, given: None) -> tuple[list[NDArray[np.float64]], list[int]]:  # noqa: ARG002 - there is no input
-        """Return the state after each step, and how it ended: 0 not, 1 by a fall, 2 by time."""
+        """Return the state after each step, and how the step `ended`."""
         world = World(self._starts)
         world.reset()
         states, ends = [], []
@@ -254,7 +254,7 @@ class Environment(Implementation[None, Any]):
         return states, ends
 
     def outputs(self, result: tuple[list[NDArray[np.float64]], list[int]]) -> Outputs:
-        """Return the bits of every state, because the last one must be the same, and the ends."""
+        """Return the ends, and the states as bit patterns, because parity compares every bit."""
         states, ends = result
         return Outputs({"state_bits": np.array(states).view(np.int64), "ends": np.array(ends, np.int64)})
 

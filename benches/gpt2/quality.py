@@ -1,6 +1,6 @@
-"""How well a model foretells text it has not seen, and how sure it was of what it wrote; one function for all members.
+"""The perplexity of a model on held-out text, and the margin of the tokens it generated; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the limits.
+``task.toml`` sets the limits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..scores import cross_entropy
+from ..scores import cross_entropy, trained_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Weights = Mapping[str, np.ndarray]
 
 JUDGED = 128
-"""Windows of text that trained weights are judged by."""
+"""Number of windows of text in the quality of trained weights."""
 
 
 def quality(
@@ -27,9 +27,9 @@ def quality(
     outputs: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray | Mapping[str, np.ndarray] | str],
 ) -> dict[str, float]:
-    """Return the perplexity of held-out text, the smallest lead of what was written, or bytes a token.
+    """Return the perplexity of held-out text, the smallest lead of a generated token, or the bytes per token.
 
-    Trained weights are judged by a forward pass made here, so that no member vouches for itself.
+    For trained weights, a forward pass computed here, independently of all members, gives the logits.
     """
     if algorithm == "tokenization":
         size = sum(len(text.encode()) for text in json.loads(str(data["reviews"])))
@@ -38,37 +38,35 @@ def quality(
         return _lead(outputs["tokens"], outputs["logits"])
     windows = np.asarray(data["x_test"])
     logits = outputs["logits"] if phase == "predict" else _trained(outputs, windows[:JUDGED], str(data["config"]))
-    read, foretold = windows[: len(logits), 1:], logits[:, :-1]
-    loss = cross_entropy(read.reshape(-1), foretold.reshape(-1, foretold.shape[-1]))
+    following, predicted = windows[: len(logits), 1:], logits[:, :-1]
+    loss = cross_entropy(following.reshape(-1), predicted.reshape(-1, predicted.shape[-1]))
     return {"perplexity": float(np.exp(loss))}
 
 
 def _lead(tokens: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Return by how much the likeliest token led at the least, and the share of tokens that were the likeliest.
+    """Return the smallest lead of the likeliest token over the second, and the fraction of tokens that were the likeliest.
 
-    Where the lead is as small as rounding, that two members write the same is chance.
+    If the lead is as small as rounding errors, two members agree on a token only by chance.
     """
     second, first = np.partition(logits, -2, axis=1)[:, -2:].T
     return {"lead": float((first - second).min()), "greedy": float((logits.argmax(axis=1) == tokens).mean())}
 
 
 def _trained(outputs: Mapping[str, np.ndarray], windows: np.ndarray, config: str) -> np.ndarray:
-    prefix = "weights."
-    weights = {name.removeprefix(prefix): each for name, each in outputs.items() if name.startswith(prefix)}
     known = json.loads(config)
-    return forward(weights, windows, known["n_head"], known["layer_norm_epsilon"])
+    return forward(trained_weights(outputs), windows, known["n_head"], known["layer_norm_epsilon"])
 
 
 def forward(weights: Weights, windows: np.ndarray, heads: int, epsilon: float) -> np.ndarray:
-    """Return the logits (windows × positions × vocabulary) of GPT-2 with these weights, in numpy."""
+    """Return the logits (windows × positions × vocabulary) of GPT-2 with `weights`, computed in numpy."""
     length = windows.shape[1]
     x = weights["wte.weight"][windows] + weights["wpe.weight"][:length]
     for layer in range(sum(name.endswith("ln_1.weight") for name in weights)):
         of = f"h.{layer}."
         x = x + _attention(weights, f"{of}attn.", _norm(weights, f"{of}ln_1", x, epsilon), heads)
         inner = _linear(weights, f"{of}mlp.c_fc", _norm(weights, f"{of}ln_2", x, epsilon))
-        bent = 0.5 * inner * (1 + np.tanh(np.sqrt(2 / np.pi) * (inner + 0.044715 * inner**3)))
-        x = x + _linear(weights, f"{of}mlp.c_proj", bent)
+        activated = 0.5 * inner * (1 + np.tanh(np.sqrt(2 / np.pi) * (inner + 0.044715 * inner**3)))
+        x = x + _linear(weights, f"{of}mlp.c_proj", activated)
     return _norm(weights, "ln_f", x, epsilon) @ weights["wte.weight"].T
 
 

@@ -1,7 +1,4 @@
-"""All that is random in learning a policy, drawn once: starts, what actions are drawn by, weights.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""All random numbers of a policy gradient run, drawn once: initial states, numbers to draw actions with, weights."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import cartpole_starts, dense, whole
+from ..recipes import cartpole_starts, dense, integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,12 +17,13 @@ OBSERVED, ACTIONS = 4, 2
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
-    """Return what `steps` steps need.
+    """Return the random numbers of `steps` steps.
 
-    Whatever reads floats widens them: ``starts`` (episodes × 4, f32); ``draws`` (steps, f32 in [0, 1)), below the probability of action 1 takes it;
-    ``actions`` (steps, i64) for runs whose actions are given; ``initial`` the weights.
+    ``starts`` (episodes × 4, f32) are the initial states. A step takes action 1 if its number in ``draws`` (steps, f32 in [0, 1)) is
+    below that action's probability. ``actions`` (steps, i64) are for runs with given actions. ``initial`` are the weights.
+    Implementations widen the floats.
     """
-    steps, hidden = whole(params, "steps"), whole(params, "hidden")
+    steps, hidden = integer(params, "steps"), integer(params, "hidden")
     return {
         "starts": cartpole_starts(steps, rng),
         "draws": rng.random(steps, np.float32),

@@ -1,6 +1,6 @@
 """REINFORCE (Williams 1992) as a plain loop in PyTorch: an episode, then one step along its gradient.
 
-Not for drawing: what actions are drawn by is read from files, so that every member draws the same.
+The random numbers that actions are drawn with are a file, so every member uses the same ones.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def _right(policy: nn.Sequential, observation: NDArray[np.float32]) -> float:
 
 @dataclass
 class Learner:
-    """What learning changes: the policy and its optimiser."""
+    """The policy and its optimiser."""
 
     policy: nn.Sequential
     optimizer: torch.optim.Adam
     discount: float
 
     def update(self, observations: list[NDArray[np.float32]], actions: list[int]) -> float:
-        """Take one step along the gradient of an episode's return and return the loss before it."""
+        """Take one step along the gradient of an episode's returns and return the loss before it."""
         weights = self._weights(len(actions))
         log_policy = self.policy(torch.from_numpy(np.array(observations))).log_softmax(dim=1)
         taken = log_policy.gather(1, torch.tensor(actions).unsqueeze(1)).squeeze(1)
@@ -51,7 +51,7 @@ class Learner:
         return loss.item()
 
     def _weights(self, length: int) -> torch.Tensor:
-        """Return what each step earned until the end, discounted, with mean 0 and deviation 1 over the episode."""
+        """Return the discounted return of each step, normalised to mean 0 and standard deviation 1 over the episode."""
         returns = np.empty(length)
         ahead = 0.0
         for step in reversed(range(length)):
@@ -63,7 +63,7 @@ class Learner:
 
 @dataclass
 class Run:
-    """What a run left behind."""
+    """The result of a run."""
 
     learner: Learner
     laps: Laps = field(default_factory=Laps)
@@ -72,10 +72,10 @@ class Run:
 
 
 class Train(Implementation[Learner, Run]):
-    """Act and learn for some steps; an episode that they cut short is not learnt from."""
+    """Act and learn for some steps; an episode that is still running at the end takes no update."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read the weights and what is drawn."""
+        """Read the weights and the random numbers."""
         self._initial = perceptron(job, "initial")
         self._rate, self._discount = job.number("learning_rate"), job.number("discount")
         self._steps = job.integer("steps")
@@ -83,12 +83,12 @@ class Train(Implementation[Learner, Run]):
         self._script = job.array("actions") if job.flag("scripted") else None
 
     def fresh(self) -> Learner:
-        """Return an untrained copy and an optimiser that has seen nothing."""
+        """Return an untrained copy and a new optimiser."""
         policy = copy.deepcopy(self._initial)
         return Learner(policy, torch.optim.Adam(policy.parameters(), lr=self._rate), self._discount)
 
     def run(self, given: Learner) -> Run:
-        """Return the run; what it takes to make the world is part of it."""
+        """Return the run; making the environment is part of the call."""
         return self._act(given, most_updates=self._steps)
 
     def _act(self, learner: Learner, most_updates: int) -> Run:
@@ -116,23 +116,23 @@ class Train(Implementation[Learner, Run]):
         return run
 
     def _draw(self, policy: nn.Sequential, step: int, observation: NDArray[np.float32]) -> int:
-        """Draw an action of the policy, or take the given one; the policy is asked in any case."""
+        """Draw an action of the policy, or return the given one; the policy runs in both cases."""
         right = _right(policy, observation)
         return int(self._draws[step] < right) if self._script is None else int(self._script[step])
 
     def outputs(self, result: Run) -> Outputs:
-        """Return weights, every action, the loss of each episode, and what the first update alone does."""
+        """Return the weights, every action, the loss of each episode, and the effect of the first update alone."""
         first = self._act(self.fresh(), most_updates=1)
         logits = ask(self._initial, self._starts[0].astype(np.float32))
         policy, named = first.learner.policy, dict(first.learner.policy.named_parameters())
-        learnt = training_outputs(
+        trained = training_outputs(
             result.learner.policy.state_dict(), result.losses, policy.state_dict(), first.losses[0], named
         )
-        met = {"actions": np.array(result.actions, np.int64), "first_logits": np.array(logits.numpy())}
-        return Outputs({**learnt.arrays, **met}, loss=result.losses)
+        more = {"actions": np.array(result.actions, np.int64), "first_logits": np.array(logits.numpy())}
+        return Outputs({**trained.arrays, **more}, loss=result.losses)
 
     def spans(self, result: Run) -> dict[str, int]:
-        """Return the time of acting, of the world, of remembering and of learning."""
+        """Return the time of inference, of the environment, of the buffer and of updates."""
         return result.laps.spans
 
     def work(self) -> dict[str, int]:
@@ -144,7 +144,7 @@ class Act(Acting):
     """Draw the actions of a trained policy."""
 
     def __init__(self, job: JobReader) -> None:
-        """Read its weights and what actions are drawn by."""
+        """Read the weights and the numbers that actions are drawn with."""
         super().__init__(job)
         self._policy = perceptron(job, "checkpoint")
         self._draws = job.array("draws").astype(float)

@@ -1,6 +1,6 @@
-"""What the trained policy earns when it draws its actions; one function for all members.
+"""The return of a trained policy that draws its actions; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the floors.
+``task.toml`` sets the floors.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PREFIX = "weights."
 
 
 def quality(
-    algorithm: str,  # noqa: ARG001 - there is one
+    algorithm: str,  # noqa: ARG001 - there is only one
     phase: str,
     outputs: Mapping[str, np.ndarray],
-    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],  # noqa: ARG001 - the world is the judge
+    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],  # noqa: ARG001 - the environment gives the return
 ) -> dict[str, float]:
-    """Return the mean return of episodes in gymnasium: a step earns 1, an episode 500 at most.
+    """Return the mean return of episodes in Gymnasium: a step earns 1, an episode at most 500.
 
-    What acts for some steps earns those by episodes that ended.
+    For a phase that acts for some steps, it is the number of steps per finished episode.
     """
     if phase == "predict":
         return {"return": earned(outputs["ends"])}

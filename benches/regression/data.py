@@ -1,7 +1,4 @@
-"""The tables that the linear models are fitted to, split and standardised.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""The tables for the linear models, split and standardised."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import real, split, standardise, whole
+from ..recipes import integer, number, split, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +20,8 @@ if TYPE_CHECKING:
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
     """Return a table (f64, rows × columns) split 80/20, its columns standardised on the training part.
 
-    `X_train` is in Fortran order, as column-wise solvers want it, and `X_test` in C order, as rows arrive in use.
-    `y_train_centred` is for the models that are fitted without an intercept.
+    `X_train` is in Fortran order, which column-wise solvers prefer, and `X_test` in C order, the usual order of new rows.
+    `y_train_centred` is for the models without an intercept.
     """
     x, y = _synthetic(params, rng) if params["source"] == "synthetic" else _diabetes()
     train, test = split(len(y), rng)
@@ -40,12 +37,12 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return rows × columns of the whole table, before it is split."""
+    """Return rows × columns of the whole table before the split."""
     return f"{params['n']}×{params['p']}" if params["source"] == "synthetic" else "442×10"
 
 
 def _diabetes() -> tuple[Floats, Floats]:
-    """Return the bundled table in the units it was measured in."""
+    """Return scikit-learn's table in its original units."""
     from sklearn.datasets import load_diabetes
 
     x, y = load_diabetes(return_X_y=True, scaled=False)
@@ -55,19 +52,19 @@ def _diabetes() -> tuple[Floats, Floats]:
 def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return Gaussian columns that share one factor, and a noisy weighted sum of a few of them.
 
-    `correlation` is that of any two columns: without it coordinate descent would be done after a few sweeps.
-    `noise_share` is the part of the target's variance that no model can explain.
+    `correlation` is that of any two columns; without it coordinate descent would converge after a few sweeps. `noise_share` is the
+    fraction of the target's variance that no model can explain.
     """
-    rows, columns = whole(params, "n"), whole(params, "p")
-    correlation, noise_share = real(params, "correlation"), real(params, "noise_share")
+    rows, columns = integer(params, "n"), integer(params, "p")
+    correlation, noise_share = number(params, "correlation"), number(params, "noise_share")
     x = rng.standard_normal((rows, columns))
     x *= np.sqrt(1 - correlation)
     x += np.sqrt(correlation) * rng.standard_normal((rows, 1))
-    chosen = rng.permutation(columns)[: max(1, round(real(params, "informative") * columns))]
+    chosen = rng.permutation(columns)[: max(1, round(number(params, "informative") * columns))]
     weights = np.zeros(columns)
-    # Far above the penalty, so that no honest solver drops them, and of both signs, so that the factor cancels.
+    # Far above the penalty, so that no correct solver drops them, and of both signs, so that the factor cancels.
     weights[chosen] = rng.uniform(1.0, 4.0, len(chosen)) * np.where(np.arange(len(chosen)) % 2, -1.0, 1.0)
     signal = x @ weights
     noise = signal.std() * np.sqrt(noise_share / (1 - noise_share))
-    # An offset, so that an implementation that forgets the intercept is found out.
+    # With an offset, so that parity detects an implementation without an intercept.
     return x, 10.0 + signal + noise * rng.standard_normal(rows)

@@ -1,7 +1,4 @@
-"""The linear models in scikit-learn, called as its users call them.
-
-Not for preparing data: the inputs arrive split and standardised.
-"""
+"""The linear models in scikit-learn, called as users call them. The data are already split and standardised."""
 
 from __future__ import annotations
 
@@ -13,20 +10,19 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 
-from ..estimators import Fit, Predict, way
+from ..estimators import Fit, Predict, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CENTRED = ("lasso", "elasticnet")
-"""The algorithms that are fitted to a centred target, without an intercept, on every side."""
+"""The algorithms that every member fits to a centred target, without an intercept."""
 
 
 def _build(job: JobReader) -> Callable[[], Any]:
-    """Return what makes an unfitted estimator with the job's parameters.
+    """Return a function that builds an unfitted estimator with the job's parameters.
 
-    None of them writes to its inputs: `copy_X` is left at its default, and without an intercept there is nothing to
-    centre.
+    None of the estimators changes its inputs: `copy_X` has its default, and without an intercept nothing is centred.
     """
     match job.algorithm:
         case "linear":
@@ -40,19 +36,19 @@ def _build(job: JobReader) -> Callable[[], Any]:
 
 
 def _descent(job: JobReader) -> dict[str, Any]:
-    """Return what both coordinate descents are told; a Gram matrix computed first is another way to the same sweeps."""
+    """Return the settings of both coordinate descents; the variant computes the Gram matrix first and takes the same sweeps."""
     settings = {"alpha": job.number("alpha"), "tol": job.number("tol"), "max_iter": job.integer("max_iterations")}
-    gram = way(job, ["gram"]) == "gram"
+    gram = variant_of(job, ["gram"]) == "gram"
     return settings | {"fit_intercept": False, "precompute": gram, "selection": "cyclic"}
 
 
 def _train(job: JobReader) -> Fit:
-    """Fit to the training part, columns contiguous."""
+    """Fit to the training part, with contiguous columns."""
     centred = job.algorithm in CENTRED
     x = job.array("X_train", order="F")
     y = job.array("y_train_centred" if centred else "y_train")
     if not centred:
-        way(job)
+        variant_of(job)
     return Fit(job, _build(job), (x, y), partial(_descent_outputs, y=y) if centred else _closed_outputs)
 
 
@@ -64,14 +60,14 @@ def _closed_outputs(fitted: Any) -> Outputs:
 def _descent_outputs(fitted: Any, y: np.ndarray) -> Outputs:
     """Return the coefficients (columns,) and how the descent ended.
 
-    The solver's own rule: it stops once the duality gap is below tol·‖y‖². It reports the gap divided by rows.
+    The solver stops once the duality gap is below tol·‖y‖², and reports the gap divided by the number of rows.
     """
     converged = bool(fitted.dual_gap_ * len(y) <= fitted.tol * (y @ y))
     return Outputs({"coef": fitted.coef_}, iterations=int(fitted.n_iter_), converged=converged)
 
 
 def _predict(job: JobReader) -> Predict:
-    """Predict the test part, rows contiguous; predictions of lasso and elasticnet are of the centred target."""
+    """Predict the test part, with contiguous rows; lasso and elasticnet predict the centred target."""
     return Predict(job, _train(job).run(None), job.array("X_test", order="C"), "prediction")
 
 

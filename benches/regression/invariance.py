@@ -1,7 +1,4 @@
-"""What must come of changed tables without fitting anything anew.
-
-Not for one framework: every member of the room is held to these.
-"""
+"""Invariances of the linear models, which hold for every member of the task."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ def _shift(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:
     return {"y_train": data["y_train"] + by}, lambda outputs: {**outputs, "intercept": outputs["intercept"] + by}
 
 
-def _negate(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:  # noqa: ARG001 - the same every time
+def _negate(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:  # noqa: ARG001 - deterministic
     return {name: -data[name] for name in TARGETS}, lambda outputs: {name: -each for name, each in outputs.items()}
 
 
@@ -52,7 +49,7 @@ def _x(data: Arrays, *, order: object = slice(None), factors: object = 1.0) -> A
 
 INVARIANCES = {
     "rows in another order": Invariance(CLOSED, _rows),
-    # smartcore solves its steps only roughly: it feels the order in which sums are rounded, as much as parity allows it.
+    # smartcore solves its steps only approximately, so it depends on the order of summation, as far as parity allows.
     "rows in another order, in steps": Invariance(("lasso", "elasticnet"), _rows, 1e-2),
     "columns in another order": Invariance(CLOSED, _columns),
     "another offset of the target": Invariance(CLOSED, _shift, 1e-9),

@@ -1,6 +1,6 @@
-"""How good a linear model is on rows it has not seen; one function for all members.
+"""The quality of a linear model on rows that it has not seen; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the floors.
+``task.toml`` sets the floors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_duet.protocol import Scalar
 
 CENTRED = ("lasso", "elasticnet")
-"""The algorithms fitted to a centred target: what they say is relative to its mean in the training part."""
+"""The algorithms fitted to a centred target; their predictions are relative to its mean in the training part."""
 
 
 def quality(
@@ -26,7 +26,7 @@ def quality(
 ) -> dict[str, float]:
     """Return R², root mean squared error and mean absolute error on the test part, in the units of the target.
 
-    A trained model is judged by predictions made here from its coefficients; a predicting one by its own predictions.
+    For a trained model, the predictions are computed here from its coefficients; for a model that predicts, they are its own.
     """
     truth = np.asarray(data["y_test"])
     if phase == "train":
@@ -51,7 +51,7 @@ def objective(
     data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],
     params: Mapping[str, Scalar],
 ) -> float:
-    """Return what lasso and elastic net minimise: ‖y − Xw‖²/2n + αρ‖w‖₁ + α(1 − ρ)‖w‖²/2."""
+    """Return the objective of lasso and elastic net: ‖y − Xw‖²/2n + αρ‖w‖₁ + α(1 − ρ)‖w‖²/2."""
     alpha, l1_ratio = params["alpha"], params["l1_ratio"] if algorithm == "elasticnet" else 1.0
     assert isinstance(alpha, int | float)
     assert isinstance(l1_ratio, int | float)

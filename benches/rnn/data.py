@@ -1,7 +1,4 @@
-"""The sequences, the order they are shown in and the weights every network starts from.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""The sequences, the batches and the initial weights of every network."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import batches, digits, split_classes, whole
+from ..recipes import batches, digits, integer, split_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +22,9 @@ CLASSES = 10
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray | Weights]:
     """Return sequences (count × side × side, f32), labels (i64), batches (steps × batch, i64 rows) and weights.
 
-    A digit is read as a sequence: each row of its pixels is a step. ``initial_lstm`` and so on hold the weights.
+    A digit is read as a sequence: each row of its pixels is a step. ``initial_lstm`` and so on are the weights.
     """
-    side, hidden, batch, epochs = (whole(params, name) for name in ("side", "hidden", "batch", "epochs"))
+    side, hidden, batch, epochs = (integer(params, name) for name in ("side", "hidden", "batch", "epochs"))
     images, labels = digits(side)
     train, test = split_classes(labels, rng)
     return {
@@ -40,12 +37,12 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return sequences × steps × features, before they are split, and the size of the state."""
+    """Return sequences × steps × features before the split, and the size of the state."""
     return f"1797×{params['side']}×{params['side']}, state {params['hidden']}"
 
 
 def _initial(gates: int, features: int, hidden: int, rng: np.random.Generator) -> Weights:
-    """Return weights as PyTorch draws them: all of them uniform within ±1/√(size of the state)."""
+    """Return weights drawn as in PyTorch: all uniform within ±1/√(size of the state)."""
     rows = gates * hidden
     shapes = {
         "rnn.weight_ih_l0": (rows, features),

@@ -1,7 +1,4 @@
-"""The recurrent networks in PyTorch, eager, as its tutorials write them.
-
-Not for training or running them: ``networks`` does, the same way for every room.
-"""
+"""The recurrent networks in PyTorch, as in its tutorials; ``networks`` trains and runs them."""
 
 from __future__ import annotations
 
@@ -17,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Classifier(nn.Module):
-    """One recurrent layer and a linear one that reads its state after the last step."""
+    """A recurrent layer and a linear layer that reads its state after the last step."""
 
     def __init__(self, layer: type[nn.LSTM | nn.GRU | nn.RNN], weights: Weights) -> None:
-        """Build the layers in the sizes of `weights`, which are loaded later."""
+        """Build layers of the sizes of `weights`, which are loaded later."""
         super().__init__()
         classes, hidden = weights["fc.weight"].shape
         self.rnn = layer(weights["rnn.weight_ih_l0"].shape[1], hidden, batch_first=True)
         self.fc = nn.Linear(hidden, classes)
 
     def forward(self, sequences: torch.Tensor) -> torch.Tensor:
-        """Return logits (sequences × classes) of sequences × steps × features."""
+        """Return the logits (sequences × classes) of sequences × steps × features."""
         states, _ = self.rnn(sequences)
         logits: torch.Tensor = self.fc(states[:, -1])
         return logits

@@ -1,44 +1,31 @@
-"""How well a network names digits it has not seen; one function for all members.
+"""The quality of a network on digits that it has not seen; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the floors.
+``task.toml`` sets the floors.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..scores import classification, cross_entropy
+from ..scores import classifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Weights = Mapping[str, np.ndarray]
+    Arrays = Mapping[str, np.ndarray]
 
 
-def quality(
-    algorithm: str,
-    phase: str,
-    outputs: Mapping[str, np.ndarray],
-    data: Mapping[str, np.ndarray | Mapping[str, np.ndarray]],
-) -> dict[str, float]:
-    """Return accuracy, F1, precision and recall (averaged over the digits) from 0 to 1, and the loss, on the test part.
-
-    Trained weights are judged by a forward pass made here, on every test sequence; a predicting network by the logits it
-    gave (sequences × digits) for the first of them.
-    """
-    logits = _logits(algorithm, outputs, np.asarray(data["x_test"])) if phase == "train" else outputs["logits"]
-    truth = np.asarray(data["labels_test"])[: len(logits)]
-    return classification(truth, logits.argmax(axis=1)) | {"loss": cross_entropy(truth, logits)}
+def quality(algorithm: str, phase: str, outputs: Arrays, data: Mapping[str, np.ndarray | Arrays]) -> dict[str, float]:
+    """Return the scores of a classifier, for trained weights by a forward pass computed here."""
+    return classifier(phase, outputs, data, partial(_logits, algorithm))
 
 
-def _logits(algorithm: str, outputs: Mapping[str, np.ndarray], sequences: np.ndarray) -> np.ndarray:
-    """Return the logits from weights alone, step by step in numpy, so that no member vouches for itself."""
-    prefix = "weights."
-    weights = {
-        name.removeprefix(prefix): each.astype(float) for name, each in outputs.items() if name.startswith(prefix)
-    }
+def _logits(algorithm: str, trained: Arrays, sequences: np.ndarray) -> np.ndarray:
+    """Return the logits from weights alone, computed step by step in numpy, independently of all members."""
+    weights = {name: each.astype(float) for name, each in trained.items()}
     state = np.zeros((len(sequences), weights["fc.weight"].shape[1]))
     cell = np.zeros_like(state)
     for x in sequences.swapaxes(0, 1).astype(float):

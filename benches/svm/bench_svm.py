@@ -1,9 +1,9 @@
-"""Support vector machines as pytest benchmarks: every case comes from ``task.toml`` beside this file."""
+"""Support vector machines as pytest benchmarks; ``task.toml`` beside this file defines every case."""
 
 from pytest_duet import cases
 
 
 @cases(__file__)
 def bench_svm(duet):
-    """Time one support vector machine in one framework, after it agreed with scikit-learn."""
+    """Time one support vector machine in one framework after its outputs agree with those of scikit-learn."""
     duet()

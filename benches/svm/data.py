@@ -1,7 +1,4 @@
-"""The tables that support vector machines are fitted to, split and standardised, with the width of their kernel.
-
-Not for reading them back: each implementation reads the files that were made from these arrays.
-"""
+"""The tables for the support vector machines, split and standardised, with the width of their kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..recipes import split_classes, standardise, whole
+from ..recipes import integer, split_classes, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +19,8 @@ if TYPE_CHECKING:
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
     """Return rows (f64, C order) and their classes (i64, from 0), split 80/20, columns standardised on the training part.
 
-    `gamma` (1,) is that of exp(−gamma·distance²): one over the number of columns and the variance of all values, which is
-    what scikit-learn calls ``scale``. It is computed once, so that no member's variance differs in its last digit.
+    `gamma` (1,) is the parameter of exp(−gamma·distance²): one over the product of the number of columns and the variance of all
+    values, scikit-learn's ``scale``. It is computed once, so that it is the same for all members to the last digit.
     """
     x, y = _SOURCES[str(params["source"])](params, rng)
     train, test = split_classes(y, rng)
@@ -39,19 +36,19 @@ def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> Data:
 
 
 def size(params: Mapping[str, Scalar]) -> str:
-    """Return rows × columns of the whole table, before it is split."""
+    """Return rows × columns of the whole table before the split."""
     known = {"breast_cancer": "569×30", "digits": "1797×64", "ten_digits": "1797×64"}
     return known.get(str(params["source"])) or f"{params['n']}×{params['p']}"
 
 
-def _breast_cancer(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001 - as the others
+def _breast_cancer(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001 - the signature of all sources
     from sklearn.datasets import load_breast_cancer
 
     x, y = load_breast_cancer(return_X_y=True)
     return x, y.astype(np.int64)
 
 
-def _ten_digits(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001 - as the others
+def _ten_digits(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001 - the signature of all sources
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -65,10 +62,10 @@ def _digits(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.
 
 
 def _synthetic(params: Mapping[str, Scalar], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return two classes of two clouds each, of which half the columns tell."""
+    """Return two classes of two clusters each, with half of the columns informative."""
     from sklearn.datasets import make_classification
 
-    rows, columns = whole(params, "n"), whole(params, "p")
+    rows, columns = integer(params, "n"), integer(params, "p")
     x, y = make_classification(
         rows,
         columns,

@@ -1,7 +1,4 @@
-"""Support vector machines in scikit-learn, called as its users call them.
-
-Not for preparing data: the inputs arrive split and standardised.
-"""
+"""Support vector machines in scikit-learn, called as users call them. The data are already split and standardised."""
 
 from __future__ import annotations
 
@@ -14,17 +11,17 @@ from sklearn.svm import SVC, LinearSVC, NuSVC
 
 from pytest_duet.implementation import Implementation, JobReader, Outputs
 
-from ..estimators import Fit, Predict, way
+from ..estimators import Fit, Predict, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def _build(job: JobReader) -> Callable[[], Any]:
-    """Return what makes an unfitted estimator with the job's parameters."""
+    """Return a function that builds an unfitted estimator with the job's parameters."""
     if job.algorithm == "linear_svc":
-        # What dual="auto" would choose here; the dual descent is the variant.
-        dual = way(job, ["dual"]) == "dual"
+        # The default is the choice of dual="auto"; the variant is descent in the dual.
+        dual = variant_of(job, ["dual"]) == "dual"
         limit = job.integer("max_iterations")
         return partial(LinearSVC, C=job.number("C"), tol=job.number("tol"), max_iter=limit, dual=dual, random_state=0)
     settings = {
@@ -32,7 +29,7 @@ def _build(job: JobReader) -> Callable[[], Any]:
         "gamma": float(job.array("gamma")[0]),
         "tol": job.number("tol"),
         "cache_size": job.number("cache_mb"),
-        "shrinking": way(job, ["shrinking"]) == "shrinking",
+        "shrinking": variant_of(job, ["shrinking"]) == "shrinking",
         "decision_function_shape": "ovo",
     }
     if job.algorithm == "svc":
@@ -50,7 +47,7 @@ def _train(job: JobReader) -> Fit:
 
 
 def _linear_outputs(fitted: Any, limit: int) -> Outputs:
-    """Return the coefficients (columns,) and that of the column of ones (1,)."""
+    """Return the coefficients (columns,) and the intercept (1,)."""
     arrays = {"coef": fitted.coef_[0], "intercept": fitted.intercept_}
     return Outputs(arrays, iterations=int(fitted.n_iter_), converged=bool(fitted.n_iter_ < limit))
 
@@ -58,10 +55,10 @@ def _linear_outputs(fitted: Any, limit: int) -> Outputs:
 def _kernel_outputs(fitted: Any, y: np.ndarray, test: np.ndarray) -> Outputs:
     """Return, for each pair of classes, dual coefficients (pairs, rows), intercepts and decisions on the test part.
 
-    Positive means the later class of a pair. scikit-learn says so of two classes, and the contrary of more.
+    Positive means the later class of a pair. scikit-learn uses this sign for two classes and the opposite for more.
     """
     classes = len(fitted.classes_)
-    sign = 1.0 if classes == 2 else -1.0  # noqa: PLR2004 - the case that scikit-learn treats differently
+    sign = 1.0 if classes == 2 else -1.0  # noqa: PLR2004 - the special case of scikit-learn
     dual = np.zeros((classes * (classes - 1) // 2, len(y)))
     of_support = y[fitted.support_]
     for pair, (first, second) in enumerate(combinations(range(classes), 2)):
@@ -75,7 +72,7 @@ def _kernel_outputs(fitted: Any, y: np.ndarray, test: np.ndarray) -> Outputs:
 
 
 def _predict(job: JobReader) -> Predict:
-    """Name the class of each test row."""
+    """Predict the class of each test row."""
     return Predict(job, _train(job).run(None), job.array("X_test"), "label")
 
 

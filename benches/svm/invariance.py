@@ -1,7 +1,4 @@
-"""What must come of changed tables without solving anything anew.
-
-Not for one framework: every member of the room is held to these.
-"""
+"""Invariances of the support vector machines, which hold for every member of the task."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ FUNCTIONS = ("decision", "coef", "intercept")
 
 
 def _functions(outputs: Arrays) -> Arrays:
-    """Compare what is decided; which rows carry it follows."""
+    """Return the outputs that define the decision function; the others follow from it."""
     return {name: outputs[name] for name in FUNCTIONS if name in outputs}
 
 
@@ -39,14 +36,14 @@ def _columns(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:
     return {name: np.ascontiguousarray(data[name][:, order]) for name in ("X_train", "X_test")}, expect
 
 
-def _classes(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:  # noqa: ARG001 - the same every time
+def _classes(data: Arrays, rng: np.random.Generator) -> tuple[Arrays, Expect]:  # noqa: ARG001 - deterministic
     def expect(outputs: Arrays) -> Arrays:
         return {name: -array for name, array in _functions(outputs).items()}
 
     return {"y_train": 1 - data["y_train"]}, expect
 
 
-# Another order of rows is another path to the same solution, as near as the stop rule asks.
+# In another order of rows, the solver takes another path to the same solution, within the stopping rule.
 INVARIANCES = {
     "rows in another order": Invariance(ALL, _rows, 1e-4),
     "columns in another order": Invariance(ALL, _columns, 1e-4),

@@ -1,6 +1,6 @@
-"""How well a support vector machine classifies rows it has not seen, and how near it is to its optimum.
+"""The quality of a support vector machine on rows that it has not seen, and its objective; one function for all members.
 
-Not for deciding what is good enough: ``task.toml`` sets the floors.
+``task.toml`` sets the floors.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     Data = Mapping[str, np.ndarray | Mapping[str, np.ndarray]]
 
 BLOCK = 2048
-"""Rows of a kernel that are held at a time."""
+"""Number of kernel rows in memory at a time."""
 
 
-def quality(algorithm: str, phase: str, outputs: Outputs, data: Data) -> dict[str, float]:  # noqa: ARG001 - all alike
+def quality(algorithm: str, phase: str, outputs: Outputs, data: Data) -> dict[str, float]:  # noqa: ARG001 - the same for all
     """Return accuracy, and F1, precision and recall averaged over the classes, on the test part; all from 0 to 1.
 
-    A trained model is judged by decisions made here from its coefficients, not by those it hands over.
+    For a trained model, the decisions are computed here from its coefficients; its own decisions do not count.
     """
     truth = np.asarray(data["y_test"])
     if phase == "predict":
@@ -40,10 +40,10 @@ def quality(algorithm: str, phase: str, outputs: Outputs, data: Data) -> dict[st
 
 
 def objective(algorithm: str, outputs: Outputs, data: Data, params: Mapping[str, Scalar]) -> float:
-    """Return what is minimised: of `linear_svc` the primal, of the others the dual, summed over pairs of classes.
+    """Return the objective: the primal for `linear_svc`, the dual for the others, summed over pairs of classes.
 
-    With y = ±1, the primal is (‖w‖² + b²)/2 + C·Σ max(0, 1 − y·f)², the bias being a coefficient like the others (Fan et
-    al. 2008), and the dual of C-SVC ½ αᵀQα − Σα (Chang and Lin 2011).
+    With y = ±1, the primal is (‖w‖² + b²)/2 + C·Σ max(0, 1 − y·f)², which regularises the bias too (Fan et al. 2008), and the dual
+    of C-SVC is ½ αᵀQα − Σα (Chang and Lin 2011).
     """
     if algorithm == "linear_svc":
         sign = np.where(np.asarray(data["y_train"]) == 1, 1.0, -1.0)

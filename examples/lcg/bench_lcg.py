@@ -1,4 +1,4 @@
-"""A Python function and a Rust one, compared: the whole of what a pair of one's own needs."""
+"""Compare a Python function with a Rust one: a complete example of a pair."""
 
 import pytest
 
@@ -24,5 +24,5 @@ rust = worker(
 @compare(python_lcg, rust)
 @pytest.mark.parametrize("n", [100, 20_000])
 def bench_lcg(duet, n):
-    """Time both, after they agreed on the number; the first one named is the reference."""
+    """Time both functions after their results agree; the first one is the reference."""
     duet(n)

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_duet.measure.convergence import _gap, _readings, _target_readings
 from pytest_duet.protocol import from_number
-from pytest_duet.spec.group import Convergence, Limits
+from pytest_duet.spec.group import ConvergenceSpec, Limits
 
 
 def _time(steps, best, gap=0.01):
@@ -46,7 +46,7 @@ def test_the_objective_of_the_timed_setting_stands_beside_its_gap() -> None:
 
 # --- a fixed quality ---------------------------------------------------------------------------------------------------
 
-TARGET = Convergence(Limits(floor={"accuracy": 0.9}), "steps", (10.0, 20.0, 40.0), ())
+TARGET = ConvergenceSpec("steps", (10.0, 20.0, 40.0), limits=Limits(floor={"accuracy": 0.9}))
 
 
 def test_the_first_rung_that_keeps_the_limits_gives_the_steps_and_the_time() -> None:

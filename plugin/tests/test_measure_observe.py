@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.binding.member import Files, Member
+from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.member import Files
 from pytest_duet.errors import Crashed, MemberError, Refused, Unavailable
 from pytest_duet.measure import observe as module
 from pytest_duet.measure import prewarmed
@@ -18,18 +19,20 @@ from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.records import store
 from pytest_duet.report import terminal
 from pytest_duet.spec.group import LaunchSpec, MemberSpec
-from pytest_duet.spec.schema import Profile
 from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.probe import PROBES, Probe, Unreadable, register, unavailable
 
 from . import samples
 from .fakes import messages, nvml
 from .fakes.clients import FakeClient
+from .fakes.groups import bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.binding.member import Member
     from pytest_duet.records.schema import Reading
 
 METRICS = [
@@ -275,25 +278,29 @@ class Observed:
         Process(monkeypatch)
         self.log: list[str] = []
         self._workers = workers
-        self.members = [Member(MemberSpec(name, name, "", "rival", "rust", LaunchSpec("process"))) for name in workers]
+        members = [MemberSpec(name, name, "", "rival", "rust", LaunchSpec("process")) for name in workers]
+        self.live = LiveGroup(bound(members), list(workers), progress=self._progress)
+        self.live.files = Files({}, {}, {}, "")
         monkeypatch.setattr(prewarmed, "open_client", self._open)
-        monkeypatch.setattr(module.step, "make_job", lambda *_: messages.job())
-        for each in self.members:
+        monkeypatch.setattr(module, "make_job", lambda *_: messages.job())
+        for each in self.live.members.values():
             each.call_ns = 1e8
 
-    def _open(self, plan: MemberSpec, _seconds: float, *, served: bool) -> FakeClient:
+    def _progress(self, what: str) -> None:
+        self.log.append(what.partition(": ")[2])
+
+    def _open(self, _: BoundGroup, name: str, *, served: bool) -> FakeClient:
         assert served
-        self.log.append(f"start {plan.name}")
-        worker = self._workers[plan.name]
+        self.log.append(f"start {name}")
+        worker = self._workers[name]
         if isinstance(worker, MemberError):
             raise worker
-        worker.close = lambda: self.log.append(f"close {plan.name}")  # type: ignore[attr-defined]
+        worker.close = lambda: self.log.append(f"close {name}")  # type: ignore[attr-defined]
         return worker
 
     def observe(self) -> list[Member]:
-        group: Any = SimpleNamespace(budget=Profile())
-        observe_members(self.members, group, Files({}, {}, {}, ""), self.log.append, Prewarmed())
-        return self.members
+        observe_members(self.live, Prewarmed())
+        return list(self.live.members.values())
 
 
 def test_all_workers_start_before_the_first_is_observed_and_each_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

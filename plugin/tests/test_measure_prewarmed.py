@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,11 +11,24 @@ from pytest_duet.measure import prewarmed as module
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.spec.group import LaunchSpec, MemberSpec
 
+from .fakes.groups import bound
+
+if TYPE_CHECKING:
+    from pytest_duet.binding.bind import BoundGroup
+
 SERVED = LaunchSpec("direct", argv=("python", "serve"))
 
 
-def _member(name: str, start: LaunchSpec = SERVED, unsound: str = "") -> MemberSpec:
-    return MemberSpec(name, name, "", "rival", "python", start, unsound=unsound)
+def _member(name: str, launch: LaunchSpec = SERVED, unsound: str = "") -> MemberSpec:
+    return MemberSpec(name, name, "", "rival", "python", launch, unsound=unsound)
+
+
+def _start(prewarmed: Prewarmed, *members: MemberSpec) -> None:
+    prewarmed.start((bound(list(members)), [each.name for each in members]))
+
+
+def _take(prewarmed: Prewarmed, member: MemberSpec) -> Any:
+    return prewarmed.take(bound([member]), member.name)
 
 
 class Opened:
@@ -41,12 +54,12 @@ class Opened:
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     written: list[str] = []
 
-    def open_client(plan: MemberSpec, _seconds: float, *, served: bool) -> Any:
+    def open_client(_: BoundGroup, name: str, *, served: bool) -> Any:
         assert served
-        written.append(f"open {plan.name}")
-        if plan.name == "missing":
+        written.append(f"open {name}")
+        if name == "missing":
             raise Unavailable("no file")
-        return Opened(plan.name, written, greets=plan.name != "mute")
+        return Opened(name, written, greets=name != "mute")
 
     monkeypatch.setattr(module, "open_client", open_client)
     monkeypatch.setattr(module, "ALLOWED", frozenset({0, 1}))
@@ -56,8 +69,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_spare_is_handed_out_once_and_bears_the_name_of_who_takes_it(log: list[str]) -> None:
     prewarmed = Prewarmed()
-    prewarmed.start([_member("sklearn")], 1.0)
-    first, second = (prewarmed.take(_member(name), 1.0) for name in ("sklearn.novalidate", "sklearn"))
+    _start(prewarmed, _member("sklearn"))
+    first, second = (_take(prewarmed, _member(name)) for name in ("sklearn.novalidate", "sklearn"))
     assert ["open sklearn", "open sklearn"] == log
     assert ("sklearn.novalidate", "sklearn") == (first.name, second.name)
     assert first is not second
@@ -66,8 +79,11 @@ def test_a_spare_is_handed_out_once_and_bears_the_name_of_who_takes_it(log: list
 def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[str]) -> None:
     nowhere = LaunchSpec("direct", unserved="a lambda")
     prewarmed = Prewarmed()
-    prewarmed.start(
-        [_member("tch", LaunchSpec("process", argv=("tch",))), _member("f", nowhere), _member("x", unsound="no")], 1.0
+    _start(
+        prewarmed,
+        _member("tch", LaunchSpec("process", argv=("tch",))),
+        _member("f", nowhere),
+        _member("x", unsound="no"),
     )
     assert [] == log
 
@@ -75,34 +91,34 @@ def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[st
 def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: list[str]) -> None:
     prewarmed = Prewarmed()
     for name in ("mute", "missing", "sklearn"):
-        prewarmed.start([_member(name, LaunchSpec("direct", argv=("serve", name)))], 1.0)
+        _start(prewarmed, _member(name, LaunchSpec("direct", argv=("serve", name))))
     prewarmed.settle()
     assert ["hello mute", "hello sklearn"] == log[3:]
 
 
 def test_no_second_one_is_started_while_one_waits(log: list[str]) -> None:
     prewarmed = Prewarmed()
-    prewarmed.start([_member("a")], 1.0)
-    prewarmed.start([_member("b")], 1.0)
+    _start(prewarmed, _member("a"))
+    _start(prewarmed, _member("b"))
     assert ["open a"] == log
 
 
 def test_one_is_started_and_no_more(log: list[str]) -> None:
-    Prewarmed().start([_member("a"), _member("b")], 1.0)
+    _start(Prewarmed(), _member("a"), _member("b"))
     assert ["open a"] == log
 
 
 def test_on_a_single_processor_none_is_started(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ALLOWED", frozenset({0}))
-    Prewarmed().start([_member("a")], 1.0)
+    _start(Prewarmed(), _member("a"))
     assert [] == log
 
 
 def test_what_was_not_taken_is_let_go(log: list[str]) -> None:
     prewarmed = Prewarmed()
     for name in ("a", "b"):
-        prewarmed.start([_member(name, LaunchSpec("direct", argv=("serve", name)))], 1.0)
-    taken = prewarmed.take(_member("b", LaunchSpec("direct", argv=("serve", "b"))), 1.0)
+        _start(prewarmed, _member(name, LaunchSpec("direct", argv=("serve", name))))
+    taken = _take(prewarmed, _member("b", LaunchSpec("direct", argv=("serve", "b"))))
     prewarmed.close()
     prewarmed.close()
     assert ["close a"] == [line for line in log if line.startswith("close")]

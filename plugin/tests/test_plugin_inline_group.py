@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from pytest_duet.api import ATTRIBUTE, PairDeclaration, compare, worker
 from pytest_duet.errors import Refused, SpecError
 from pytest_duet.ids import GroupKey
-from pytest_duet.plugin.inline_group import Inputs, bind_inputs, make_pair_group
+from pytest_duet.plugin.inline_group import Inputs, bind_inline, bind_inputs, inline_spec
 from pytest_duet.plugin.items import BenchItem
 from pytest_duet.protocol import NonFinite
 from pytest_duet.spec.launch import THREAD_VARIABLES
@@ -26,7 +26,7 @@ from pytest_duet.validate.parity import CLOSE_ENOUGH, equal_or_close
 from .fakes.functions import add
 
 if TYPE_CHECKING:
-    from pytest_duet.spec.group import GroupSpec
+    from pytest_duet.binding.bind import BoundGroup
 
 INF, NAN = math.inf, math.nan
 
@@ -46,19 +46,20 @@ def _bind(*args: Any, **kwargs: Any) -> Inputs:
     return bind_inputs(_declare(takes, add), args, kwargs)
 
 
-def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None) -> GroupSpec:
+def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None) -> BoundGroup:
+    inputs = inputs or bind_inputs(declaration, (1,), {})
     bench_item = BenchItem(("file", "bench_add", "100"), "add", GroupKey("add", "default", "call", "100"), declaration)
-    return make_pair_group(
+    spec = inline_spec(
         bench_item,
         declaration,
-        inputs or bind_inputs(declaration, (1,), {}),
+        inputs,
         profile="smoke",
         budget=Profile(),
-        data_cache=root / "cache",
         threads=1,
         device="cpu",
         root=root,
     )
+    return bind_inline(spec, declaration, inputs, root, root / "cache")
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def test_a_single_number_of_any_library_is_a_parameter(given_: Any, expected: An
         ),
         ((1, 2, 3), {}, "too many positional arguments"),
         ((1,), {"wrong": 1}, "got an unexpected keyword argument 'wrong'"),
-        (([1, 2],), {}, "input 'x' is a list; give numbers, texts or numpy arrays of numbers"),
+        (([1, 2],), {}, "input 'x' is a list; give numbers, strings or numpy arrays of numbers"),
         ((None,), {}, "input 'x' is a NoneType"),
         ((1j,), {}, "input 'x' is a complex"),
         ((np.array(["a"]),), {}, "input 'x' is a ndarray"),
@@ -140,7 +141,7 @@ def test_numbers_do_not_change_the_data_set() -> None:
 
 
 def test_the_first_member_is_the_reference_and_all_get_the_same_parameters(tmp_path: Path) -> None:
-    plan = _plan(_declare(add, takes, worker("x", name="rust"), dtype="f32", margin=0.1), tmp_path)
+    plan = _plan(_declare(add, takes, worker("x", name="rust"), dtype="f32", margin=0.1), tmp_path).spec
     assert ("add", "add/default-call-100", "f32", 0.1) == (plan.reference, plan.id, plan.dtype, plan.margin)
     assert [("add", "reference", "python"), ("takes", "rival", "python"), ("rust", "rival", "rust")] == [
         (each.name, each.role, each.language) for each in plan.members
@@ -150,47 +151,49 @@ def test_the_first_member_is_the_reference_and_all_get_the_same_parameters(tmp_p
 
 def test_arrays_become_the_data_set(tmp_path: Path) -> None:
     declaration = _declare(takes, add)
-    data = _plan(declaration, tmp_path, bind_inputs(declaration, (np.array([1.0, 2.0]),), {})).data()
+    data = _plan(declaration, tmp_path, bind_inputs(declaration, (np.array([1.0, 2.0]),), {})).data_set()
     assert {"x": [1.0, 2.0]} == {name: np.asarray(array).tolist() for name, array in data.arrays.items()}
 
 
 def test_a_worker_is_found_from_the_root_and_held_to_its_sources(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "x").touch()
-    start = (
-        _plan(_declare(add, worker("bin/x", name="rust", source="crate", build="make x")), tmp_path).members[1].start
+    launch = (
+        _plan(_declare(add, worker("bin/x", name="rust", source="crate", build="make x")), tmp_path)
+        .spec.members[1]
+        .launch
     )
-    assert ("process", (str(tmp_path / "bin" / "x"),), "") == (start.kind, start.argv, start.missing)
-    assert ((tmp_path / "crate",), "make x") == (start.sources, start.build)
-    assert dict.fromkeys(THREAD_VARIABLES, "1") == start.environment
+    assert ("process", (str(tmp_path / "bin" / "x"),), "") == (launch.kind, launch.argv, launch.missing)
+    assert ((str(tmp_path / "crate"),), "make x") == (launch.sources, launch.build)
+    assert dict.fromkeys(THREAD_VARIABLES, "1") == launch.environment
 
 
 @pytest.mark.parametrize(
     ("build", "remedy"), [("make x", "build it: make x"), ("", "build it first, or correct the path")]
 )
 def test_a_worker_that_is_missing_says_what_to_do(build: str, remedy: str, tmp_path: Path) -> None:
-    start = _plan(_declare(add, worker("bin/x", name="rust", build=build)), tmp_path).members[1].start
-    assert f"bin/x does not exist; {remedy}" == start.missing
+    launch = _plan(_declare(add, worker("bin/x", name="rust", build=build)), tmp_path).spec.members[1].launch
+    assert f"bin/x does not exist; {remedy}" == launch.missing
 
 
 def test_a_bare_command_is_looked_up_as_a_shell_does(tmp_path: Path) -> None:
-    start = _plan(_declare(add, worker(["python3", "x.py"], name="rust")), tmp_path).members[1].start
-    assert (("python3", "x.py"), "") == (start.argv, start.missing)
+    launch = _plan(_declare(add, worker(["python3", "x.py"], name="rust")), tmp_path).spec.members[1].launch
+    assert (("python3", "x.py"), "") == (launch.argv, launch.missing)
 
 
 def test_a_function_of_a_module_has_a_served_twin(tmp_path: Path) -> None:
-    start = _plan(_declare(add, takes), tmp_path).members[0].start
+    launch = _plan(_declare(add, takes), tmp_path).spec.members[0].launch
     file = Path(__file__).parent / "fakes" / "functions.py"
-    assert "direct" == start.kind
-    assert (sys.executable, "-m", "pytest_duet", "serve", "--callable", f"{file}::add", "--task", "add") == start.argv
+    assert "direct" == launch.kind
+    assert (sys.executable, "-m", "pytest_duet", "serve", "--callable", f"{file}::add", "--task", "add") == launch.argv
 
 
 def test_a_function_inside_another_cannot_be_served_and_says_why(tmp_path: Path) -> None:
     def inner(n: int) -> int:
         return n
 
-    start = _plan(_declare(add, inner), tmp_path).members[1].start
-    assert ((), True) == (start.argv, "cannot be imported by file and name; define it at the top" in start.unserved)
+    launch = _plan(_declare(add, inner), tmp_path).spec.members[1].launch
+    assert ((), True) == (launch.argv, "cannot be imported by file and name; define it at the top" in launch.unserved)
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_duet.measure.mode import PAIRED
 from pytest_duet.records import files, journal, store
-from pytest_duet.session import Recorder
+from pytest_duet.session import Session
 
 from .samples import MACHINE, group, reference
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(store, "machine", lambda: MACHINE)
     folder = store.check_writable(tmp_path, MACHINE)
     assert folder.is_dir()
-    return Recorder(tmp_path, "smoke", "paired")
+    return Session(tmp_path, "smoke", PAIRED)
 
 
 def _journals(root: Path) -> list[Path]:
@@ -30,39 +31,40 @@ def _journals(root: Path) -> list[Path]:
 
 
 def test_a_group_is_in_the_journal_as_soon_as_it_is_kept_and_in_the_run_in_the_end(
-    recorder: Recorder, tmp_path: Path
+    session: Session, tmp_path: Path
 ) -> None:
     one = group(reference())
-    recorder.keep(one)
+    session.keep(one)
     (path,) = _journals(tmp_path)
     assert [one] == journal.read(path).groups
 
-    saved = recorder.save(recorder.run([one], complete=False))
+    session.complete = False
+    saved = session.save(session.analysed())
 
     assert saved is not None
     run = store.load(saved)
     assert ([one], "smoke", "paired", False) == (run.groups, run.profile, run.mode, run.complete)
-    assert ([], []) == (_journals(tmp_path), recorder.errors)
+    assert ([], []) == (_journals(tmp_path), session.errors)
 
 
 def test_a_run_that_cannot_be_saved_leaves_the_journal(
-    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, _: bytes) -> None:
         raise files.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    recorder.keep(group(reference()))
+    session.keep(group(reference()))
     monkeypatch.setattr(files, "write_whole", full)
-    assert recorder.save(recorder.run([group(reference())], complete=True)) is None
+    assert session.save(session.analysed()) is None
     assert 1 == len(_journals(tmp_path))
-    assert "No space left on device" in recorder.errors[0]
+    assert "No space left on device" in session.errors[0]
 
 
-def test_a_journal_that_cannot_be_written_costs_no_run(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_cannot_be_written_costs_no_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: journal.Journal, _: object) -> None:
         raise files.unwritable(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     monkeypatch.setattr(journal.Journal, "append", full)
-    recorder.keep(group(reference()))
-    assert recorder.save(recorder.run([group(reference())], complete=True)) is not None
-    assert 1 == len(recorder.errors)
+    session.keep(group(reference()))
+    assert session.save(session.analysed()) is not None
+    assert 1 == len(session.errors)

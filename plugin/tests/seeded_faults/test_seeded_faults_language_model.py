@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_duet.binding.bind import bind
 from pytest_duet.ids import GroupKey
-from pytest_duet.measure.group import measure_group
-from pytest_duet.spec.resolve import load_suite, make_group
+from pytest_duet.phases.run import run_group
+from pytest_duet.spec.resolve import group_spec
+from pytest_duet.spec.suite import load_suite
 
 if TYPE_CHECKING:
     from pytest_duet.records.schema import MemberRecord
@@ -158,10 +160,11 @@ CASES = {
 @pytest.mark.filterwarnings("default")
 def test_a_model_that_pretends_fails_parity_where_it_does(case: tuple[str, str, str], tmp_path: Path) -> None:
     benches = _room(tmp_path, list(CASES[case]))
-    plan = make_group(load_suite(benches), GroupKey("gpt2", *case), "smoke", tmp_path / "data")
+    suite = load_suite(benches)
+    group = bind(group_spec(suite, GroupKey("gpt2", *case), "smoke"), suite.benches, tmp_path / "data")
     names = ["transformers", *(f"transformers.{name}" for name in CASES[case])]
 
-    record = measure_group(plan, selected=names, timed=False)
+    record = run_group(group, selected=names, timed=False)
 
     members: dict[str, MemberRecord] = {member.name: member for member in record.members}
     assert "ok" == members["transformers"].status, members["transformers"].reason

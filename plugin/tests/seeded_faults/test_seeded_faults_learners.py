@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_duet.binding.bind import bind
 from pytest_duet.ids import GroupKey
-from pytest_duet.measure.group import measure_group
-from pytest_duet.spec.resolve import load_suite, make_group
+from pytest_duet.phases.run import run_group
+from pytest_duet.spec.resolve import group_spec
+from pytest_duet.spec.suite import load_suite
 
 if TYPE_CHECKING:
     from pytest_duet.records.schema import MemberRecord
@@ -83,8 +85,12 @@ def _room(root: Path, task: str, members: dict[str, str]) -> Path:
 
 def _verified(benches: Path, task: str, workload: str) -> dict[str, MemberRecord]:
     suite = load_suite(benches)
-    plan = make_group(suite, GroupKey(task, ALGORITHMS[task], "train", workload), "smoke", benches.parent / "data")
-    record = measure_group(plan, selected=[member.name for member in plan.members], timed=False)
+    group = bind(
+        group_spec(suite, GroupKey(task, ALGORITHMS[task], "train", workload), "smoke"),
+        suite.benches,
+        benches.parent / "data",
+    )
+    record = run_group(group, selected=[member.name for member in group.spec.members], timed=False)
     return {member.name: member for member in record.members}
 
 

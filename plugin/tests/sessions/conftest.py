@@ -11,6 +11,7 @@ import pytest
 
 from pytest_duet.measure import group
 from pytest_duet.measure.timing import time_members
+from pytest_duet.phases import measure as phase
 from pytest_duet.workers.host import Host
 
 from .suites import REFERENCE_NS, TWIN_NS, Python, Suite, VirtualClock
@@ -52,7 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
 @pytest.fixture(autouse=True)
 def unobserved(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second process for every member: observers have their own tests."""
-    monkeypatch.setattr(group._Session, "observe", lambda *_: None)
+    monkeypatch.setattr(phase, "observe_members", lambda *_: None)
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from pytest_duet import session
 from pytest_duet.cli import main
 from pytest_duet.errors import DataError, StoreError
 from pytest_duet.extras import worktrees
 from pytest_duet.extras.worktrees import Worktree, WorktreeError, check_out
-from pytest_duet.measure import group
 from pytest_duet.records import files, journal, store
 
 from .suites import Program, Python, Suite
@@ -334,7 +334,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], Non
 
     def at(number: int, error: BaseException) -> None:
         count = 0
-        measure = group.measure_group
+        measure = session.run_group
 
         def once_more(*args: object, **options: object) -> object:
             nonlocal count
@@ -343,7 +343,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], Non
                 raise error
             return measure(*args, **options)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(group, "measure_group", once_more)
+        monkeypatch.setattr(session, "run_group", once_more)
 
     return at
 
@@ -427,7 +427,7 @@ def test_each_finished_case_is_on_disk_at_once_in_a_journal_of_this_process(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, bool]] = []
-    measure = group.measure_group
+    measure = session.run_group
 
     def look(*args: object, **options: object) -> object:
         seen.extend(
@@ -436,7 +436,7 @@ def test_each_finished_case_is_on_disk_at_once_in_a_journal_of_this_process(
         )
         return measure(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(group, "measure_group", look)
+    monkeypatch.setattr(session, "run_group", look)
     _ab(repository, "main")
 
     assert [(1, True)] == seen

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_duet.cli import main
-from pytest_duet.extras.ab_cases import Asked, of_commands
+from pytest_duet.extras.ab_commands import of_commands
+from pytest_duet.ids import GroupKey
 
 from .suites import SCRIPTED_WORKER
 
@@ -100,7 +101,7 @@ def test_data_of_another_shape_are_other_data() -> None:
     seen = []
     for shape in shapes:
         np.save("x.npy", np.arange(6).reshape(shape))
-        plan = of_commands(("a", "b"), Asked("t", "default", "call"), (), ("x=x.npy",), "smoke")
-        seen.append(plan.data().arrays["x"].shape)
+        group = of_commands(("a", "b"), GroupKey("t", "default", "call", ""), (), ("x=x.npy",), "smoke")
+        seen.append(group.data_set().arrays["x"].shape)
 
     assert shapes == seen

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from pytest_duet.measure.group import measure_group
-from pytest_duet.plugin import session as plugin_session
+from pytest_duet import session as engine
+from pytest_duet.phases.run import run_group
 from pytest_duet.records import store
-from pytest_duet.spec.resolve import load_suite
+from pytest_duet.spec.suite import load_suite
 
 from .suites import REFERENCE_NS, TWIN_NS, Missing, Program, Python, Suite
 
@@ -143,9 +143,9 @@ def test_a_fault_in_the_second_measurement_is_said_and_confirms_nothing(
         measured.append(args)
         if len(measured) > 1:
             raise ZeroDivisionError("a rule of the task folder")
-        return measure_group(*args, **kwargs)
+        return run_group(*args, **kwargs)
 
-    monkeypatch.setattr(plugin_session, "measure_group", measure_once)
+    monkeypatch.setattr(engine, "run_group", measure_once)
     result = session(option)
     assert result.ret == CANNOT_DECIDE
     result.stdout.fnmatch_lines(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files, journal, store
-from pytest_duet.validate.attest import file_digest, source_digest
 
 from .suites import REFERENCE_NS, Binary, Missing, Program, Python, Suite, script, statuses
 

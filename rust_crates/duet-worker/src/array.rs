@@ -1,6 +1,6 @@
-//! Named arrays: what an implementation hands over, on disk and as a digest.
+//! Named arrays: the outputs of an implementation, their files and their digest.
 //!
-//! Not for computing: an implementation keeps its framework's own arrays and converts them at the end.
+//! An implementation computes with its framework's own arrays and converts them at the end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ pub enum Data {
     I64(Vec<i64>),
 }
 
-/// An array of any shape; one of no dimensions is a number.
+/// An array of any shape; an array without dimensions is a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     shape: Vec<usize>,
@@ -30,7 +30,7 @@ pub struct Array {
 }
 
 impl Array {
-    /// Give `data` (anything an array of one dimension can be made of, in C order) a shape.
+    /// Return an array of `shape` with the elements of `data`, anything that converts to a one-dimensional array, in C order.
     pub fn shaped(data: impl Into<Self>, shape: &[usize]) -> Result<Self> {
         let data = data.into().data;
         let (found, wanted) = (data.len(), shape.iter().product::<usize>());
@@ -73,7 +73,7 @@ impl Data {
         }
     }
 
-    /// numpy's name of the type.
+    /// Return NumPy's name of the type.
     fn descriptor(&self) -> &'static str {
         match self {
             Self::F32(_) => "<f4",
@@ -125,7 +125,7 @@ array_from!(i32, I64, i64);
 array_from!(u32, I64, i64);
 array_from!(bool, I64, i64);
 
-/// What one call has produced, ready to be compared with what others did.
+/// The result of one call, in a form that can be compared with the results of other members.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Outputs {
@@ -136,37 +136,37 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// No outputs yet.
+    /// Return empty outputs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Add an array under `name`, which becomes a file's name.
+    /// Add an array under `name`, which becomes a file name.
     pub fn array(mut self, name: impl Into<String>, array: impl Into<Array>) -> Self {
         self.arrays.insert(name.into(), array.into());
         self
     }
 
-    /// Say how many iterations the call took.
+    /// Set the number of iterations that the call took.
     pub fn iterations(mut self, iterations: u64) -> Self {
         self.iterations = Some(iterations);
         self
     }
 
-    /// Say whether the call met its own stop rule.
+    /// Set whether the call met its own stopping rule.
     pub fn converged(mut self, converged: bool) -> Self {
         self.converged = Some(converged);
         self
     }
 
-    /// Hand over the loss of each step.
+    /// Set the loss of each step.
     pub fn loss(mut self, loss: Vec<f64>) -> Self {
         self.loss = loss;
         self
     }
 
-    /// SHA-256 in hex over the arrays in order of names: name, NUL, numpy's type, NUL, shape as decimals joined by
-    /// commas, NUL, elements in C order, little endian.
+    /// Return the SHA-256 in hex over the arrays in the order of their names: name, NUL, NumPy's type, NUL, shape as decimals
+    /// joined by commas, NUL, elements in C order, little endian.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for (name, array) in &self.arrays {
@@ -177,15 +177,15 @@ impl Outputs {
         crate::hex(&hash.finalize())
     }
 
-    /// Write each array as `<name>.npy` into the folder `into`, which must exist; return the paths by name.
+    /// Write each array as `<name>.npy` to the existing folder `into`; return the paths by name.
     pub fn write(&self, into: &Path) -> Result<BTreeMap<String, String>> {
         if !into.is_dir() {
-            return Err(Error::invalid(format!("{}: no such folder; make it first", into.display())));
+            return Err(Error::invalid(format!("{}: no such folder; create it first", into.display())));
         }
         let mut paths = BTreeMap::new();
         for (name, array) in &self.arrays {
             if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-                return Err(Error::failed(format!("output name {name:?} is no file name; rename it")));
+                return Err(Error::failed(format!("output name {name:?} is not a file name; rename it")));
             }
             let path = into.join(format!("{name}.npy"));
             array.write(&path)?;
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shared_vector_digests_to_its_value() {
+    fn the_shared_vector_has_the_expected_digest() {
         let vector: serde_json::Value =
             serde_json::from_str(include_str!("../testdata/output_digest.json")).unwrap();
         let outputs = vector["arrays"].as_array().unwrap().iter().fold(Outputs::new(), |outputs, array| {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_that_does_not_fit_is_refused() {
+    fn a_shape_that_does_not_fit_is_an_error() {
         assert!(Array::shaped(vec![1.0], &[2]).is_err());
     }
 

@@ -1,12 +1,10 @@
-//! What a worker knows about its own build, and about the processor it finds itself on.
-//!
-//! Not for judging it: the driver decides what is fair.
+//! The worker's build information and the features of the CPU that it runs on.
 
 use std::collections::BTreeMap;
 
 use crate::protocol::Features;
 
-/// What `duet_build::embed` wrote into the program; made by [`build_info!`](crate::build_info).
+/// The build information that `duet_build::embed` wrote into the program; [`build_info!`](crate::build_info) returns it.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the driver's hello reply explains each")]
 pub struct BuildInfo {
@@ -18,7 +16,7 @@ pub struct BuildInfo {
     pub dependencies: &'static str,
 }
 
-/// Return the [`BuildInfo`] of the crate that calls this; its build script must call `duet_build::embed`.
+/// Return the [`BuildInfo`] of the calling crate, whose build script must call `duet_build::embed`.
 #[macro_export]
 macro_rules! build_info {
     () => {

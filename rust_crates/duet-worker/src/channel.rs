@@ -1,11 +1,9 @@
-//! The process around a worker: a private way out for replies, and an end when the driver ends.
-//!
-//! Not for what is said: `serve` knows the protocol.
+//! The worker's process: a private stream for replies, and its end when the driver ends.
 
 use std::fs::File;
 use std::io;
 
-/// Take standard output for the protocol alone: whatever a library prints goes to standard error from now on.
+/// Reserve standard output for the protocol and redirect everything else that is printed to standard error.
 #[cfg(unix)]
 pub(crate) fn take_stdout() -> io::Result<File> {
     let private = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?;
@@ -13,7 +11,7 @@ pub(crate) fn take_stdout() -> io::Result<File> {
     Ok(File::from(private))
 }
 
-/// Die with the driver, and say whether it is still there: it may have gone before this was arranged.
+/// Arrange that the process dies with the driver; return whether the driver is still alive after that.
 #[cfg(target_os = "linux")]
 pub(crate) fn bind_to_parent() -> io::Result<bool> {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -22,7 +20,7 @@ pub(crate) fn bind_to_parent() -> io::Result<bool> {
     Ok(before == getppid())
 }
 
-/// Elsewhere the end of standard input has to do.
+/// Return true: on other systems only the end of standard input ends the worker.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn bind_to_parent() -> io::Result<bool> {
     Ok(true)

@@ -1,6 +1,4 @@
-//! Why a request could not be done, in the form a driver is told.
-//!
-//! Not an error type for frameworks: theirs become a [`Error`] of kind `failed` by `?`.
+//! The error that a driver receives when a request fails; `?` turns a framework's error into one of kind `failed`.
 
 use std::fmt::{self, Display};
 
@@ -9,29 +7,29 @@ use crate::protocol::ErrorKind;
 /// The result of everything an implementation does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A refusal or a failure.
+/// The reason why a request failed.
 ///
-/// It does not implement [`std::error::Error`] itself, so that every type that does converts into it by `?`.
+/// It does not implement [`std::error::Error`], so that `?` can convert every type that does.
 #[derive(Debug)]
 pub struct Error {
-    /// What sort of error it is.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// What happened and what to do about it.
+    /// What happened, and the remedy.
     pub message: String,
 }
 
 impl Error {
-    /// The job or the request makes no sense.
+    /// Return the error of a job or request that is invalid.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Invalid, message: message.into() }
     }
 
-    /// The job makes sense, but not here.
+    /// Return the error of a job that is valid but not supported here.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Unsupported, message: message.into() }
     }
 
-    /// The framework could not do it.
+    /// Return the error of a framework that failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Failed, message: message.into() }
     }

@@ -1,6 +1,6 @@
-//! The files a job names, decoded: `.npy` in either order, `.safetensors`.
+//! Decoding of a job's data files: `.npy` in either order, and `.safetensors`.
 //!
-//! Not for finding or hashing them: `job` does that with the same bytes.
+//! `job` finds the files and hashes the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::Array;
 use crate::array::Data;
 
-/// How a matrix lies in memory.
+/// The memory layout of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Row by row.
@@ -18,24 +18,24 @@ pub enum Order {
     Fortran,
 }
 
-/// A dense matrix in the order that was asked for.
+/// A dense matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix<T> {
-    /// The number of rows.
+    /// Number of rows.
     pub rows: usize,
-    /// The number of columns.
+    /// Number of columns.
     pub columns: usize,
-    /// How `data` is laid out.
+    /// The layout of `data`.
     pub order: Order,
     /// All elements, without gaps.
     pub data: Vec<T>,
 }
 
-/// What an `.npy` file can be read as.
+/// An element type that an `.npy` file can be read as.
 pub(crate) trait Element: npyz::Deserialize + Copy + Default {
-    /// The job's word for the type, where the job has one.
+    /// The job's name of the type, if it has one.
     const DTYPE: Option<&'static str>;
-    /// What the type is called in messages.
+    /// The type's name in messages.
     const NAME: &'static str;
 }
 
@@ -55,7 +55,7 @@ impl Element for i64 {
 }
 
 impl Data {
-    /// The job's word for the type, where the job has one.
+    /// Return the job's name of the type, if it has one.
     pub(crate) fn dtype(&self) -> Option<&'static str> {
         match self {
             Self::F32(_) => f32::DTYPE,
@@ -65,7 +65,7 @@ impl Data {
     }
 }
 
-/// Decode an `.npy` file of two dimensions, in the order asked for.
+/// Decode a two-dimensional `.npy` file to the given order.
 pub(crate) fn read_matrix<T: Element>(bytes: &[u8], order: Order) -> Result<Matrix<T>, String> {
     let (shape, stored, data) = read_npy::<T>(bytes)?;
     let &[rows, columns] = shape.as_slice() else {
@@ -79,13 +79,13 @@ pub(crate) fn read_matrix<T: Element>(bytes: &[u8], order: Order) -> Result<Matr
     Ok(Matrix { rows, columns, order, data })
 }
 
-/// Decode an `.npy` file: its shape and its elements in C order.
+/// Decode an `.npy` file; return its shape and its elements in C order.
 pub(crate) fn read_array<T: Element>(bytes: &[u8]) -> Result<(Vec<usize>, Vec<T>), String> {
     let (shape, stored, data) = read_npy::<T>(bytes)?;
     match (stored, shape.as_slice()) {
         (Order::Fortran, &[rows, columns]) => Ok((shape, transposed(&data, columns, rows))),
         (Order::Fortran, dimensions) if dimensions.len() > 2 => {
-            Err(format!("{} dimensions in Fortran order; write it in C order", shape.len()))
+            Err(format!("it has {} dimensions in Fortran order; write it in C order", shape.len()))
         }
         _ => Ok((shape, data)),
     }
@@ -103,9 +103,9 @@ fn read_npy<T: Element>(bytes: &[u8]) -> Result<(Vec<usize>, Order, Vec<T>), Str
     };
     let shape: Result<Vec<usize>, _> = npy.shape().iter().map(|&length| usize::try_from(length)).collect();
     let shape = shape.map_err(|error| error.to_string())?;
-    // Checked before anything is allocated: the header of a broken file may promise any length.
-    let promised = shape.iter().try_fold(size_of::<T>(), |total, &length| total.checked_mul(length));
-    if promised.is_none_or(|promised| promised > left) {
+    // Check before allocating anything: the header of a broken file may claim any length.
+    let claimed = shape.iter().try_fold(size_of::<T>(), |total, &length| total.checked_mul(length));
+    if claimed.is_none_or(|claimed| claimed > left) {
         return Err(format!("it is shorter than its shape {shape:?} says; write it again"));
     }
     let dtype = npy.dtype().descr();
@@ -116,7 +116,7 @@ fn read_npy<T: Element>(bytes: &[u8]) -> Result<(Vec<usize>, Order, Vec<T>), Str
     Ok((shape, stored, data.map_err(|error| format!("{error}; write it again"))?))
 }
 
-/// Turn `data` of `rows` rows from row by row to column by column.
+/// Return `data`, `rows` rows in row-major order, in column-major order.
 fn transposed<T: Copy + Default>(data: &[T], rows: usize, columns: usize) -> Vec<T> {
     let mut turned = vec![T::default(); data.len()];
     for row in 0..rows {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn both_orders_of_a_file_come_out_in_the_order_asked_for() {
+    fn a_file_in_either_order_can_be_read_in_either_order() {
         let by_row = npy(npyz::Order::C, &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let by_column = npy(npyz::Order::Fortran, &[2, 3], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
         for file in [by_row, by_column] {
@@ -178,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_type_is_refused_by_name() {
+    fn the_error_for_another_type_names_the_expected_one() {
         let file = npy(npyz::Order::C, &[1], &[1.0]);
         assert!(read_array::<f32>(&file).unwrap_err().contains("write it as 32-bit floats"));
     }
 
     #[test]
-    fn a_shape_beyond_the_file_is_refused_without_allocating() {
+    fn a_shape_larger_than_the_file_is_an_error() {
         let mut file = npy(npyz::Order::C, &[2], &[1.0, 2.0]);
         file.truncate(file.len() - 8);
         assert!(read_array::<f64>(&file).unwrap_err().contains("shorter"));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused() {
+    fn garbage_is_an_error() {
         assert!(read_array::<f64>(b"garbage").is_err());
         assert!(read_tensors(b"garbage").is_err());
     }

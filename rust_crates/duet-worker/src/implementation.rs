@@ -1,6 +1,4 @@
-//! What an implementation is, and the loop that times it.
-//!
-//! Not for requests: `serve` turns those into calls of what is here.
+//! The trait of implementations and the loop that times them.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -8,53 +6,53 @@ use std::time::Instant;
 
 use crate::{Error, Outputs, Result};
 
-/// One prepared job: loaded, laid out, and ready to be run any number of times.
+/// A prepared job that can run any number of times.
 ///
-/// Preparing is what the registered function does before it returns this, so none of it can be in a timed round.
-/// A timed round is k calls of [`run`](Self::run) with [`sync`](Self::sync) after them, and nothing else: inputs are made
-/// before the clock starts, outputs are dropped after it stops.
+/// Preparation is what the registered function does before it returns an implementation, so it is never part of a timed round.
+/// A timed round is k calls of [`run`](Self::run) and one of [`sync`](Self::sync), and nothing else: inputs are created before
+/// the clock starts, outputs are dropped after it stops.
 pub trait Implementation {
-    /// What one call consumes: `()` where it only reads what was prepared.
+    /// What one call consumes; `()` if it only reads what was prepared.
     type Input;
-    /// What one call returns, in the framework's own types.
+    /// The result of one call, in the framework's own types.
     type Output;
 
-    /// The largest number of calls in one round, where inputs are too large for many.
+    /// Return the largest number of calls in one round, if many inputs would be too large.
     fn max_iterations(&self) -> Option<u64> {
         None
     }
 
-    /// Make one input: a fresh model, a copy of what the call overwrites. Not timed.
+    /// Return one input: a fresh model, or a copy of what the call overwrites. Not timed.
     fn fresh(&self) -> Result<Self::Input>;
 
-    /// The timed region: do the work from scratch and return all of it.
+    /// Do the work from scratch and return the whole result. This is the timed region.
     fn run(&self, input: Self::Input) -> Result<Self::Output>;
 
-    /// Wait until the device has done what it was told. Timed, once a round.
+    /// Wait until the device has finished. Timed, once per round.
     fn sync(&self) {}
 
-    /// Turn what a call returned into arrays. Not timed.
+    /// Convert the result of a call to arrays. Not timed.
     fn outputs(&self, output: &Self::Output) -> Result<Outputs>;
 
-    /// How long named parts of the call took, in nanoseconds, as `run` noted in its output. Not timed.
+    /// Return how long named parts of the call took, as `run` recorded in its result. Not timed.
     fn spans(&self, _output: &Self::Output) -> Spans {
         Spans::new()
     }
 
-    /// What one call works through, by unit (samples, steps).
+    /// Return how much one call processes, by unit such as `samples` or `steps`.
     fn work(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
     }
 }
 
-/// Nanoseconds by the name of the part of a call that took them.
+/// Nanoseconds by the name of the part of a call.
 pub type Spans = BTreeMap<String, u64>;
 
-/// What training works through: samples and steps, and epochs over `examples` where `steps` of `batch` make whole ones.
+/// Return the work of training: samples and steps, and epochs over `examples` if `steps` of `batch` make whole epochs.
 pub fn training_work(examples: usize, batch: usize, steps: usize) -> BTreeMap<String, u64> {
     let mut work =
         BTreeMap::from([("samples".to_owned(), (batch * steps) as u64), ("steps".to_owned(), steps as u64)]);
-    // What does not fill a batch is left out of an epoch.
+    // An epoch leaves out the examples that do not fill a batch.
     let epoch = examples.checked_div(batch).filter(|&epoch| epoch > 0);
     if let Some(epoch) = epoch.filter(|epoch| steps.is_multiple_of(*epoch)) {
         work.insert("epochs".to_owned(), (steps / epoch) as u64);
@@ -89,7 +87,7 @@ impl<T: Implementation + ?Sized> Implementation for Box<T> {
     }
 }
 
-/// A call that only reads what was prepared, as two closures: the timed region, and what turns its value into arrays.
+/// An implementation made of two closures: the timed region, and the conversion of its result to arrays.
 ///
 /// ```
 /// use duet_worker::{Call, Job, Order, Outputs, Registry};
@@ -106,16 +104,24 @@ impl<T: Implementation + ?Sized> Implementation for Box<T> {
 pub struct Call<R, O> {
     run: R,
     outputs: O,
+    sync: Option<Box<dyn Fn()>>,
     work: BTreeMap<String, u64>,
 }
 
 impl<T, R: Fn() -> Result<T>, O: Fn(&T) -> Result<Outputs>> Call<R, O> {
-    /// Time `run`, from scratch in every call; `outputs` is not timed.
+    /// Time `run`, which must do the work from scratch in every call; `outputs` is not timed.
     pub fn new(run: R, outputs: O) -> Self {
-        Self { run, outputs, work: BTreeMap::new() }
+        Self { run, outputs, sync: None, work: BTreeMap::new() }
     }
 
-    /// Say what one call works through, by unit (`samples`, `steps`).
+    /// Set what waits until the device has finished; timed, once per round.
+    #[must_use]
+    pub fn sync(mut self, wait: impl Fn() + 'static) -> Self {
+        self.sync = Some(Box::new(wait));
+        self
+    }
+
+    /// Set how much one call processes, by unit such as `samples` or `steps`.
     #[must_use]
     pub fn work(mut self, unit: &str, amount: usize) -> Self {
         self.work.insert(unit.to_owned(), amount as u64);
@@ -133,6 +139,11 @@ impl<T, R: Fn() -> Result<T>, O: Fn(&T) -> Result<Outputs>> Implementation for C
     fn run(&self, (): ()) -> Result<T> {
         (self.run)()
     }
+    fn sync(&self) {
+        if let Some(wait) = &self.sync {
+            wait();
+        }
+    }
     fn outputs(&self, output: &T) -> Result<Outputs> {
         (self.outputs)(output)
     }
@@ -141,15 +152,15 @@ impl<T, R: Fn() -> Result<T>, O: Fn(&T) -> Result<Outputs>> Implementation for C
     }
 }
 
-/// A prepared implementation, whatever its types, with the output that was kept.
+/// A prepared implementation of any types, with the result that it keeps.
 pub(crate) trait Prepared {
     fn max_iterations(&self) -> Option<u64>;
     fn work(&self) -> BTreeMap<String, u64>;
     /// Time one call; return its nanoseconds and its outputs.
     fn verify(&self) -> Result<(u64, Outputs)>;
-    /// Time `rounds` of `iterations`; keep the last output of round `keep`.
+    /// Time `rounds` of `iterations` calls; keep the last result of round `keep`.
     fn measure(&mut self, rounds: u64, iterations: u64, keep: Option<u64>) -> Result<Measured>;
-    /// Turn the kept output into arrays, where there is one.
+    /// Convert the kept result to arrays, if there is one.
     fn kept(&self) -> Result<Option<Outputs>>;
 }
 
@@ -161,7 +172,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Add a round, with the parts of each of its calls.
+    /// Add a round and the spans of its calls.
     fn push(&mut self, elapsed_ns: u64, calls: impl Iterator<Item = Spans>) {
         self.elapsed_ns.push(elapsed_ns);
         let mut parts = Spans::new();
@@ -184,16 +195,16 @@ impl<I: Implementation> Timed<I> {
         Self { implementation, kept: None }
     }
 
-    /// Time one round. The outputs leave the clock's scope alive, so that dropping them costs no round anything.
+    /// Time one round. The results outlive the timed region, so dropping them is not timed.
     fn round(&self, iterations: usize) -> Result<(u64, Vec<I::Output>)> {
         let implementation = &self.implementation;
         let inputs: Result<Vec<I::Input>> = (0..iterations).map(|_| implementation.fresh()).collect();
         let mut inputs = inputs?.into_iter();
         let mut outputs = Vec::with_capacity(iterations);
         let start = Instant::now();
-        // By reference: the vector of inputs is given back after the clock has stopped.
+        // By reference, so that the vector of inputs is freed after the clock has stopped.
         for input in inputs.by_ref() {
-            // The implementation too is opaque: a call must not be moved out of the loop.
+            // The implementation is opaque too, so that the compiler cannot move a call out of the loop.
             outputs.push(black_box(black_box(implementation).run(black_box(input))?));
         }
         implementation.sync();
@@ -240,8 +251,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_epochs_are_told() {
-        // Ten examples make two batches of four; the rest is left out.
+    fn only_whole_epochs_are_reported() {
+        // Ten examples make two batches of four; two examples are left out.
         assert_eq!(None, training_work(10, 4, 3).get("epochs"));
         assert_eq!(Some(&3), training_work(10, 4, 6).get("epochs"));
         assert_eq!(None, training_work(3, 4, 1).get("epochs"));

@@ -1,6 +1,6 @@
-//! What an implementation is told to prepare, with every read noted.
+//! The job that an implementation prepares, which records every read.
 //!
-//! Not for reading anything else: what a job does not hand out cannot be attested.
+//! Read everything through the job: the worker cannot attest anything else.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,8 +11,9 @@ use crate::files::{self, Element, Matrix, Order};
 use crate::protocol::{JobMessage, Scalar};
 use crate::{Array, Error, Result};
 
-/// A job. Only what is read through it is reported to the driver: parameters as the values that were read, files by the
-/// SHA-256 of the bytes that were read.
+/// A job.
+///
+/// The worker reports only what was read through it: the values of parameters, and the SHA-256 of the bytes of files.
 #[derive(Debug)]
 pub struct Job {
     message: JobMessage,
@@ -23,7 +24,7 @@ pub struct Job {
     device_read: Cell<bool>,
 }
 
-/// What was read of a job.
+/// What was read from a job.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub params: BTreeMap<String, Scalar>,
@@ -42,39 +43,42 @@ impl Job {
         }
     }
 
-    /// The task's name.
+    /// Return the task's name.
     pub fn task(&self) -> &str {
         &self.message.task
     }
 
-    /// The algorithm's name.
+    /// Return the algorithm's name.
     pub fn algorithm(&self) -> &str {
         &self.message.algorithm
     }
 
-    /// The phase's name.
+    /// Return the phase's name.
     pub fn phase(&self) -> &str {
         &self.message.phase
     }
 
-    /// The seed for whatever is random.
+    /// Return the random seed.
     pub fn seed(&self) -> i64 {
         self.message.seed
     }
 
-    /// The number of threads in effect.
+    /// Return the number of threads in effect.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// The device, `cpu` or `cuda:N`. A job on another device than `cpu` is refused unless this was asked.
+    /// Return the device, `cpu` or `cuda:N`.
+    ///
+    /// A job on a device other than `cpu` fails unless its implementation calls this.
     pub fn device(&self) -> &str {
         self.device_read.set(true);
         &self.message.device
     }
 
-    /// The variant, which must be one of `known` (`""` is the usual way). A job with a variant is refused unless this was
-    /// asked.
+    /// Return the variant, which must be one of `known`; `""` is the default.
+    ///
+    /// A job with a variant fails unless its implementation calls this.
     pub fn variant(&self, known: &[&str]) -> Result<&str> {
         self.variant_read.set(true);
         let variant = self.message.variant.as_str();
@@ -86,9 +90,9 @@ impl Job {
         )))
     }
 
-    /// Read a parameter as a float; whole numbers are taken as floats.
+    /// Read a parameter as a float; integers are converted.
     pub fn f64(&self, name: &str) -> Result<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "a whole number given for a float")]
+        #[expect(clippy::cast_precision_loss, reason = "an integer given for a float")]
         let value = match self.param(name)? {
             Scalar::Float(value) => *value,
             Scalar::Int(value) => *value as f64,
@@ -99,30 +103,28 @@ impl Job {
         Ok(value)
     }
 
-    /// Read a parameter as a whole number.
+    /// Read a parameter as an integer.
     pub fn i64(&self, name: &str) -> Result<i64> {
         let Scalar::Int(value) = *self.param(name)? else {
-            return Err(wrong_type(name, self.param(name)?, "a whole number"));
+            return Err(wrong_type(name, self.param(name)?, "an integer"));
         };
         self.note(name, Scalar::Int(value));
         Ok(value)
     }
 
-    /// Read a parameter as a whole number of at least 0.
+    /// Read a parameter as an integer of at least 0.
     pub fn u64(&self, name: &str) -> Result<u64> {
         let value = self.i64(name)?;
-        u64::try_from(value)
-            .map_err(|_| wrong_type(name, &Scalar::Int(value), "a whole number of at least 0"))
+        u64::try_from(value).map_err(|_| wrong_type(name, &Scalar::Int(value), "an integer of at least 0"))
     }
 
     /// Read a parameter as a size.
     pub fn usize(&self, name: &str) -> Result<usize> {
         let value = self.i64(name)?;
-        usize::try_from(value)
-            .map_err(|_| wrong_type(name, &Scalar::Int(value), "a whole number of at least 0"))
+        usize::try_from(value).map_err(|_| wrong_type(name, &Scalar::Int(value), "an integer of at least 0"))
     }
 
-    /// Read a parameter as true or false.
+    /// Read a parameter as a boolean.
     pub fn bool(&self, name: &str) -> Result<bool> {
         let Scalar::Bool(value) = *self.param(name)? else {
             return Err(wrong_type(name, self.param(name)?, "true or false"));
@@ -131,26 +133,26 @@ impl Job {
         Ok(value)
     }
 
-    /// Read a parameter as text.
+    /// Read a parameter as a string.
     pub fn str(&self, name: &str) -> Result<&str> {
         let Scalar::Text(value) = self.param(name)? else {
-            return Err(wrong_type(name, self.param(name)?, "text"));
+            return Err(wrong_type(name, self.param(name)?, "a string"));
         };
         self.note(name, Scalar::Text(value.clone()));
         Ok(value)
     }
 
-    /// Read a two-dimensional `.npy` file of 64-bit floats, laid out as `order` says whatever the file's order is.
+    /// Read a two-dimensional `.npy` file of 64-bit floats in the given order, whatever the file's order is.
     pub fn matrix_f64(&self, name: &str, order: Order) -> Result<Matrix<f64>> {
         self.matrix(name, order)
     }
 
-    /// Read a two-dimensional `.npy` file of 32-bit floats, laid out as `order` says whatever the file's order is.
+    /// Read a two-dimensional `.npy` file of 32-bit floats in the given order, whatever the file's order is.
     pub fn matrix_f32(&self, name: &str, order: Order) -> Result<Matrix<f32>> {
         self.matrix(name, order)
     }
 
-    /// Read a table of 64-bit floats and the target beside it, which must have as many rows and at least one.
+    /// Read a table of 64-bit floats and its target, which must have the same number of rows, at least one.
     pub fn table_f64(&self, x: &str, y: &str, order: Order) -> Result<(Matrix<f64>, Vec<f64>)> {
         let (table, target) = (self.matrix_f64(x, order)?, self.vector_f64(y)?);
         if table.rows != target.len() || table.rows == 0 || table.columns == 0 {
@@ -167,17 +169,17 @@ impl Job {
         if shape.len() == 1 { Ok(values) } else { Err(wrong_shape(name, &shape, "one dimension")) }
     }
 
-    /// Read an `.npy` file of 32-bit floats: its shape and its elements in C order.
+    /// Read an `.npy` file of 32-bit floats; return its shape and its elements in C order.
     pub fn array_f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         self.array(name)
     }
 
-    /// Read an `.npy` file of 64-bit floats: its shape and its elements in C order.
+    /// Read an `.npy` file of 64-bit floats; return its shape and its elements in C order.
     pub fn array_f64(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
         self.array(name)
     }
 
-    /// Read an `.npy` file of 64-bit integers: its shape and its elements in C order.
+    /// Read an `.npy` file of 64-bit integers; return its shape and its elements in C order.
     pub fn array_i64(&self, name: &str) -> Result<(Vec<usize>, Vec<i64>)> {
         self.array(name)
     }
@@ -189,7 +191,7 @@ impl Job {
         Ok(tensors)
     }
 
-    /// Read a data file as it is.
+    /// Read the bytes of a data file.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         let known = || self.message.data.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let path = self.message.data.get(name).ok_or_else(|| {
@@ -203,7 +205,7 @@ impl Job {
         Ok(bytes)
     }
 
-    /// Return what was read, or refuse the job where something that matters was not.
+    /// Return what was read, or an error if the implementation ignored the job's variant or device.
     pub(crate) fn into_read(self) -> Result<Read> {
         let message = &self.message;
         if !message.variant.is_empty() && !self.variant_read.get() {
@@ -227,7 +229,7 @@ impl Job {
         files::read_array(&self.bytes(name)?).map_err(|why| in_file(name, &why))
     }
 
-    /// Refuse to read floats of another width than the job asks for; integers go with any.
+    /// Return an error for floats of another width than the job's; integers go with both.
     fn check_dtype(&self, name: &str, dtype: Option<&str>) -> Result<()> {
         match dtype {
             Some(dtype) if dtype != self.message.dtype => Err(Error::invalid(format!(

@@ -1,11 +1,11 @@
-//! The worker side of pytest-duet: a program that runs an implementation when a benchmark driver tells it to, and times it
-//! with its own clock.
+//! The worker side of pytest-duet: a worker is a program that runs implementations at the request of a benchmark driver and
+//! times them with its own clock.
 //!
-//! Not for any framework in particular, nor for comparing: the driver compares what several workers report.
+//! The crate is independent of any framework. The driver compares what several workers report.
 //!
 //! # A worker in four files
 //!
-//! `Cargo.toml` names two crates, this one and `duet-build`, its half for build scripts:
+//! `Cargo.toml` names two crates, this one and `duet-build`, its counterpart for build scripts:
 //!
 //! ```toml
 //! [dependencies]
@@ -15,7 +15,7 @@
 //! duet-build = { path = "../duet-worker/duet-build" }
 //! ```
 //!
-//! `build.rs` embeds what the worker was built from, so that the driver can tell a stale one:
+//! `build.rs` embeds the worker's build information, so that the driver can detect a stale worker:
 //!
 //! ```ignore
 //! fn main() {
@@ -23,7 +23,7 @@
 //! }
 //! ```
 //!
-//! `src/main.rs` says who the worker is. A plain function needs no more than this:
+//! `src/main.rs` declares the worker. A plain function needs no more than this:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -41,9 +41,9 @@
 //! }
 //! ```
 //!
-//! A task with several algorithms and phases has a file of its own with a `register` function, passed to
-//! [`Worker::task`]. Each implementation reads its [`Job`] once, untimed, and is an [`Implementation`] from then on; one
-//! whose calls only read is a [`Call`] of two closures, one that consumes its input or has a device says so itself:
+//! A task with several algorithms and phases has its own file with a `register` function, which is passed to
+//! [`Worker::task`]. For each implementation, a function reads the [`Job`] once, untimed, and returns an [`Implementation`]. Use a
+//! [`Call`] of two closures for an implementation whose calls only read; implement the trait for one that consumes its input:
 //!
 //! ```
 //! use duet_worker::{Implementation, Job, Order, Outputs, Registry, Result};
@@ -79,16 +79,15 @@
 //! }
 //! ```
 //!
-//! # What the types see to
+//! # What the types guarantee
 //!
-//! - Preparing cannot leak into a timed round: a round only ever calls [`Implementation::run`] and
-//!   [`Implementation::sync`].
-//! - What a job was told and what was really used cannot differ unseen: only what was read through the [`Job`] is reported,
-//!   and a job whose variant or device nobody asked for is refused.
-//! - Whatever a library prints goes to standard error, and a panic becomes an error reply; the worker stays.
+//! - Preparation is never part of a timed round: a round only calls [`Implementation::run`] and [`Implementation::sync`].
+//! - A job cannot differ unnoticed from what the implementation used: the worker reports only what was read through the [`Job`],
+//!   and a job fails if its implementation ignores its variant or device.
+//! - Everything that a library prints goes to standard error. A panic becomes an error reply, and the worker continues.
 //!
-//! The worker ends when its driver does. On Linux that is the end of the *thread* that started it, so start workers from
-//! a thread that lives as long as they should.
+//! The worker ends when its driver ends. On Linux that is the end of the *thread* that started it, so start workers from a
+//! thread that lives as long as they should.
 
 mod array;
 mod build_info;
@@ -111,11 +110,11 @@ pub use job::Job;
 pub use registry::Registry;
 pub use worker::Worker;
 
-/// Write bytes as lower-case hex.
+/// Return bytes as lower-case hex.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
     })
 }

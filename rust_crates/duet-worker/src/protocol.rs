@@ -1,19 +1,18 @@
-//! The messages that a driver and a worker exchange: one JSON object a line, one reply for each request.
+//! The messages that a driver and a worker exchange: one JSON object per line, one reply to each request.
 //!
-//! Not for carrying them: `serve` moves the lines. The Python twin is `plugin/src/pytest_duet/protocol.py`; both are held
-//! to the vectors in `testdata/`.
+//! The Python twin is `plugin/src/pytest_duet/protocol.py`; the vectors in `testdata/` test both.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Raised whenever a message changes its shape.
+/// The protocol's version, which increases whenever a message changes.
 pub const VERSION: u32 = 1;
 
-/// The longest line either side accepts, in bytes, newline included.
+/// The longest line that either side accepts, in bytes, including the newline.
 pub const LINE_LIMIT_BYTES: usize = 64 * 1024;
 
-/// A number that JSON cannot hold, by name.
+/// The name of a number that JSON cannot represent.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum NonFiniteName {
     /// Not a number.
@@ -31,7 +30,7 @@ pub enum NonFiniteName {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonFinite {
-    /// Which one it is.
+    /// The number's name.
     pub nonfinite: NonFiniteName,
 }
 
@@ -46,7 +45,7 @@ impl From<NonFinite> for f64 {
 }
 
 impl NonFinite {
-    /// Return the name of `value`, nothing where it is finite.
+    /// Return the name of `value`, or `None` if it is finite.
     fn name(value: f64) -> Option<Self> {
         let nonfinite = match value {
             value if value.is_finite() => return None,
@@ -62,11 +61,11 @@ impl NonFinite {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Number {
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A finite number.
     Float(f64),
-    /// A number JSON cannot hold.
+    /// A number that JSON cannot represent.
     NonFinite(NonFinite),
 }
 
@@ -80,15 +79,15 @@ impl From<f64> for Number {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Scalar {
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A finite number.
     Float(f64),
-    /// Text.
+    /// A string.
     Text(String),
-    /// A number JSON cannot hold.
+    /// A number that JSON cannot represent.
     NonFinite(NonFinite),
 }
 
@@ -98,7 +97,7 @@ impl From<f64> for Scalar {
     }
 }
 
-/// What a worker is told to prepare.
+/// The job that a worker prepares.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobMessage {
@@ -110,13 +109,13 @@ pub struct JobMessage {
     pub phase: String,
     /// The data set and size, for messages only.
     pub workload: String,
-    /// Another legitimate way of the same framework; empty for the usual one.
+    /// A variant of the framework's implementation; empty for the default.
     pub variant: String,
     /// Parameters by name.
     pub params: BTreeMap<String, Scalar>,
-    /// The seed of whatever is random.
+    /// The random seed.
     pub seed: i64,
-    /// The threads asked for.
+    /// The requested number of threads.
     pub threads: i64,
     /// `cpu` or `cuda:N`.
     pub device: String,
@@ -126,39 +125,37 @@ pub struct JobMessage {
     pub data: BTreeMap<String, String>,
 }
 
-/// What a driver asks.
+/// A request of the driver.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields' meaning is the request's")]
 pub enum Request {
-    /// Who is there?
+    /// Return the worker's build information.
     Hello {
         id: u64,
         #[serde(default = "version")]
         protocol: u32,
     },
-    /// What do you implement?
+    /// Return the worker's implementations.
     Describe { id: u64 },
-    /// Load a job: everything a round must not pay for happens here.
+    /// Prepare a job: everything that must not be timed happens here.
     Prepare { id: u64, job: JobMessage },
-    /// Run the job once and write its outputs into a folder.
+    /// Run the job once and write its outputs to a folder.
     Verify { id: u64, into: String },
-    /// Time `rounds` of `iterations` calls each; keep the last output of round `keep`.
+    /// Time `rounds` of `iterations` calls each; keep the last result of round `keep`.
     Run {
         id: u64,
         #[serde(deserialize_with = "at_least_one")]
         rounds: u64,
         #[serde(deserialize_with = "at_least_one")]
         iterations: u64,
-        // Named, so that a missing field is an error as it is in Python, not a null.
+        // With an explicit deserializer a missing field is an error, as in Python, instead of null.
         #[serde(deserialize_with = "Option::deserialize")]
         keep: Option<u64>,
     },
-    /// Write the kept output into a folder.
+    /// Write the kept result to a folder.
     Outputs { id: u64, into: String },
-    /// Drop the job and all it holds.
-    Reset { id: u64 },
-    /// Answer and leave.
+    /// Reply and exit.
     Quit { id: u64 },
 }
 
@@ -171,16 +168,16 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
     if count == 0 { Err(serde::de::Error::custom("a count must be at least 1")) } else { Ok(count) }
 }
 
-/// Processor features: those the machine has and those the binary was compiled to require.
+/// CPU features: those that the machine has and those that the binary requires.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "said above")]
+#[expect(missing_docs, reason = "explained above")]
 pub struct Features {
     pub detected: Vec<String>,
     pub compiled: Vec<String>,
 }
 
-/// One thing a worker can do.
+/// One implementation of a worker.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the glossary's words")]
@@ -190,26 +187,26 @@ pub struct Capability {
     pub phase: String,
 }
 
-/// Why a request could not be done.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorKind {
     /// Not implemented here.
     Unsupported,
-    /// The job or request makes no sense.
+    /// The job or request is invalid.
     Invalid,
     /// The framework reported an error.
     Failed,
-    /// The framework crashed and was caught.
+    /// The framework panicked, and the worker caught the panic.
     Panic,
 }
 
-/// What a worker answers.
+/// A reply of the worker.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the Python twin explains each field")]
 pub enum Reply {
-    /// Who is there: what was built, from what, how.
+    /// The worker's build information.
     Hello {
         id: u64,
         protocol: u32,
@@ -223,9 +220,9 @@ pub enum Reply {
         blas: Vec<String>,
         details: BTreeMap<String, String>,
     },
-    /// All a worker can do.
+    /// The worker's implementations.
     Describe { id: u64, implementations: Vec<Capability> },
-    /// What was really prepared: only what was read, as it was read.
+    /// What the worker prepared: only what was read, as it was read.
     Prepare {
         id: u64,
         params: BTreeMap<String, Scalar>,
@@ -235,7 +232,7 @@ pub enum Reply {
         data: BTreeMap<String, String>,
         max_iterations: Option<u64>,
     },
-    /// Where the outputs lie, their digest, how the call converged and how long it took.
+    /// The paths and digest of the outputs, how the call converged, and how long it took.
     Verify {
         id: u64,
         outputs: BTreeMap<String, String>,
@@ -245,7 +242,7 @@ pub enum Reply {
         loss: Vec<Number>,
         elapsed_ns: u64,
     },
-    /// Nanoseconds of each round, the kept output's digest, named spans, the work one call does.
+    /// Nanoseconds of each round, the digest of the kept result, named spans, and the work of one call.
     Run {
         id: u64,
         elapsed_ns: Vec<u64>,
@@ -253,18 +250,16 @@ pub enum Reply {
         spans: BTreeMap<String, Vec<u64>>,
         work: BTreeMap<String, u64>,
     },
-    /// Where the kept outputs lie, and their digest.
+    /// The paths and digest of the kept outputs.
     Outputs { id: u64, outputs: BTreeMap<String, String>, digest: String },
-    /// Nothing is prepared any more.
-    Reset { id: u64 },
-    /// The worker leaves after this line.
+    /// The worker exits after this line.
     Quit { id: u64 },
-    /// The request could not be done; the worker stays. The id is 0 where the request's own is unknown.
+    /// The request failed; the worker continues. The id is 0 if the request's own is unknown.
     Error { id: u64, kind: ErrorKind, message: String },
 }
 
 impl Request {
-    /// The request's number, which its reply repeats.
+    /// Return the request's number, which its reply repeats.
     pub fn id(&self) -> u64 {
         match self {
             Self::Hello { id, .. }
@@ -273,19 +268,18 @@ impl Request {
             | Self::Verify { id, .. }
             | Self::Run { id, .. }
             | Self::Outputs { id, .. }
-            | Self::Reset { id }
             | Self::Quit { id } => *id,
         }
     }
 
-    /// Read the request in `line`, with or without its newline; else say why it is none.
+    /// Parse the request in `line`, with or without its newline; the error explains why it is not a request.
     pub fn decode(line: &[u8]) -> Result<Self, String> {
         decode(line)
     }
 }
 
 impl Reply {
-    /// The number of the request that this answers.
+    /// Return the number of the request.
     pub fn id(&self) -> u64 {
         match self {
             Self::Hello { id, .. }
@@ -294,13 +288,12 @@ impl Reply {
             | Self::Verify { id, .. }
             | Self::Run { id, .. }
             | Self::Outputs { id, .. }
-            | Self::Reset { id }
             | Self::Quit { id }
             | Self::Error { id, .. } => *id,
         }
     }
 
-    /// Read the reply in `line`, with or without its newline; else say why it is none.
+    /// Parse the reply in `line`, with or without its newline; the error explains why it is not a reply.
     pub fn decode(line: &[u8]) -> Result<Self, String> {
         decode(line)
     }
@@ -308,14 +301,14 @@ impl Reply {
 
 fn decode<T: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<T, String> {
     let body = line.strip_suffix(b"\n").unwrap_or(line);
-    // JSON allows white space, so CRLF would slip through; whoever writes it is in text mode and not to be trusted.
+    // JSON allows white space, so CRLF would be accepted; a program that sends it writes in text mode and may alter other bytes.
     if !body.starts_with(b"{") || body.ends_with(b"\r") {
         return Err(format!("not a message: {}", excerpt(line)));
     }
     serde_json::from_slice(body).map_err(|error| format!("not a message ({error}): {}", excerpt(line)))
 }
 
-/// Return the start of `line` with everything but printable ASCII escaped.
+/// Return the start of `line`, with everything except printable ASCII escaped.
 fn excerpt(line: &[u8]) -> String {
     const LIMIT: usize = 48;
     let head = &line[..line.len().min(LIMIT)];

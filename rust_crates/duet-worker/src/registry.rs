@@ -1,6 +1,4 @@
-//! What a worker implements, by task, algorithm and phase.
-//!
-//! Not for running it: `implementation` does.
+//! The implementations of a worker, by task, algorithm and phase.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +8,18 @@ use crate::{Error, Job, Result};
 
 type Prepare = Box<dyn Fn(&Job) -> Result<Box<dyn Prepared>>>;
 
-/// All that a worker implements.
+/// The implementations of a worker.
 #[derive(Default)]
 pub struct Registry {
     prepare: BTreeMap<Capability, Prepare>,
 }
 
 impl Registry {
-    /// Add an implementation: `prepare` reads the job and returns what is run.
+    /// Add an implementation: `prepare` reads the job and returns what runs.
     ///
     /// # Panics
     ///
-    /// When there already is one of that name: one of the two would never be measured.
+    /// If there already is one of that name, because one of the two would never be measured.
     pub fn add<I, P>(&mut self, task: &str, algorithm: &str, phase: &str, prepare: P)
     where
         I: Implementation + 'static,
@@ -42,7 +40,7 @@ impl Registry {
         self.prepare.get(&name).ok_or_else(|| {
             let Capability { task, algorithm, phase } = name;
             Error::unsupported(format!(
-                "{task} {algorithm} {phase} is not implemented here; send describe for what is"
+                "{task} {algorithm} {phase} is not implemented here; send describe for a list of what is"
             ))
         })
     }

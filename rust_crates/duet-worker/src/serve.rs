@@ -1,6 +1,4 @@
-//! The session: one reply for each request, whatever the request was and whatever it set off.
-//!
-//! Not for the process around it: `channel` has the streams.
+//! The session: one reply to each request, whatever happens.
 
 use std::any::Any;
 use std::io::{self, BufRead, Read as _, Write};
@@ -17,7 +15,7 @@ struct Session<'a> {
     prepared: Option<Box<dyn Prepared>>,
 }
 
-/// Answer all of `requests`, in order, until they end or one says to quit.
+/// Answer `requests` in order until they end or one is `quit`.
 pub(crate) fn serve(worker: &Worker, mut requests: impl BufRead, mut replies: impl Write) -> io::Result<()> {
     let mut session = Session { worker, prepared: None };
     while let Some(line) = next_line(&mut requests)? {
@@ -34,10 +32,10 @@ pub(crate) fn serve(worker: &Worker, mut requests: impl BufRead, mut replies: im
     Ok(())
 }
 
-/// Read one line; an overlong one is passed over and reported, so that the next is read from its start.
+/// Read one line; skip the rest of one that is too long and return an error, so that the next line is read from its start.
 fn next_line(requests: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, String>>> {
     let mut line = Vec::new();
-    // Never more than one byte beyond the limit is held, however long the line is.
+    // Keep at most one byte beyond the limit, however long the line is.
     requests.take(LINE_LIMIT_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
@@ -48,10 +46,12 @@ fn next_line(requests: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, S
     if line.last() != Some(&b'\n') {
         requests.skip_until(b'\n')?;
     }
-    Ok(Some(Err(format!("a line is over the limit of {LINE_LIMIT_BYTES} bytes; send shorter requests"))))
+    Ok(Some(Err(format!(
+        "a line is longer than the limit of {LINE_LIMIT_BYTES} bytes; send shorter requests"
+    ))))
 }
 
-/// Write a reply as one line; one that is too long becomes an error that says so.
+/// Encode a reply as one line; replace one that is too long with an error.
 fn encode(reply: &Reply) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
@@ -74,7 +74,7 @@ impl Session<'_> {
             Ok(Ok(reply)) => reply,
             Ok(Err(Error { kind, message })) => Reply::Error { id, kind, message: shortened(&message) },
             Err(panic) => {
-                // What has panicked half way is not to be measured any more, and dropping it may panic again.
+                // Never measure an implementation again after a panic; dropping it may panic too.
                 let prepared = self.prepared.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(prepared)));
                 let message = shortened(panic_message(panic.as_ref()));
@@ -97,16 +97,13 @@ impl Session<'_> {
             Request::Verify { id, into } => self.verify(id, Path::new(&into)),
             Request::Run { id, rounds, iterations, keep } => self.run(id, rounds, iterations, keep),
             Request::Outputs { id, into } => self.outputs(id, Path::new(&into)),
-            Request::Reset { id } => {
-                self.prepared = None;
-                Ok(Reply::Reset { id })
-            }
+
             Request::Quit { id } => Ok(Reply::Quit { id }),
         }
     }
 
     fn prepare(&mut self, id: u64, message: JobMessage) -> Result<Reply> {
-        // A failed request must not leave the job before it to be measured under the new one's name.
+        // If this request fails, the previous job must not be measured under the new one's name.
         self.prepared = None;
         let prepare = self.worker.registry.find(&message)?;
         if !["f32", "f64"].contains(&message.dtype.as_str()) {
@@ -173,11 +170,13 @@ impl Session<'_> {
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+    let message = panic.downcast_ref::<&str>().copied();
+    message
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
 }
 
-/// Return all of `losses`, or where there are more than fit a reply so many, evenly spread: the first and the last among them.
+/// Return all of `losses`, or evenly spaced ones, including the first and the last, if a reply cannot hold them all.
 fn spread(losses: &[f64]) -> Vec<f64> {
     const LIMIT: usize = 1000;
     match losses.len() {
@@ -186,7 +185,7 @@ fn spread(losses: &[f64]) -> Vec<f64> {
     }
 }
 
-/// Cut a framework's message to a length that fits a line with room to spare.
+/// Cut a framework's message to a length that fits a line.
 fn shortened(message: &str) -> String {
     const LIMIT: usize = 4000;
     message.chars().take(LIMIT).collect()
@@ -197,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_curve_is_spread_from_its_first_to_its_last_value() {
+    fn a_long_curve_is_thinned_out_evenly_from_its_first_to_its_last_value() {
         let losses: Vec<f64> = (0..12_500).map(f64::from).collect();
         let kept = spread(&losses);
         assert_eq!((1000, 0.0, 12_499.0), (kept.len(), kept[0], kept[999]));

@@ -1,6 +1,4 @@
-//! A worker as its `main` declares it: what it is called, what it was built from, what it implements.
-//!
-//! Not for answering: `serve` does.
+//! A worker as its `main` declares it: its name, its build information and its implementations.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -10,7 +8,7 @@ use crate::implementation::Call;
 use crate::protocol::{self, Reply};
 use crate::{Array, BuildInfo, Job, Outputs, Registry, Result, channel, serve};
 
-/// A worker, ready to be told what it implements and then to serve it.
+/// A worker: declare what it implements, then serve.
 #[must_use]
 pub struct Worker {
     framework: String,
@@ -23,7 +21,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Declare the worker of `framework`; pass [`build_info!()`](crate::build_info).
+    /// Declare the worker of `framework`; pass [`build_info!()`](crate::build_info) for `build`.
     pub fn new(framework: &str, build: BuildInfo) -> Self {
         Self {
             framework: framework.to_owned(),
@@ -36,20 +34,20 @@ impl Worker {
         }
     }
 
-    /// Say how the number of threads is set: `apply` gets what the job asks for and returns what is in effect. Without
-    /// this the worker says that it uses one.
+    /// Set the function that applies a job's number of threads and returns the number in effect; by default the worker reports
+    /// one thread.
     pub fn threads(mut self, apply: impl Fn(usize) -> usize + 'static) -> Self {
         self.threads = Box::new(apply);
         self
     }
 
-    /// Report the version of something that cargo does not know of, such as a system library.
+    /// Report the version of a dependency that cargo does not manage, such as a system library.
     pub fn version(mut self, name: &str, version: &str) -> Self {
         self.versions.insert(name.to_owned(), version.to_owned());
         self
     }
 
-    /// Report anything else that a reader of the results should know.
+    /// Report any other fact that a reader of the results should know.
     pub fn detail(mut self, name: &str, value: &str) -> Self {
         self.details.insert(name.to_owned(), value.to_owned());
         self
@@ -61,14 +59,14 @@ impl Worker {
         self
     }
 
-    /// Let a task's module register what it implements.
+    /// Register the implementations of a task.
     pub fn task(mut self, register: impl FnOnce(&mut Registry)) -> Self {
         register(&mut self.registry);
         self
     }
 
-    /// Offer a plain function as the task `task`, algorithm `default`, phase `call`: `prepare` reads the job and returns
-    /// the closure to be timed, whose value becomes the output `result`.
+    /// Register a plain function as task `task`, algorithm `default`, phase `call`: `prepare` reads the job and returns the
+    /// closure to time, whose value becomes the output `result`.
     pub fn call<P, F, T>(mut self, task: &str, prepare: P) -> Self
     where
         P: Fn(&Job) -> Result<F> + 'static,
@@ -82,7 +80,7 @@ impl Worker {
         self
     }
 
-    /// Serve the driver over standard input and output until it leaves.
+    /// Serve the driver over standard input and output until either side ends the session.
     #[must_use]
     pub fn serve(self) -> ExitCode {
         let served = channel::bind_to_parent().and_then(|parent_is_there| {
@@ -98,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// Serve the driver over any pair of streams: every queued request is answered, the end of `requests` is the end.
+    /// Serve the driver over any pair of streams until the end of `requests`.
     pub fn serve_on(&self, requests: impl BufRead, replies: impl Write) -> io::Result<()> {
         serve::serve(self, requests, replies)
     }

@@ -1,6 +1,6 @@
-//! A worker as a process of its own: its streams, its end, and its driver's.
+//! The worker as a process: its streams, and its end with the end of its driver.
 //!
-//! Started with `worker` it is that worker, with `driver` it is a driver that dies; else it runs the checks.
+//! With the argument `worker` this program is a worker, with `driver` a driver that dies; without arguments it runs the checks.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -45,7 +45,7 @@ fn worker() -> ExitCode {
     worker.serve()
 }
 
-/// Start a worker on this process's own input, wait for its first reply, tell who it is, and die.
+/// Start a worker on this process's own input, wait for its first reply, print its process id, and abort.
 fn driver() -> ExitCode {
     let mut worker = command("worker").stdin(Stdio::inherit()).spawn().unwrap();
     let mut reply = String::new();
@@ -85,7 +85,7 @@ fn the_end_of_requests_ends_the_worker() {
     assert!(worker.wait().unwrap().success());
 }
 
-/// The worker's input stays open here, so that only its driver's death can end it.
+/// Keep the worker's input open, so that only the death of its driver can end it.
 #[cfg(target_os = "linux")]
 fn the_end_of_the_driver_ends_the_worker() {
     let mut driver = start("driver");
@@ -101,7 +101,7 @@ fn the_end_of_the_driver_ends_the_worker() {
     }
 }
 
-/// A process that has ended may stay listed as a zombie until its new parent looks.
+/// Return whether a process runs; one that has ended may stay listed as a zombie until its new parent waits for it.
 #[cfg(target_os = "linux")]
 fn is_running(id: &str) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else { return false };

@@ -1,4 +1,4 @@
-//! The protocol's vectors, which the Python twin is held to as well.
+//! The protocol's vectors, which test the Python twin too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,21 +24,21 @@ fn assert_same_json(line: &str, message: &impl Serialize) {
 }
 
 #[test]
-fn every_request_survives_decoding_and_encoding() {
+fn every_request_round_trips() {
     for line in lines("requests.jsonl") {
         assert_same_json(&line, &Request::decode(line.as_bytes()).unwrap());
     }
 }
 
 #[test]
-fn every_reply_survives_decoding_and_encoding() {
+fn every_reply_round_trips() {
     for line in lines("replies.jsonl") {
         assert_same_json(&line, &Reply::decode(line.as_bytes()).unwrap());
     }
 }
 
 #[test]
-fn every_refused_request_is_refused() {
+fn every_invalid_request_is_an_error() {
     for line in lines("refused_requests.jsonl") {
         let case: Value = serde_json::from_str(&line).unwrap();
         let request = case["line"].as_str().unwrap();
@@ -47,16 +47,16 @@ fn every_refused_request_is_refused() {
 }
 
 #[test]
-fn a_run_without_keep_is_refused_as_python_does() {
+fn a_run_without_keep_is_an_error_as_in_python() {
     assert!(Request::decode(br#"{"op":"run","id":1,"rounds":1,"iterations":1}"#).is_err());
 }
 
 #[test]
-fn a_count_of_zero_is_refused() {
+fn a_count_of_zero_is_an_error() {
     assert!(Request::decode(br#"{"op":"run","id":1,"rounds":0,"iterations":1,"keep":null}"#).is_err());
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_refused() {
+fn bytes_that_are_not_utf8_are_an_error() {
     assert!(Request::decode(b"{\"op\":\"verify\",\"id\":1,\"into\":\"\xff\"}").is_err());
 }

@@ -1,4 +1,4 @@
-//! Whole sessions over streams in memory: what a driver sees, whatever it sends.
+//! Whole sessions over streams in memory, as a driver sees them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Implementation for Counter {
     }
     fn run(&self, (): ()) -> Result<i64> {
         self.calls.set(self.calls.get() + 1);
-        assert!(self.calls.get() != self.panic_at, "the framework gave up");
+        assert!(self.calls.get() != self.panic_at, "the framework panicked");
         Ok(self.calls.get())
     }
     fn outputs(&self, output: &i64) -> Result<Outputs> {
@@ -126,7 +126,7 @@ fn assert_error(reply: &Reply, expected: ErrorKind, part: &str) {
 }
 
 #[test]
-fn hello_tells_what_was_built() {
+fn hello_reports_the_build_information() {
     let Reply::Hello { framework, versions, features, details, profile, .. } =
         &talk(&[json!({"op": "hello", "id": 1})])[0]
     else {
@@ -138,7 +138,7 @@ fn hello_tells_what_was_built() {
 }
 
 #[test]
-fn a_driver_of_another_version_is_refused_naming_both() {
+fn the_error_for_another_protocol_version_names_both() {
     let replies = talk(&[json!({"op": "hello", "id": 1, "protocol": 99})]);
     assert_error(&replies[0], ErrorKind::Unsupported, "protocol 99, this worker 1");
 }
@@ -153,28 +153,28 @@ fn describe_lists_everything_in_order() {
 }
 
 #[test]
-fn garbage_is_answered_with_id_0_and_the_next_request_is_served() {
+fn garbage_gets_an_error_with_id_0_and_the_next_request_is_answered() {
     let replies =
-        session(b"garbage\n\xff\xfe\n\n{\"op\":\"reset\",\"id\":7}\r\n{\"op\":\"reset\",\"id\":8}\n");
+        session(b"garbage\n\xff\xfe\n\n{\"op\":\"describe\",\"id\":7}\r\n{\"op\":\"quit\",\"id\":8}\n");
     for reply in &replies[..4] {
         assert!(matches!(reply, Reply::Error { id: 0, kind: ErrorKind::Invalid, .. }), "{reply:?}");
     }
-    assert_eq!(Reply::Reset { id: 8 }, replies[4]);
+    assert_eq!(Reply::Quit { id: 8 }, replies[4]);
 }
 
 #[test]
-fn an_overlong_line_is_passed_over_and_the_next_request_is_served() {
+fn a_line_that_is_too_long_is_skipped_and_the_next_request_is_answered() {
     for length in [LINE_LIMIT_BYTES, LINE_LIMIT_BYTES + 1, 3 * LINE_LIMIT_BYTES] {
         let mut input = vec![b'{'; length];
         input.extend(b"\n{\"op\":\"quit\",\"id\":8}\n");
         let replies = session(&input);
-        assert_error(&replies[0], ErrorKind::Invalid, "over the limit");
+        assert_error(&replies[0], ErrorKind::Invalid, "longer than the limit");
         assert_eq!(Reply::Quit { id: 8 }, replies[1]);
     }
 }
 
 #[test]
-fn a_last_line_without_its_end_is_still_answered() {
+fn a_last_line_without_a_newline_is_answered() {
     assert_eq!(vec![Reply::Quit { id: 8 }], session(b"{\"op\":\"quit\",\"id\":8}"));
 }
 
@@ -205,21 +205,21 @@ fn files_are_reported_by_the_digest_of_what_was_read() {
 }
 
 #[test]
-fn non_finite_parameters_arrive_as_such() {
+fn non_finite_parameters_are_decoded() {
     let request = job("alpha", &json!({"alpha": {"nonfinite": "nan"}}));
     assert_error(&talk(&[request])[0], ErrorKind::Failed, "alpha is nan");
 }
 
 #[test]
-fn what_a_job_lacks_is_named() {
+fn an_error_names_what_a_job_lacks() {
     assert_error(&talk(&[job("up", &json!({}))])[0], ErrorKind::Invalid, "\"panic_at\"");
     assert_error(&talk(&[job("alpha", &json!({"alpha": 1}))])[0], ErrorKind::Invalid, "\"X\"");
-    assert_error(&talk(&[job("up", &json!({"panic_at": "x"}))])[0], ErrorKind::Invalid, "a whole number");
-    assert_error(&talk(&[job("up", &json!({"panic_at": true}))])[0], ErrorKind::Invalid, "a whole number");
+    assert_error(&talk(&[job("up", &json!({"panic_at": "x"}))])[0], ErrorKind::Invalid, "an integer");
+    assert_error(&talk(&[job("up", &json!({"panic_at": true}))])[0], ErrorKind::Invalid, "an integer");
 }
 
 #[test]
-fn a_job_of_another_width_is_refused() {
+fn a_job_of_another_dtype_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let paths = Outputs::new().array("X", vec![1.0]).write(folder.path()).unwrap();
     let request = with(job("alpha", &json!({"alpha": 1})), "data", json!({"X": paths["X"]}));
@@ -227,7 +227,7 @@ fn a_job_of_another_width_is_refused() {
 }
 
 #[test]
-fn what_nobody_asked_for_is_refused() {
+fn a_job_that_asks_for_more_than_the_implementation_reads_is_an_error() {
     let params = json!({"panic_at": 0});
     let replies = talk(&[
         with(job("up", &params), "variant", json!("gram")),
@@ -248,12 +248,12 @@ fn what_nobody_asked_for_is_refused() {
 }
 
 #[test]
-fn the_last_output_of_the_chosen_round_is_kept() {
+fn a_run_keeps_the_last_result_of_the_chosen_round() {
     let folder = tempfile::tempdir().unwrap();
     let replies = talk(&[job("up", &json!({"panic_at": 0})), run(3, 2, Some(1)), outputs(folder.path())]);
     let Reply::Run { elapsed_ns, digest, spans, work, .. } = &replies[1] else { panic!("{replies:?}") };
     assert_eq!((3, Some(&1)), (elapsed_ns.len(), work.get("calls")));
-    // Parts are told by round, of all its calls together.
+    // The spans of a round add up those of its calls.
     assert_eq!(Some(&vec![10 + 20, 30 + 40, 50 + 60]), spans.get("counting"));
     assert_eq!(&Some(digest_of(4)), digest);
     let Reply::Outputs { digest, outputs, .. } = &replies[2] else { panic!("{replies:?}") };
@@ -262,7 +262,7 @@ fn the_last_output_of_the_chosen_round_is_kept() {
 }
 
 #[test]
-fn what_was_kept_stays_until_another_round_is() {
+fn a_kept_result_stays_until_another_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let replies = talk(&[
         job("up", &json!({"panic_at": 0})),
@@ -282,7 +282,7 @@ fn what_was_kept_stays_until_another_round_is() {
 }
 
 #[test]
-fn runs_beyond_their_limits_are_refused() {
+fn a_run_beyond_its_limits_is_an_error() {
     let replies =
         talk(&[run(1, 1, None), job("up", &json!({"panic_at": 0})), run(1, 11, None), run(2, 1, Some(2))]);
     assert_error(&replies[0], ErrorKind::Invalid, "nothing is prepared");
@@ -302,7 +302,7 @@ fn verify_reports_the_call_and_its_outputs() {
 }
 
 #[test]
-fn a_panic_is_answered_and_the_worker_stays() {
+fn a_panic_is_reported_and_the_worker_continues() {
     let replies = talk(&[
         job("up", &json!({"panic_at": 2})),
         run(3, 1, None),
@@ -310,7 +310,7 @@ fn a_panic_is_answered_and_the_worker_stays() {
         job("up", &json!({"panic_at": 0})),
         run(1, 1, None),
     ]);
-    assert_error(&replies[1], ErrorKind::Panic, "the framework gave up");
+    assert_error(&replies[1], ErrorKind::Panic, "the framework panicked");
     assert_error(&replies[2], ErrorKind::Invalid, "nothing is prepared");
     assert!(matches!(replies[4], Reply::Run { .. }));
 }

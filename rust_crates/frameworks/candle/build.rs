@@ -1,5 +1,5 @@
-//! Embeds what the worker was built from.
+//! Embeds the worker's build information.
 
 fn main() {
-    duet_build::embed(&["../../duet-worker", "../../rooms"]);
+    duet_build::embed(&["../../duet-worker", "../../task-support"]);
 }

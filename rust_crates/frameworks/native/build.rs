@@ -1,4 +1,4 @@
-//! Embeds what the worker was built from.
+//! Embeds the worker's build information.
 
 fn main() {
     duet_build::embed(&["../../duet-worker"]);

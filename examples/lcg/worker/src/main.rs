@@ -1,4 +1,4 @@
-//! The same linear congruential generator as in `bench_lcg.py`, served to the driver; not for random numbers in earnest.
+//! A worker with the linear congruential generator of `bench_lcg.py`.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             let n = job.u64("n")?;
             Ok(move || lcg(n))
         })
-        // What `duet self-test` times: a round of it is what a round costs.
+        // `duet self-test` times this to measure the overhead of a round.
         .call("noop", |_| Ok(|| 0_i64))
         .serve()
 }

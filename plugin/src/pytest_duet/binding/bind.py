@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_duet.binding.datasets import obtain, recipe_digest
@@ -17,6 +16,7 @@ from pytest_duet.workers.python import framework_host, function_host, load_funct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt

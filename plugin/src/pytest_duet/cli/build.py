@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pytest_duet.cli.common_options import benches_option, known
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()

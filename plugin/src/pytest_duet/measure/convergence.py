@@ -37,7 +37,7 @@ def time_to_goal(live: LiveGroup, spec: ConvergenceSpec) -> dict[str, list[Readi
     """
     if spec.gap is not None:
         assert live.group.objective is not None
-        return _time_to_gap(live, spec, spec.gap, live.group.objective)
+        return _time_to_gap(live, spec.gap, live.group.objective)
     readings = {}
     for name, member in live.ready().items():
         live.progress(f"how fast {name} reaches {spec.limits}")
@@ -48,7 +48,7 @@ def time_to_goal(live: LiveGroup, spec: ConvergenceSpec) -> dict[str, list[Readi
     return readings
 
 
-def _time_to_gap(live: LiveGroup, spec: ConvergenceSpec, gap: float, judge: Objective) -> dict[str, list[Reading]]:
+def _time_to_gap(live: LiveGroup, gap: float, judge: Objective) -> dict[str, list[Reading]]:
     def objective(group: BoundGroup, member: Member, outputs: Arrays) -> float:
         return float(judge(group.spec.algorithm, outputs, live.files.arrays, group.spec.member(member.name).params))
 

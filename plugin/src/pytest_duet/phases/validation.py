@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from pytest_duet.binding.member import Member
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
 from pytest_duet.phases.files import make_folder, slug
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_duet.binding.bind import Arrays
     from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.member import Member
 
 SCHEMA: Final = 1
 SUFFIX: Final = ".validation.json"

@@ -1,6 +1,6 @@
-//! The digest of source folders, by which a driver tells a stale worker from a fresh one.
+//! The digest of source folders, by which a driver detects a stale worker.
 //!
-//! Not for modification times: cargo and copies of a tree both get those wrong.
+//! It ignores modification times, which neither cargo nor a copied tree preserves reliably.
 
 use std::fs;
 use std::io;
@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// Folders that go into no binary: tests and their vectors, build outputs, Python's byte code.
+/// Folders that do not affect a binary: tests and their vectors, build outputs, Python's byte code.
 const EXCLUDED: [&str; 4] = ["tests", "testdata", "target", "__pycache__"];
 
-/// What a set of folders digests to, and the paths it depends on.
+/// The digest of a set of folders, and the paths that it depends on.
 #[derive(Debug)]
 pub struct Digest {
     /// SHA-256 in hex.
     pub sha256: String,
-    /// Every file and folder that went in, for `rerun-if-changed`.
+    /// Every file and folder in the digest, for `rerun-if-changed`.
     pub watched: Vec<PathBuf>,
 }
 
-/// Digest all files below `folders`: in order of label (`<folder's name>/<path inside>`, by bytes) the label, NUL, the
-/// length in decimal, NUL, the bytes.
+/// Return the digest of all files below `folders`: in the order of labels (`<folder's name>/<path inside>`, by bytes) the label,
+/// NUL, the length in decimal, NUL, the bytes.
 ///
-/// Hidden files and folders and those named `tests`, `testdata`, `target` or `__pycache__` are left out.
+/// Hidden files and folders and those named `tests`, `testdata`, `target` or `__pycache__` are skipped.
 pub fn digest_folders(folders: &[PathBuf]) -> io::Result<Digest> {
     let mut files = Vec::new();
     let mut watched = Vec::new();
@@ -76,16 +76,16 @@ fn collect(
 fn name_of(path: &Path) -> io::Result<String> {
     let name = path.file_name().and_then(|name| name.to_str());
     name.map(str::to_owned).ok_or_else(|| {
-        let message = format!("{}: not a name in UTF-8; rename it", path.display());
+        let message = format!("{}: the name is not UTF-8; rename it", path.display());
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
     })
 }
 
@@ -94,12 +94,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shared_vector_digests_to_its_value() {
+    fn the_shared_vector_has_the_expected_digest() {
         let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
         let vector = fs::read_to_string(testdata.join("source_digest.json")).unwrap();
         let tree = testdata.join("source_tree");
         let digest = digest_folders(&[tree.join("linfa"), tree.join("duet-worker")]).unwrap();
-        // Reading the vector as text spares a JSON parser in every build.
+        // Searching the vector as a string avoids a JSON parser in every build.
         assert!(vector.contains(&format!("\"{}\"", digest.sha256)), "{} is not in {vector}", digest.sha256);
     }
 

@@ -1,6 +1,4 @@
-//! The build-script half of `duet-worker`: embeds in a worker what it later says about itself.
-//!
-//! Not for anything a worker finds out when it runs: that is `duet-worker`'s own business.
+//! The build-script counterpart of `duet-worker`: embeds the build information that a worker reports.
 //!
 //! A worker's `build.rs` is one call:
 //!
@@ -11,8 +9,8 @@
 //! }
 //! ```
 //!
-//! The folders named are digested beside the worker's own, because a change there changes the worker as well. What is
-//! embedded reaches the program through `duet_worker::build_info!()`.
+//! The digest covers the worker's own folder and the named ones, because a change in any of them changes the worker. The program
+//! reads what is embedded through `duet_worker::build_info!()`.
 
 mod digest;
 mod lock;
@@ -28,7 +26,7 @@ pub use digest::{Digest, digest_folders};
 ///
 /// # Panics
 ///
-/// When a folder or the manifest cannot be read: a worker that cannot say what it was built from must not be built.
+/// If a folder or the manifest cannot be read, because a worker without its build information must not be built.
 pub fn embed(also: &[&str]) {
     let own = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let mut folders = vec![own.clone()];
@@ -46,7 +44,7 @@ pub fn embed(also: &[&str]) {
     set("FEATURES", &env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default());
 }
 
-/// Embed the lock file's digest and the versions it holds; both stay empty where there is no lock file.
+/// Embed the lock file's digest and the versions in it; both are empty if there is no lock file.
 fn embed_lock(own: &Path) {
     let manifest = lock::read_toml(&own.join("Cargo.toml"));
     let Some(path) = lock::find(own, &manifest) else {

@@ -1,8 +1,6 @@
-//! Convolutional networks on burn.
-//!
-//! Not for training or running them: `networks` does, the same way for every task.
+//! Convolutional networks on burn; `networks` trains and runs them.
 
-// What burn's macros write names the facade crate, which cannot be built beside tch.
+// burn's macros refer to the facade crate, which cannot be built beside tch.
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::Tensor;
@@ -14,10 +12,10 @@ use burn_nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn_nn::{BatchNorm, Linear};
 use duet_worker::{Error, Registry, Result};
 
-use crate::layers::{Named, Read, Weights};
+use crate::layers::{Collector, Read, Weights};
 use crate::networks::{self, Learning, Network};
 
-/// Register every network; ResNet-18 only predicts, because burn's batch norm keeps another variance.
+/// Register every network; ResNet-18 only predicts, because burn's batch norm stores another variance.
 pub fn register(registry: &mut Registry) {
     networks::register_train::<LeNet<Learning>, 4>(registry, "cnn", "lenet");
     networks::register_train::<SimpleCnn<Learning>, 4>(registry, "cnn", "simple_cnn");
@@ -61,16 +59,16 @@ impl<B: Backend> Network<B, 4> for LeNet<B> {
         self.fc3.forward(x)
     }
 
-    fn read<R: Read<B>>(&self, named: &mut Named<R>) -> Result<()> {
-        named.conv("conv1", &self.conv1)?;
-        named.conv("conv2", &self.conv2)?;
-        named.linear("fc1", &self.fc1)?;
-        named.linear("fc2", &self.fc2)?;
-        named.linear("fc3", &self.fc3)
+    fn read<R: Read<B>>(&self, into: &mut Collector<R>) -> Result<()> {
+        into.conv("conv1", &self.conv1)?;
+        into.conv("conv2", &self.conv2)?;
+        into.linear("fc1", &self.fc1)?;
+        into.linear("fc2", &self.fc2)?;
+        into.linear("fc3", &self.fc3)
     }
 }
 
-/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the tutorial network.
+/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the network of many tutorials.
 #[derive(Module, Debug)]
 struct SimpleCnn<B: Backend> {
     conv1: Conv2d<B>,
@@ -97,15 +95,15 @@ impl<B: Backend> Network<B, 4> for SimpleCnn<B> {
         self.fc2.forward(relu(self.fc1.forward(x)))
     }
 
-    fn read<R: Read<B>>(&self, named: &mut Named<R>) -> Result<()> {
-        named.conv("conv1", &self.conv1)?;
-        named.conv("conv2", &self.conv2)?;
-        named.linear("fc1", &self.fc1)?;
-        named.linear("fc2", &self.fc2)
+    fn read<R: Read<B>>(&self, into: &mut Collector<R>) -> Result<()> {
+        into.conv("conv1", &self.conv1)?;
+        into.conv("conv2", &self.conv2)?;
+        into.linear("fc1", &self.fc1)?;
+        into.linear("fc2", &self.fc2)
     }
 }
 
-/// A convolution without bias, normalised over the batch.
+/// A convolution without bias and a batch norm.
 #[derive(Module, Debug)]
 struct Normalised<B: Backend> {
     conv: Conv2d<B>,
@@ -122,39 +120,39 @@ impl<B: Backend> Normalised<B> {
     }
 }
 
-/// Two convolutions of 3×3 round which the input is carried (He et al. 2015), by a convolution of 1×1 where its shape changes.
+/// Two convolutions of 3×3 with a skip connection (He et al. 2015), by a convolution of 1×1 if the shape changes.
 #[derive(Module, Debug)]
 struct Block<B: Backend> {
     first: Normalised<B>,
     second: Normalised<B>,
-    across: Option<Normalised<B>>,
+    skip: Option<Normalised<B>>,
 }
 
 impl<B: Backend> Block<B> {
     fn load(weights: &Weights, at: &str) -> Result<Self> {
-        let across = weights.get(&format!("{at}.downsample.0.weight")).is_ok();
-        let stride = if across { 2 } else { 1 };
+        let skip = weights.get(&format!("{at}.downsample.0.weight")).is_ok();
+        let stride = if skip { 2 } else { 1 };
         let layer = |conv: &str, norm: &str, stride, padding| {
             Normalised::load(weights, (&format!("{at}.{conv}"), &format!("{at}.{norm}")), stride, padding)
         };
         Ok(Self {
             first: layer("conv1", "bn1", stride, 1)?,
             second: layer("conv2", "bn2", 1, 1)?,
-            across: across.then(|| layer("downsample.0", "downsample.1", stride, 0)).transpose()?,
+            skip: skip.then(|| layer("downsample.0", "downsample.1", stride, 0)).transpose()?,
         })
     }
 
     fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let y = self.second.forward(relu(self.first.forward(x.clone())));
-        let carried = match &self.across {
-            Some(across) => across.forward(x),
+        let carried = match &self.skip {
+            Some(skip) => skip.forward(x),
             None => x,
         };
         relu(y + carried)
     }
 }
 
-/// ResNet-18 for small images: a stem of 3×3 without pooling in place of 7×7, and the names of torchvision.
+/// ResNet-18 for small images: a stem of 3×3 without pooling instead of 7×7, with the names of torchvision.
 #[derive(Module, Debug)]
 struct ResNet18<B: Backend> {
     stem: Normalised<B>,
@@ -178,7 +176,7 @@ impl<B: Backend> Network<B, 4> for ResNet18<B> {
         self.fc.forward(x.reshape([count, channels, height * width]).mean_dim(2).reshape([count, channels]))
     }
 
-    fn read<R: Read<B>>(&self, _: &mut Named<R>) -> Result<()> {
-        Err(Error::unsupported("resnet18 is not trained with burn: its batch norm keeps another variance"))
+    fn read<R: Read<B>>(&self, _: &mut Collector<R>) -> Result<()> {
+        Err(Error::unsupported("resnet18 is not trained with burn: its batch norm stores another variance"))
     }
 }

@@ -1,10 +1,10 @@
-//! Calls of one operator of burn, from a loop in Rust.
+//! Calls of one burn operator from a loop in Rust.
 
 use burn_core::tensor::Tensor;
 use burn_flex::Flex;
-use duet_worker::{Array, Call, Job, Outputs, Registry};
+use duet_worker::{Call, Job, Outputs, Registry};
 
-use crate::layers::floats;
+use crate::layers::array;
 use crate::networks::examples;
 
 /// Register the operator.
@@ -20,10 +20,7 @@ pub fn register(registry: &mut Registry) {
             }
             Ok(x)
         };
-        let outputs = |sum: &Tensor<Flex, 1>| {
-            let shape = sum.dims();
-            Ok(Outputs::new().array("sum", Array::shaped(floats(sum.to_data())?, &shape)?))
-        };
+        let outputs = |sum: &Tensor<Flex, 1>| Ok(Outputs::new().array("sum", array(sum)?));
         Ok(Call::new(add, outputs).work("calls", calls))
     });
 }

@@ -1,6 +1,4 @@
-//! Layers of burn that start from PyTorch's weights, and weights and gradients read back as PyTorch lays them out.
-//!
-//! Not for whole networks: the tasks put them together.
+//! burn layers built from PyTorch's weights, and their weights and gradients in PyTorch's layout.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +9,9 @@ use burn_nn::conv::{Conv2d, Conv2dConfig};
 use burn_nn::{BatchNorm, BatchNormConfig, GateController, Linear, LinearConfig, PaddingConfig2d};
 use burn_optim::GradientsParams;
 use duet_worker::{Array, Data, Error, Job, Result};
+use task_support::supervised::Named;
 
-/// Arrays by the names PyTorch gives them.
+/// Arrays by the names that PyTorch gives to weights.
 pub struct Weights(BTreeMap<String, Array>);
 
 impl Weights {
@@ -59,7 +58,7 @@ impl Weights {
         Ok(layer)
     }
 
-    /// Return a linear layer with PyTorch's weights, which burn keeps transposed.
+    /// Return a linear layer with PyTorch's weights, which burn stores transposed.
     pub fn linear<B: Backend>(&self, name: &str) -> Result<Linear<B>> {
         let weight: Tensor<B, 2> = self.tensor(&format!("{name}.weight"))?;
         let [outputs, inputs] = weight.dims();
@@ -80,7 +79,7 @@ impl Weights {
         Ok(layer)
     }
 
-    /// Give `gates`, in the order of PyTorch's blocks of rows, the weights of one recurrent layer.
+    /// Set the weights of `gates`, which are in the order of PyTorch's blocks of rows, to those of one recurrent layer.
     pub fn fill_gates<B: Backend>(&self, name: &str, gates: &mut [&mut GateController<B>]) -> Result<()> {
         let count = gates.len();
         for which in ["ih", "hh"] {
@@ -98,7 +97,7 @@ impl Weights {
     }
 }
 
-/// Return the transposed matrix in memory of its own, as a layer of burn would have made it.
+/// Return the transposed matrix in new memory, as burn itself allocates it for a layer.
 fn transposed<B: Backend>(matrix: Tensor<B, 2>) -> Tensor<B, 2> {
     let [rows, columns] = matrix.dims();
     let data = matrix.transpose().into_data();
@@ -106,13 +105,13 @@ fn transposed<B: Backend>(matrix: Tensor<B, 2>) -> Tensor<B, 2> {
     Tensor::from_data(data, &B::Device::default())
 }
 
-/// What of a parameter is read: its value, or its gradient.
+/// Reads either the value or the gradient of a parameter.
 pub trait Read<B: Backend> {
-    /// Return the values, in rows.
+    /// Return the numbers in row-major order.
     fn read<const D: usize>(&self, param: &Param<Tensor<B, D>>) -> Result<TensorData>;
 }
 
-/// Reads what a parameter is.
+/// Reads the value of a parameter.
 pub struct Values;
 
 impl<B: Backend> Read<B> for Values {
@@ -121,33 +120,33 @@ impl<B: Backend> Read<B> for Values {
     }
 }
 
-/// Reads the gradient of a parameter; the second field only names the backend the gradients lie on.
+/// Reads the gradient of a parameter; the second field only names the backend of the gradients.
 pub struct Gradients<'a, I>(pub &'a GradientsParams, pub std::marker::PhantomData<I>);
 
 impl<B: Backend, I: Backend> Read<B> for Gradients<'_, I> {
     fn read<const D: usize>(&self, param: &Param<Tensor<B, D>>) -> Result<TensorData> {
         let gradient = self.0.get::<I, D>(param.id);
         let gradient = gradient
-            .ok_or_else(|| Error::invalid("a weight has no gradient; the network does not read it"))?;
+            .ok_or_else(|| Error::invalid("a weight has no gradient: the network does not read it"))?;
         Ok(gradient.into_data())
     }
 }
 
-/// Collects what a reader says of every layer, under PyTorch's names and in its layout.
-pub struct Named<'a, R> {
+/// Collects the values or gradients of layers, under PyTorch's names and in its layout.
+pub struct Collector<'a, R> {
     reader: &'a R,
-    /// What was read so far.
-    pub arrays: Vec<(String, Array)>,
+    /// The arrays collected so far.
+    pub arrays: Named,
 }
 
-impl<'a, R> Named<'a, R> {
-    /// Read with `reader`; nothing is read yet.
+impl<'a, R> Collector<'a, R> {
+    /// Return an empty collector that reads with `reader`.
     pub fn new(reader: &'a R) -> Self {
-        Self { reader, arrays: Vec::new() }
+        Self { reader, arrays: Named::new() }
     }
 
     fn put(&mut self, name: String, values: Vec<f32>, shape: &[usize]) -> Result<()> {
-        self.arrays.push((name, Array::shaped(values, shape)?));
+        self.arrays.insert(name, Array::shaped(values, shape)?);
         Ok(())
     }
 
@@ -160,7 +159,7 @@ impl<'a, R> Named<'a, R> {
         self.put(name, floats(data)?, &shape)
     }
 
-    /// Read a convolution.
+    /// Collect a convolution.
     pub fn conv<B: Backend>(&mut self, name: &str, layer: &Conv2d<B>) -> Result<()>
     where
         R: Read<B>,
@@ -169,7 +168,7 @@ impl<'a, R> Named<'a, R> {
         layer.bias.iter().try_for_each(|bias| self.param(format!("{name}.bias"), bias))
     }
 
-    /// Read a linear layer.
+    /// Collect a linear layer.
     pub fn linear<B: Backend>(&mut self, name: &str, layer: &Linear<B>) -> Result<()>
     where
         R: Read<B>,
@@ -180,7 +179,7 @@ impl<'a, R> Named<'a, R> {
         layer.bias.iter().try_for_each(|bias| self.param(format!("{name}.bias"), bias))
     }
 
-    /// Read the gates of one recurrent layer, in the order of PyTorch's blocks of rows.
+    /// Collect the gates of one recurrent layer, in the order of PyTorch's blocks of rows.
     pub fn gates<B: Backend>(&mut self, name: &str, gates: &[&GateController<B>]) -> Result<()>
     where
         R: Read<B>,
@@ -205,12 +204,17 @@ impl<'a, R> Named<'a, R> {
     }
 }
 
+/// Return the values of a tensor of 32-bit floats.
+pub fn array<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> Result<Array> {
+    Array::shaped(floats(tensor.to_data())?, &tensor.dims())
+}
+
 /// Return the values of 32-bit floats.
-pub fn floats(data: TensorData) -> Result<Vec<f32>> {
+fn floats(data: TensorData) -> Result<Vec<f32>> {
     data.into_vec().map_err(|error| Error::invalid(format!("a tensor of burn is not f32: {error:?}")))
 }
 
-/// Turn the rows of `matrix` (inputs × outputs) into columns.
+/// Return `matrix` (inputs × outputs) transposed.
 fn by_output(matrix: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     (0..outputs).flat_map(|output| (0..inputs).map(move |input| matrix[input * outputs + output])).collect()
 }
@@ -221,7 +225,7 @@ mod tests {
     use burn_flex::Flex;
     use burn_nn::gru::{Gru, GruConfig};
 
-    /// Weights of the given shapes, no two values of which are the same.
+    /// Return weights of the given shapes with distinct values.
     fn counted(shapes: &[(&str, &[usize])]) -> Weights {
         let arrays = shapes.iter().enumerate().map(|(number, (name, shape))| {
             let values: Vec<f32> = (0..shape.iter().product()).map(|i| (100 * number + i) as f32).collect();
@@ -230,31 +234,31 @@ mod tests {
         Weights(arrays.collect())
     }
 
-    fn assert_kept(weights: &Weights, named: Named<Values>) {
-        assert_eq!(weights.0, named.arrays.into_iter().collect());
+    fn assert_kept(weights: &Weights, collected: Collector<Values>) {
+        assert_eq!(weights.0, collected.arrays);
     }
 
     #[test]
-    fn a_linear_layer_is_read_back_as_it_was_given() {
+    fn a_linear_layer_returns_the_weights_it_was_built_from() {
         let weights = counted(&[("fc.weight", &[3, 2]), ("fc.bias", &[3])]);
-        let mut named = Named::new(&Values);
-        named.linear::<Flex>("fc", &weights.linear("fc").unwrap()).unwrap();
-        assert_kept(&weights, named);
+        let mut collected = Collector::new(&Values);
+        collected.linear::<Flex>("fc", &weights.linear("fc").unwrap()).unwrap();
+        assert_kept(&weights, collected);
     }
 
     #[test]
-    fn a_convolution_is_read_back_with_or_without_bias() {
+    fn a_convolution_returns_its_weights_with_or_without_bias() {
         for bias in [true, false] {
             let shapes: [(&str, &[usize]); 2] = [("conv.weight", &[2, 1, 3, 3]), ("conv.bias", &[2])];
             let weights = counted(&shapes[..=usize::from(bias)]);
-            let mut named = Named::new(&Values);
-            named.conv::<Flex>("conv", &weights.conv("conv", 1, 1).unwrap()).unwrap();
-            assert_kept(&weights, named);
+            let mut collected = Collector::new(&Values);
+            collected.conv::<Flex>("conv", &weights.conv("conv", 1, 1).unwrap()).unwrap();
+            assert_kept(&weights, collected);
         }
     }
 
     #[test]
-    fn gates_are_read_back_in_the_order_they_were_given() {
+    fn gates_return_their_weights_in_the_given_order() {
         let weights = counted(&[
             ("rnn.weight_ih_l0", &[6, 3]),
             ("rnn.weight_hh_l0", &[6, 2]),
@@ -264,13 +268,13 @@ mod tests {
         let mut gru: Gru<Flex> = GruConfig::new(3, 2, true).init(&burn_flex::FlexDevice);
         let gates = &mut [&mut gru.reset_gate, &mut gru.update_gate, &mut gru.new_gate];
         weights.fill_gates("rnn", gates).unwrap();
-        let mut named = Named::new(&Values);
-        named.gates("rnn", &[&gru.reset_gate, &gru.update_gate, &gru.new_gate]).unwrap();
-        assert_kept(&weights, named);
+        let mut collected = Collector::new(&Values);
+        collected.gates("rnn", &[&gru.reset_gate, &gru.update_gate, &gru.new_gate]).unwrap();
+        assert_kept(&weights, collected);
     }
 
     #[test]
-    fn a_weight_that_does_not_fit_is_refused_by_name() {
+    fn an_error_names_the_weight_that_does_not_fit() {
         let weights = counted(&[("fc.weight", &[3]), ("fc.bias", &[3])]);
         for name in ["fc", "other"] {
             assert!(weights.linear::<Flex>(name).unwrap_err().message.contains(name));

@@ -1,4 +1,4 @@
-//! The burn worker: says what is implemented on burn; not how.
+//! The burn worker: lists the tasks that are implemented on burn.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         .serve()
 }
 
-/// Give rayon, on which burn's processor backend runs, the threads it may use; once in a process.
+/// Set the number of threads of rayon, which runs burn's CPU backend; possible once per process.
 fn set_threads(asked: usize) -> usize {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(asked).use_current_thread().build_global();
     rayon::current_num_threads()

@@ -1,8 +1,6 @@
-//! Recurrent networks on burn.
-//!
-//! Not for training or running them: `networks` does, the same way for every task.
+//! Recurrent networks on burn; `networks` trains and runs them.
 
-// What burn's macros write names the facade crate, which cannot be built beside tch.
+// burn's macros refer to the facade crate, which cannot be built beside tch.
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::Tensor;
@@ -10,9 +8,10 @@ use burn_core::tensor::backend::Backend;
 use burn_flex::Flex;
 use burn_nn::gru::{Gru, GruConfig};
 use burn_nn::{Linear, Lstm, LstmConfig, Rnn, RnnConfig};
-use duet_worker::{Error, Registry, Result};
+use duet_worker::{Registry, Result};
+use task_support::recurrent::Sizes;
 
-use crate::layers::{Named, Read, Weights};
+use crate::layers::{Collector, Read, Weights};
 use crate::networks::{self, Learning, Network};
 
 /// Register every network.
@@ -25,24 +24,17 @@ pub fn register(registry: &mut Registry) {
     networks::register_predict::<RnnClassifier<Flex>, 3>(registry, "rnn", "rnn");
 }
 
-/// Return how many features a step has and how large the state is.
-fn sizes(weights: &Weights) -> Result<(usize, usize)> {
-    let size = |name: &str| match weights.get(name)?.0 {
-        &[_, columns] => Ok(columns),
-        shape => Err(Error::invalid(format!(
-            "weight {name:?} has the shape {shape:?}; write it as rows × columns"
-        ))),
-    };
-    Ok((size("rnn.weight_ih_l0")?, size("rnn.weight_hh_l0")?))
+fn sizes(weights: &Weights) -> Result<Sizes<usize>> {
+    Sizes::read(|name| weights.get(name).ok().map(|(shape, _)| shape.to_vec()))
 }
 
-/// Read the state after the last step (sequences × size) of the states after each.
+/// Return the state after the last step (sequences × size), given the states after all steps.
 fn last<B: Backend>(states: Tensor<B, 3>) -> Tensor<B, 2> {
     let [count, steps, size] = states.dims();
     states.narrow(1, steps - 1, 1).reshape([count, size])
 }
 
-/// One LSTM layer and a linear one that reads its state after the last step.
+/// An LSTM layer and a linear layer that reads its state after the last step.
 #[derive(Module, Debug)]
 struct LstmClassifier<B: Backend> {
     rnn: Lstm<B>,
@@ -51,7 +43,7 @@ struct LstmClassifier<B: Backend> {
 
 impl<B: Backend> Network<B, 3> for LstmClassifier<B> {
     fn load(weights: &Weights) -> Result<Self> {
-        let (features, hidden) = sizes(weights)?;
+        let Sizes { features, hidden, .. } = sizes(weights)?;
         let mut rnn: Lstm<B> = LstmConfig::new(features, hidden, true).init(&B::Device::default());
         let gates =
             &mut [&mut rnn.input_gate, &mut rnn.forget_gate, &mut rnn.cell_gate, &mut rnn.output_gate];
@@ -64,14 +56,14 @@ impl<B: Backend> Network<B, 3> for LstmClassifier<B> {
         self.fc.forward(state.hidden)
     }
 
-    fn read<R: Read<B>>(&self, named: &mut Named<R>) -> Result<()> {
+    fn read<R: Read<B>>(&self, into: &mut Collector<R>) -> Result<()> {
         let rnn = &self.rnn;
-        named.gates("rnn", &[&rnn.input_gate, &rnn.forget_gate, &rnn.cell_gate, &rnn.output_gate])?;
-        named.linear("fc", &self.fc)
+        into.gates("rnn", &[&rnn.input_gate, &rnn.forget_gate, &rnn.cell_gate, &rnn.output_gate])?;
+        into.linear("fc", &self.fc)
     }
 }
 
-/// One GRU layer and a linear one that reads its state after the last step.
+/// A GRU layer and a linear layer that reads its state after the last step.
 #[derive(Module, Debug)]
 struct GruClassifier<B: Backend> {
     rnn: Gru<B>,
@@ -80,7 +72,7 @@ struct GruClassifier<B: Backend> {
 
 impl<B: Backend> Network<B, 3> for GruClassifier<B> {
     fn load(weights: &Weights) -> Result<Self> {
-        let (features, hidden) = sizes(weights)?;
+        let Sizes { features, hidden, .. } = sizes(weights)?;
         let mut rnn: Gru<B> = GruConfig::new(features, hidden, true).init(&B::Device::default());
         weights.fill_gates("rnn", &mut [&mut rnn.reset_gate, &mut rnn.update_gate, &mut rnn.new_gate])?;
         Ok(Self { rnn, fc: weights.linear("fc")? })
@@ -90,13 +82,13 @@ impl<B: Backend> Network<B, 3> for GruClassifier<B> {
         self.fc.forward(last(self.rnn.forward(sequences, None)))
     }
 
-    fn read<R: Read<B>>(&self, named: &mut Named<R>) -> Result<()> {
-        named.gates("rnn", &[&self.rnn.reset_gate, &self.rnn.update_gate, &self.rnn.new_gate])?;
-        named.linear("fc", &self.fc)
+    fn read<R: Read<B>>(&self, into: &mut Collector<R>) -> Result<()> {
+        into.gates("rnn", &[&self.rnn.reset_gate, &self.rnn.update_gate, &self.rnn.new_gate])?;
+        into.linear("fc", &self.fc)
     }
 }
 
-/// One plain recurrent layer with tanh and a linear one that reads its state after the last step.
+/// A plain recurrent layer with tanh and a linear layer that reads its state after the last step.
 #[derive(Module, Debug)]
 struct RnnClassifier<B: Backend> {
     rnn: Rnn<B>,
@@ -105,7 +97,7 @@ struct RnnClassifier<B: Backend> {
 
 impl<B: Backend> Network<B, 3> for RnnClassifier<B> {
     fn load(weights: &Weights) -> Result<Self> {
-        let (features, hidden) = sizes(weights)?;
+        let Sizes { features, hidden, .. } = sizes(weights)?;
         let mut rnn: Rnn<B> = RnnConfig::new(features, hidden, true).init(&B::Device::default());
         weights.fill_gates("rnn", &mut [&mut rnn.gate])?;
         Ok(Self { rnn, fc: weights.linear("fc")? })
@@ -116,8 +108,8 @@ impl<B: Backend> Network<B, 3> for RnnClassifier<B> {
         self.fc.forward(state.hidden)
     }
 
-    fn read<R: Read<B>>(&self, named: &mut Named<R>) -> Result<()> {
-        named.gates("rnn", &[&self.rnn.gate])?;
-        named.linear("fc", &self.fc)
+    fn read<R: Read<B>>(&self, into: &mut Collector<R>) -> Result<()> {
+        into.gates("rnn", &[&self.rnn.gate])?;
+        into.linear("fc", &self.fc)
     }
 }

@@ -1,36 +1,35 @@
-//! BERT on candle with a head on top: its last layer and the head are learnt, and it is asked.
+//! BERT on candle with a head: training of the last layer and the head, and prediction.
 //!
-//! The encoder is candle-transformers' own. Layers written here take its place where it has no gradients, and in variant `fused`.
+//! The encoder is that of candle-transformers. Layers written here replace it where it has no gradients, and in variant `fused`.
 //!
-//! Not for drawing weights or batches: both arrive as files, so that every member starts from and sees the same.
-
-use std::collections::BTreeMap;
+//! Initial weights and batches are files, so every member starts from and reads the same ones.
 
 use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Tensor};
-use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, ParamsAdamW, VarBuilder, loss, ops};
+use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, VarBuilder, loss, ops};
 use candle_transformers::models::bert::{BertModel, Config as Sizes};
-use duet_rooms::bert::{self, Config};
-use duet_rooms::tokens;
-use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result};
+use duet_worker::{Array, Call, Error, Implementation, Job, Registry, Result};
+use task_support::bert::{self, Config};
+use task_support::supervised::{Named, Train, Training};
+use task_support::tokens;
 
 use crate::gelu;
 use crate::tensors::{self, Variables, Weights};
 
 type Computed = candle_core::Result<Tensor>;
 
-/// Register both uses of both heads, and the tokeniser of the same house.
+/// Register training and prediction with both heads, and Hugging Face's tokeniser.
 pub fn register(registry: &mut Registry) {
-    for algorithm in ["sentiment", "question_answering"] {
-        registry.add("bert", algorithm, "train", Train::new);
-        registry.add("bert", algorithm, "predict", Predict::new);
+    for algorithm in bert::HEADS {
+        registry.add("bert", algorithm, "train", train);
+        registry.add("bert", algorithm, "predict", predict);
     }
     tokens::register(registry, "bert");
 }
 
 // --- the texts -------------------------------------------------------------------------------------------------------
 
-/// Texts as numbers (texts × tokens): which tokens, of which part, and where there is one at all (f32).
+/// Encoded texts (texts × tokens): token ids, token types, and the mask of tokens that are not padding (f32).
 struct Texts {
     ids: Tensor,
     types: Tensor,
@@ -38,7 +37,7 @@ struct Texts {
 }
 
 impl Texts {
-    /// Take them out of what was read from data file `name`.
+    /// Take the texts out of `arrays`, which were read from data file `name`.
     fn take(arrays: &Weights, name: &str) -> Result<Self> {
         let part = |part: &str| find(arrays, part, name);
         Ok(Self { ids: part("ids")?, types: part("types")?, mask: part("mask")?.to_dtype(DType::F32)? })
@@ -54,13 +53,10 @@ impl Texts {
         Ok(Self { ids: first(&self.ids)?, types: first(&self.types)?, mask: first(&self.mask)? })
     }
 
-    fn work(&self) -> Result<BTreeMap<String, u64>> {
-        // What only fills a row up is no token.
+    /// Return the number of texts and of tokens, without padding.
+    fn count(&self) -> Result<(usize, usize)> {
         let tokens = self.mask.to_dtype(DType::I64)?.sum_all()?.to_scalar::<i64>()?;
-        Ok(BTreeMap::from([
-            ("samples".to_owned(), self.ids.dim(0)? as u64),
-            ("tokens".to_owned(), tokens.unsigned_abs()),
-        ]))
+        Ok((self.ids.dim(0)?, usize::try_from(tokens)?))
     }
 }
 
@@ -71,7 +67,7 @@ fn find(arrays: &Weights, part: &str, name: &str) -> Result<Tensor> {
 
 // --- the network -----------------------------------------------------------------------------------------------------
 
-/// The encoder of candle-transformers, layers written here that follow its own, and a linear head.
+/// The encoder of candle-transformers, layers written here after its own, and a linear head.
 struct Network {
     encoder: BertModel,
     layers: Vec<Layer>,
@@ -80,8 +76,8 @@ struct Network {
 }
 
 impl Network {
-    /// Build a network that reads `weights` themselves, not copies of them; its last layers, `ours` of them, are those written
-    /// here, of `operators`.
+    /// Build a network that reads `weights` themselves, not copies of them. Its last `ours` layers are those written here, made
+    /// of `operators`.
     fn new(given: &Given, weights: &Weights, ours: usize, operators: Operators) -> Result<Self> {
         let sizes = Sizes { num_hidden_layers: given.config.layers - ours, ..given.sizes.clone() };
         let layer = |index| Layer::new(weights, &given.config, index, operators);
@@ -94,7 +90,7 @@ impl Network {
         })
     }
 
-    /// Return logits: texts × classes, or texts × tokens × 2.
+    /// Return the logits: texts × classes, or texts × tokens × 2.
     fn forward(&self, texts: &Texts) -> Computed {
         let mut states = self.encoder.forward(&texts.ids, &texts.types, Some(&texts.mask))?;
         for layer in &self.layers {
@@ -107,7 +103,7 @@ impl Network {
         self.head.forward(&states.broadcast_mul(&there)?.sum(1)?.broadcast_div(&there.sum(1)?)?)
     }
 
-    /// Return the mean cross entropy: of the classes, or of the answers' first and last tokens.
+    /// Return the mean cross entropy of the classes, or of the first and last tokens of the answers.
     fn loss(&self, texts: &Texts, labels: &Tensor) -> Computed {
         let logits = self.forward(texts)?;
         if self.pooled {
@@ -119,7 +115,7 @@ impl Network {
     }
 }
 
-/// What a layer is made of beside products.
+/// The operators of a layer besides matrix products.
 #[derive(Clone, Copy)]
 struct Operators {
     softmax: fn(&Tensor) -> Computed,
@@ -128,17 +124,17 @@ struct Operators {
 }
 
 impl Operators {
-    /// Those that have gradients.
+    /// Composed operators, which have gradients.
     const COMPOSED: Self = Self {
         softmax: |scores| ops::softmax(scores, D::Minus1),
         gelu: Tensor::gelu_erf,
         norm: ops::layer_norm_slow,
     };
-    /// Each in one pass, which has none.
+    /// Operators of one pass each, without gradients.
     const FUSED: Self = Self { softmax: ops::softmax_last_dim, gelu: gelu::gelu_erf, norm: ops::layer_norm };
 }
 
-/// A layer as candle-transformers has it, of operators that one chooses.
+/// The layer of candle-transformers, with a choice of operators.
 struct Layer {
     query: Linear,
     key: Linear,
@@ -186,7 +182,7 @@ impl Layer {
         };
         let query = (part(&self.query)? * (each as f64).powf(-0.5))?;
         let scores = query.matmul(&part(&self.key)?.t()?)?;
-        // As candle-transformers has it: the lowest number where there is no token, since 0 times infinity is none.
+        // As in candle-transformers: the lowest finite number for padding, because 0 times infinity is not a number.
         let absent = ((mask.ones_like()? - mask)? * f64::from(f32::MIN))?.reshape((count, 1, 1, length))?;
         let shares = (self.operators.softmax)(&scores.broadcast_add(&absent)?)?;
         shares.matmul(&part(&self.value)?)?.transpose(1, 2)?.reshape((count, length, width))
@@ -203,7 +199,7 @@ struct Norm {
 impl Norm {
     fn new(weights: &Weights, name: &str, config: &Config, operators: Operators) -> Result<Self> {
         let part = |part: &str| find(weights, &format!("{name}.{part}"), "encoder");
-        #[expect(clippy::cast_possible_truncation, reason = "candle takes the constant as f32; it is 1e-12")]
+        #[expect(clippy::cast_possible_truncation, reason = "candle takes this constant, 1e-12, as f32")]
         let epsilon = config.epsilon as f32;
         Ok(Self { weight: part("weight")?, bias: part("bias")?, epsilon, operators })
     }
@@ -218,7 +214,7 @@ fn linear(weights: &Weights, name: &str) -> Result<Linear> {
     Ok(Linear::new(part("weight")?, Some(part("bias")?)))
 }
 
-/// What a job gives a network: its sizes, all its weights, and what its head reads.
+/// The parts of a network that a job gives: its sizes, its weights, and whether the head reads the mean of all tokens.
 struct Given {
     config: Config,
     sizes: Sizes,
@@ -227,147 +223,102 @@ struct Given {
 }
 
 impl Given {
-    /// Read the encoder, and over it what stands in data file `learnt`.
-    fn read(job: &Job, learnt: &str) -> Result<Self> {
+    /// Read the encoder and replace the weights that are in data file `trainable`.
+    fn read(job: &Job, trainable: &str) -> Result<Self> {
         let mut weights = tensors::weights(job, "encoder")?;
-        weights.extend(tensors::weights(job, learnt)?);
+        weights.extend(tensors::weights(job, trainable)?);
         let sizes = serde_json::from_slice(&job.bytes("config")?)?;
         Ok(Self { config: Config::read(job)?, sizes, weights, pooled: bert::is_pooled(job) })
     }
 }
 
-// --- learning --------------------------------------------------------------------------------------------------------
+// --- training --------------------------------------------------------------------------------------------------------
 
-/// Take the first steps of learning the last layer and the head, one batch a step.
-struct Train {
+/// Take the first steps of training the last layer and the head.
+fn train(job: &Job) -> Result<Train<Head>> {
+    let algorithm = job.algorithm();
+    let (train, batches) = (format!("{algorithm}_train"), format!("{algorithm}_batches"));
+    let arrays = tensors::weights(job, &train)?;
+    let head = Head {
+        given: Given::read(job, &format!("{algorithm}_head"))?,
+        texts: Texts::take(&arrays, &train)?,
+        labels: find(&arrays, "labels", &train)?,
+        learning_rate: job.f64("learning_rate")?,
+    };
+    let batches = tensors::batches(job, &batches)?;
+    let (samples, tokens) = head.texts.rows(&Tensor::cat(&batches, 0)?)?.count()?;
+    let work = bert::training_work(samples, tokens, batches.len());
+    Train::new(head, batches, work)
+}
+
+/// An encoder whose last layer and head are trained, and its examples.
+struct Head {
     given: Given,
     texts: Texts,
     labels: Tensor,
-    batches: Vec<Tensor>,
     learning_rate: f64,
-    work: BTreeMap<String, u64>,
 }
 
-/// A network, the variables in it that are learnt by name, and the optimiser that changes them.
+/// A network, its trainable variables by name, and the optimiser that changes them.
 struct Learner {
     variables: Variables,
     network: Network,
     optimizer: AdamW,
 }
 
-impl Train {
-    fn new(job: &Job) -> Result<Self> {
-        let (steps, algorithm) = (job.usize("steps")?, job.algorithm());
-        let (train, batches) = (format!("{algorithm}_train"), format!("{algorithm}_batches"));
-        let arrays = tensors::weights(job, &train)?;
-        let batches = tensors::first(&tensors::integers(job, &batches)?, steps, &batches)?;
-        let texts = Texts::take(&arrays, &train)?;
-        let mut work = texts.rows(&batches.flatten_all()?)?.work()?;
-        work.insert("steps".to_owned(), steps as u64);
-        let train = Self {
-            given: Given::read(job, &format!("{algorithm}_head"))?,
-            texts,
-            labels: find(&arrays, "labels", &train)?,
-            batches: (0..steps).map(|step| batches.get(step)).collect::<Result<_, _>>()?,
-            learning_rate: job.f64("learning_rate")?,
-            work,
-        };
-        // Weights that do not fit are the job's fault, so they are found while preparing.
-        train.fresh()?;
-        Ok(train)
+impl Training for Head {
+    type Learner = Learner;
+    type Batch = Tensor;
+    type Gradients = GradStore;
+
+    fn learner(&self) -> Result<Learner> {
+        let config = &self.given.config;
+        let trainable = self.given.weights.iter().filter(|(name, _)| config.is_trainable(name));
+        let variables = tensors::variables(trainable)?;
+        let mut weights = self.given.weights.clone();
+        weights.extend(tensors::shared(&variables));
+        let optimizer = tensors::adam(variables.values().cloned().collect(), self.learning_rate)?;
+        let network = Network::new(&self.given, &weights, 1, Operators::COMPOSED)?;
+        Ok(Learner { variables, network, optimizer })
     }
 
-    /// Take one step; return the loss before it and the gradients.
-    fn step(&self, learner: &mut Learner, rows: &Tensor) -> Result<(f32, GradStore)> {
+    fn step(
+        &self,
+        learner: &mut Learner,
+        rows: &Tensor,
+        inspect: impl FnOnce(&Learner, &GradStore) -> Result<()>,
+    ) -> Result<f64> {
         let (texts, labels) = (self.texts.rows(rows)?, self.labels.index_select(rows, 0)?);
         let loss = learner.network.loss(&texts, &labels)?;
         let gradients = loss.backward()?;
+        inspect(learner, &gradients)?;
         learner.optimizer.step(&gradients)?;
-        Ok((loss.to_scalar()?, gradients))
+        Ok(f64::from(loss.to_scalar::<f32>()?))
+    }
+
+    fn weights(&self, learner: &Learner) -> Result<Named> {
+        tensors::named(&learner.variables)
+    }
+
+    fn gradients(&self, learner: &Learner, gradients: &GradStore) -> Result<Named> {
+        tensors::gradients(&learner.variables, gradients)
+    }
+
+    fn first_logits(&self, learner: &Learner, rows: &Tensor) -> Result<Option<Array>> {
+        Ok(Some(tensors::array(&learner.network.forward(&self.texts.rows(rows)?)?)?))
     }
 }
 
-impl Implementation for Train {
-    type Input = Learner;
-    /// With the loss before each step; the optimiser goes along so that dropping it is not timed.
-    type Output = (Learner, Vec<f32>);
-
-    fn fresh(&self) -> Result<Learner> {
-        let learnt = self.given.weights.iter().filter(|(name, _)| self.given.config.is_learnt(name));
-        let variables = tensors::variables(learnt)?;
-        let mut weights = self.given.weights.clone();
-        weights.extend(variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())));
-        // Without decay of weights AdamW is Adam.
-        let params = ParamsAdamW { lr: self.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
-        let optimizer = AdamW::new(variables.values().cloned().collect(), params)?;
-        Ok(Learner {
-            network: Network::new(&self.given, &weights, 1, Operators::COMPOSED)?,
-            variables,
-            optimizer,
-        })
-    }
-
-    fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f32>)> {
-        let losses: Result<_> =
-            self.batches.iter().map(|rows| Ok(self.step(&mut learner, rows)?.0)).collect();
-        Ok((learner, losses?))
-    }
-
-    /// The first step is taken again, off the clock, to tell what it alone does.
-    fn outputs(&self, (learner, losses): &(Learner, Vec<f32>)) -> Result<Outputs> {
-        let mut first = self.fresh()?;
-        let logits = first.network.forward(&self.texts.rows(&self.batches[0])?)?;
-        let (first_loss, gradients) = self.step(&mut first, &self.batches[0])?;
-        let outputs = tensors::trained(
-            (&learner.variables, losses),
-            (&first.variables, first_loss, &gradients),
-            |_| true,
-        )?;
-        Ok(outputs.array("first_logits", tensors::array(&logits)?))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        self.work.clone()
-    }
-}
-
-// --- asking ----------------------------------------------------------------------------------------------------------
+// --- prediction ------------------------------------------------------------------------------------------------------
 
 /// Run the encoder and its trained head forward over one batch.
-struct Predict {
-    network: Network,
-    texts: Texts,
-    work: BTreeMap<String, u64>,
-}
-
-impl Predict {
-    fn new(job: &Job) -> Result<Self> {
-        let name = bert::held_out(job)?;
-        let texts = Texts::take(&tensors::weights(job, &name)?, &name)?.first(job.usize("batch")?, &name)?;
-        let given = Given::read(job, "checkpoint")?;
-        let ours = if job.variant(&["", "fused"])? == "fused" { given.config.layers } else { 0 };
-        let network = Network::new(&given, &given.weights, ours, Operators::FUSED)?;
-        Ok(Self { network, work: texts.work()?, texts })
-    }
-}
-
-impl Implementation for Predict {
-    type Input = ();
-    type Output = Tensor;
-
-    fn fresh(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&self, (): ()) -> Result<Tensor> {
-        Ok(self.network.forward(&self.texts)?)
-    }
-
-    fn outputs(&self, logits: &Tensor) -> Result<Outputs> {
-        Ok(Outputs::new().array("logits", tensors::array(logits)?))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        self.work.clone()
-    }
+fn predict(job: &Job) -> Result<impl Implementation + use<>> {
+    let name = bert::held_out(job)?;
+    let texts = Texts::take(&tensors::weights(job, &name)?, &name)?.first(job.usize("batch")?, &name)?;
+    let given = Given::read(job, "checkpoint")?;
+    let ours = if job.variant(&["", "fused"])? == "fused" { given.config.layers } else { 0 };
+    let network = Network::new(&given, &given.weights, ours, Operators::FUSED)?;
+    let (samples, tokens) = texts.count()?;
+    let call = Call::new(move || Ok(network.forward(&texts)?), tensors::logits);
+    Ok(call.work("samples", samples).work("tokens", tokens))
 }

@@ -1,6 +1,4 @@
-//! Convolutional networks on candle.
-//!
-//! Not for training or running them: `networks` does, the same way for every task.
+//! Convolutional networks on candle; `networks` trains and runs them.
 
 use candle_core::Tensor;
 use candle_nn::{BatchNormConfig, Conv2dConfig, Module as _, ModuleT as _, VarBuilder};
@@ -10,7 +8,7 @@ use duet_worker::{Registry, Result};
 use crate::networks::{self, Forward};
 use crate::tensors::Weights;
 
-/// Register every network; those that pool by the largest only predict, because candle's gradient of that is wrong.
+/// Register every network; those with max pooling only predict, because candle's gradient of it is wrong.
 pub fn register(registry: &mut Registry) {
     networks::register_predict(registry, "cnn", "lenet", lenet);
     networks::register_predict(registry, "cnn", "simple_cnn", simple_cnn);
@@ -23,7 +21,7 @@ fn convolution(padding: usize) -> Conv2dConfig {
 }
 
 /// LeNet-5 for images of 28×28 and ten classes, with ReLU and max pooling.
-#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder so")]
+#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder by value")]
 fn lenet(vb: VarBuilder, _: &Weights, _: bool) -> Result<Forward> {
     let conv1 = conv2d(1, 6, 5, convolution(2), vb.pp("conv1"))?;
     let conv2 = conv2d(6, 16, 5, convolution(0), vb.pp("conv2"))?;
@@ -39,8 +37,8 @@ fn lenet(vb: VarBuilder, _: &Weights, _: bool) -> Result<Forward> {
     }))
 }
 
-/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the tutorial network.
-#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder so")]
+/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the network of many tutorials.
+#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder by value")]
 fn simple_cnn(vb: VarBuilder, _: &Weights, _: bool) -> Result<Forward> {
     let conv1 = conv2d(1, 32, 3, convolution(1), vb.pp("conv1"))?;
     let conv2 = conv2d(32, 64, 3, convolution(1), vb.pp("conv2"))?;
@@ -53,7 +51,7 @@ fn simple_cnn(vb: VarBuilder, _: &Weights, _: bool) -> Result<Forward> {
     }))
 }
 
-/// A convolution without bias, normalised over the batch.
+/// A convolution without bias and a batch norm.
 fn normalised(
     vb: &VarBuilder,
     (conv, norm): (&str, &str),
@@ -67,27 +65,27 @@ fn normalised(
     Ok(Box::new(move |x| norm.forward_t(&conv.forward(x)?, train)))
 }
 
-/// Two convolutions of 3×3 round which the input is carried (He et al. 2015), by a convolution of 1×1 where its shape changes.
+/// Two convolutions of 3×3 with a skip connection (He et al. 2015), by a convolution of 1×1 if the shape changes.
 fn block(vb: &VarBuilder, inputs: usize, outputs: usize, train: bool) -> Result<Forward> {
     let stride = if inputs == outputs { 1 } else { 2 };
     let first = normalised(vb, ("conv1", "bn1"), (inputs, outputs), (3, stride), train)?;
     let second = normalised(vb, ("conv2", "bn2"), (outputs, outputs), (3, 1), train)?;
-    let across = if stride == 1 {
+    let skip = if stride == 1 {
         None
     } else {
         Some(normalised(&vb.pp("downsample"), ("0", "1"), (inputs, outputs), (1, stride), train)?)
     };
     Ok(Box::new(move |x| {
         let y = second(&first(x)?.relu()?)?;
-        match &across {
-            Some(across) => (y + across(x)?)?.relu(),
+        match &skip {
+            Some(skip) => (y + skip(x)?)?.relu(),
             None => (y + x)?.relu(),
         }
     }))
 }
 
-/// ResNet-18 for small images: a stem of 3×3 without pooling in place of 7×7, and the names of torchvision.
-#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder so")]
+/// ResNet-18 for small images: a stem of 3×3 without pooling instead of 7×7, with the names of torchvision.
+#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder by value")]
 fn resnet18(vb: VarBuilder, _: &Weights, train: bool) -> Result<Forward> {
     let stem = normalised(&vb, ("conv1", "bn1"), (1, 64), (3, 1), train)?;
     let mut blocks = Vec::new();

@@ -1,4 +1,4 @@
-//! Calls of one operator of candle, from a loop in Rust.
+//! Calls of one candle operator from a loop in Rust.
 
 use candle_core::Tensor;
 use duet_worker::{Call, Outputs, Registry};

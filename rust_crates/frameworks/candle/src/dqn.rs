@@ -1,18 +1,16 @@
-//! Deep Q-learning on candle.
-//!
-//! Not for the loop around the network, which has nothing to do with candle: `duet_rooms` has it.
+//! Deep Q-learning on candle; `task_support` has the loop around the network.
 
 use candle_core::{Device, Tensor};
 use candle_nn::{Module as _, Sequential, loss};
-use duet_rooms::cartpole::Observation;
-use duet_rooms::dqn::{self, ActionValues, Rule};
-use duet_rooms::replay::Batch;
 use duet_worker::{Registry, Result};
+use task_support::cartpole::Observation;
+use task_support::dqn::{self, ActionValues, Rule};
+use task_support::replay::Batch;
 
 use crate::perceptron::{self, Learner};
 use crate::tensors::{self, Variables};
 
-/// Register the updates, whole runs and acting; the world is plain Rust, and another worker's.
+/// Register the updates, whole runs and acting; the tch worker offers the environment, which is plain Rust.
 pub fn register(registry: &mut Registry) {
     dqn::register::<Learner>(registry);
 }
@@ -47,7 +45,7 @@ impl ActionValues for Learner {
         let goal = ((ahead * best)? + 1.0)?;
         let actions = Tensor::from_slice(&batch.actions, (size, 1), &Device::Cpu)?;
         let estimates = self.network.forward(&observations(&batch.before)?)?;
-        // With 1 for its bend, this is PyTorch's smooth L1.
+        // With delta 1 this is PyTorch's smooth L1 loss.
         let loss = loss::huber(&estimates.gather(&actions, 1)?.squeeze(1)?, &goal, 1.0)?;
         let mut gradients = loss.backward()?;
         tensors::clip_norm(&mut gradients, &self.variables, rule.clip)?;

@@ -1,7 +1,7 @@
-//! GELU, by the error function or by the hyperbolic tangent, in one pass and in vectors; without a gradient.
+//! Vectorised GELU in one pass, by the error function or by the hyperbolic tangent, without a gradient.
 //!
-//! Not for learning: candle's own have gradients. Those call a scalar `erff` or `tanhf` for each element, which took about a fifth
-//! of the time in which a BERT reads a batch.
+//! candle's own GELU has gradients, but calls a scalar `erff` or `tanhf` for each element. That took about a fifth of the time of
+//! a BERT forward pass.
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
@@ -9,15 +9,15 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use pulp::Arch;
 use rayon::prelude::*;
 
-/// Elements that one thread takes at a time: as many as stay in its nearest cache.
+/// Elements that one thread processes at a time: as many as fit its nearest cache.
 const CHUNK: usize = 4096;
 
-/// Return x Φ(x) of every element x, where Φ is the normal distribution; `x` is contiguous, of f32, and lies on the processor.
+/// Return x Φ(x) of every element x, where Φ is the normal distribution; `x` is contiguous, of f32, and on the CPU.
 pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
     x.apply_op1_no_bwd(&Gelu::Erf)
 }
 
-/// Return what `gelu_erf` does, with Φ(x) taken as ½ (1 + tanh(√(2/π) (x + 0.044715 x³))), as GPT-2 was trained with.
+/// Return `gelu_erf` with Φ(x) approximated by ½ (1 + tanh(√(2/π) (x + 0.044715 x³))), as in GPT-2.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
     x.apply_op1_no_bwd(&Gelu::Tanh)
 }
@@ -37,7 +37,7 @@ impl CustomOp1 for Gelu {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (CpuStorage::F32(all), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
-            bail!("{} takes contiguous tensors of f32; convert it before", self.name());
+            bail!("{} takes contiguous f32 tensors; convert the input first", self.name());
         };
         let x = &all[start..end];
         let result = match self {
@@ -50,7 +50,7 @@ impl CustomOp1 for Gelu {
     }
 }
 
-/// Return `function` of every element; it has no branch, so that the loop over it becomes vectors.
+/// Return `function` of every element; `function` must not branch, so that the compiler can vectorise the loop.
 fn each(x: &[f32], function: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let arch = Arch::new();
     let mut result = vec![0.0; x.len()];
@@ -63,11 +63,11 @@ fn each(x: &[f32], function: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     result
 }
 
-/// Return the error function, off by less than 3e-7; a quotient of polynomials that Eigen uses too.
+/// Return the error function with an error below 3e-7: a quotient of polynomials that Eigen uses too.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
-    /// Of x¹³, x¹¹, … x.
-    const ABOVE: [f32; 7] = [
+    /// Coefficients of x¹³, x¹¹, … x.
+    const NUMERATOR: [f32; 7] = [
         -2.726_142_3e-10,
         2.770_681_4e-8,
         -2.101_024e-6,
@@ -76,17 +76,18 @@ fn erf(x: f32) -> f32 {
         -2.954_6e-3,
         -1.609_603_3e-2,
     ];
-    /// Of x⁸, x⁶, … 1.
-    const BELOW: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
-    // Beyond, it is one to all digits.
-    odd(x.clamp(-4.0, 4.0), &ABOVE, &BELOW)
+    /// Coefficients of x⁸, x⁶, … 1.
+    const DENOMINATOR: [f32; 5] =
+        [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
+    // Beyond, it equals one in f32.
+    odd(x.clamp(-4.0, 4.0), &NUMERATOR, &DENOMINATOR)
 }
 
-/// Return the hyperbolic tangent, off by less than 3e-7; Eigen's quotient of polynomials again.
+/// Return the hyperbolic tangent with an error below 3e-7, by Eigen's quotient of polynomials.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
-    /// Of x¹³, x¹¹, … x.
-    const ABOVE: [f32; 7] = [
+    /// Coefficients of x¹³, x¹¹, … x.
+    const NUMERATOR: [f32; 7] = [
         -2.760_768_5e-16,
         2.000_188e-13,
         -8.604_672e-11,
@@ -95,18 +96,19 @@ fn tanh(x: f32) -> f32 {
         6.372_619_4e-4,
         4.893_524_6e-3,
     ];
-    /// Of x⁶, x⁴, … 1.
-    const BELOW: [f32; 4] = [1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525e-3];
-    // Beyond, it is one to all digits.
-    odd(x.clamp(-7.905_311, 7.905_311), &ABOVE, &BELOW)
+    /// Coefficients of x⁶, x⁴, … 1.
+    const DENOMINATOR: [f32; 4] = [1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525e-3];
+    // Beyond, it equals one in f32.
+    odd(x.clamp(-7.905_311, 7.905_311), &NUMERATOR, &DENOMINATOR)
 }
 
-/// Return x a(x²) / b(x²), `above` and `below` being the factors of a and b, the highest power first.
+/// Return x a(x²) / b(x²), where `numerator` and `denominator` are the coefficients of a and b, the highest power first.
 #[inline]
-fn odd(x: f32, above: &[f32], below: &[f32]) -> f32 {
+fn odd(x: f32, numerator: &[f32], denominator: &[f32]) -> f32 {
     let square = x * x;
-    let series = |factors: &[f32]| factors[1..].iter().fold(factors[0], |sum, factor| sum * square + factor);
-    x * series(above) / series(below)
+    let polynomial =
+        |factors: &[f32]| factors[1..].iter().fold(factors[0], |sum, factor| sum * square + factor);
+    x * polynomial(numerator) / polynomial(denominator)
 }
 
 #[cfg(test)]
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_are_what_candle_computes_element_by_element() {
+    fn both_agree_with_candles_scalar_versions() {
         let x = Tensor::arange(-8.0_f32, 8.0, &Device::Cpu).unwrap();
         let x = Tensor::cat(&[&x, &(&x / 7.0).unwrap(), &(&x / 1e4).unwrap()], 0).unwrap();
         let x = x.repeat(400).unwrap();
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_tensor_is_read_where_it_lies() {
+    fn a_slice_of_a_tensor_is_read_at_its_offset() {
         let all = Tensor::arange(0.0_f32, 6.0, &Device::Cpu).unwrap();
         let part = gelu_erf(&all.narrow(0, 3, 2).unwrap()).unwrap();
         let expected = all.gelu_erf().unwrap().narrow(0, 3, 2).unwrap();
@@ -138,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_lie_together_is_refused() {
+    fn a_tensor_that_is_not_contiguous_is_an_error() {
         let all = Tensor::zeros((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let refused = gelu_erf(&all.t().unwrap()).unwrap_err();
-        assert!(refused.to_string().contains("contiguous"));
+        let error = gelu_erf(&all.t().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("contiguous"));
     }
 }

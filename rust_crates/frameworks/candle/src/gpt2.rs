@@ -1,6 +1,6 @@
-//! GPT-2 on candle, which has none of its own: trained, reading and writing.
+//! GPT-2 on candle, which has no GPT-2 of its own: training, prediction and generation.
 //!
-//! Not for drawing weights or batches: both arrive as files, so that every member starts from and sees the same.
+//! Initial weights and batches are files, so every member starts from and reads the same ones.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,19 @@ use candle_core::backprop::GradStore;
 use candle_core::{D, Device, Tensor};
 use candle_nn::kv_cache::KvCache;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, loss, ops};
-use duet_rooms::gpt2::{Config, Task, Watch, rates};
-use duet_rooms::tokens;
 use duet_worker::{Call, Error, Implementation, Job, Outputs, Registry, Result, Spans};
+use task_support::gpt2::{self, Config, Task, Watch, rates};
+use task_support::supervised::{Named, Train, Training};
+use task_support::tokens;
 
 use crate::gelu;
 use crate::tensors::{self, Variables, Weights};
 
 type Computed = candle_core::Result<Tensor>;
 
-/// Register every use of the model, and the tokeniser of the same house.
+/// Register every use of the model, and Hugging Face's tokeniser.
 pub fn register(registry: &mut Registry) {
-    registry.add("gpt2", "language_modeling", "train", Train::new);
+    registry.add("gpt2", "language_modeling", "train", train);
     registry.add("gpt2", "language_modeling", "predict", predict);
     registry.add("gpt2", "generation", "generate", Generate::new);
     tokens::register(registry, "gpt2");
@@ -36,15 +37,15 @@ struct Model {
 }
 
 impl Model {
-    /// Build a model that reads `weights` themselves, not copies of them; `learns` where gradients are wanted.
-    fn new(config: &Config, weights: &Weights, learns: bool) -> Result<Self> {
+    /// Build a model that reads `weights` themselves, not copies of them; `trains` if it needs gradients.
+    fn new(config: &Config, weights: &Weights, trains: bool) -> Result<Self> {
         let (width, inner) = (config.width, config.inner());
         let norm = |name: String| {
             Ok::<_, Error>(Norm {
                 weight: weight(weights, &format!("{name}.weight"), &[width])?,
                 bias: weight(weights, &format!("{name}.bias"), &[width])?,
                 epsilon: config.epsilon,
-                learns,
+                trains,
             })
         };
         let linear = |name: String, input, output| {
@@ -62,7 +63,7 @@ impl Model {
                 into_inner: linear(format!("h.{layer}.mlp.c_fc"), width, inner)?,
                 out_of_inner: linear(format!("h.{layer}.mlp.c_proj"), inner, width)?,
                 heads: config.heads,
-                learns,
+                trains,
             })
         };
         Ok(Self {
@@ -74,12 +75,12 @@ impl Model {
         })
     }
 
-    /// The embedding once more: logits (rows × vocabulary) of the states of some positions (rows × width).
+    /// Return the logits (rows × vocabulary) of some positions' states (rows × width); the head shares the embedding's weights.
     fn head(&self, hidden: &Tensor) -> Computed {
         hidden.matmul(&self.words.t()?)
     }
 
-    /// Return the states (windows × positions × width) of `tokens` (windows × positions), which follow all that `cache` holds.
+    /// Return the states (windows × positions × width) of `tokens` (windows × positions), which follow those in `cache`.
     fn hidden(&self, tokens: &Tensor, cache: &mut [KvCache]) -> Computed {
         let (count, length) = tokens.dims2()?;
         let past = cache.first().map_or(0, |cache| cache.k_cache().current_seq_len());
@@ -101,7 +102,7 @@ impl Model {
     }
 }
 
-/// What is added to the scores of a window, so that no token attends to a later one.
+/// Return the causal mask, which is added to the attention scores of a window.
 fn mask(length: usize) -> Computed {
     let row = |at: usize| (0..length).map(move |to| if to > at { f32::NEG_INFINITY } else { 0.0 });
     Tensor::from_vec((0..length).flat_map(row).collect(), (length, length), &Device::Cpu)
@@ -126,7 +127,7 @@ struct Block {
     into_inner: Linear,
     out_of_inner: Linear,
     heads: usize,
-    learns: bool,
+    trains: bool,
 }
 
 impl Block {
@@ -146,17 +147,17 @@ impl Block {
         let scores = mask.map_or(Ok(scores.clone()), |mask| scores.broadcast_add(mask))?;
         // The fused softmax has no gradient.
         let shares =
-            if self.learns { ops::softmax(&scores, D::Minus1)? } else { ops::softmax_last_dim(&scores)? };
+            if self.trains { ops::softmax(&scores, D::Minus1)? } else { ops::softmax_last_dim(&scores)? };
         self.attended.forward(&shares.matmul(&v)?.transpose(1, 2)?.reshape((count, length, width))?)
     }
 
     fn think(&self, x: &Tensor) -> Computed {
         let inner = self.into_inner.forward(&self.before_inner.forward(x)?)?;
-        self.out_of_inner.forward(&if self.learns { inner.gelu()? } else { gelu::gelu_tanh(&inner)? })
+        self.out_of_inner.forward(&if self.trains { inner.gelu()? } else { gelu::gelu_tanh(&inner)? })
     }
 }
 
-/// A layer whose weight is stored input × output, as GPT-2 was published.
+/// A linear layer whose weight is stored as input × output, as in the published GPT-2.
 struct Linear {
     weight: Tensor,
     bias: Tensor,
@@ -165,7 +166,7 @@ struct Linear {
 impl Linear {
     fn forward(&self, x: &Tensor) -> Computed {
         let (count, length, _) = x.dims3()?;
-        // One product for all windows, instead of one for each.
+        // One product for all windows instead of one per window.
         let flat = x.flatten_to(1)?.matmul(&self.weight)?.broadcast_add(&self.bias)?;
         flat.reshape((count, length, ()))
     }
@@ -175,61 +176,44 @@ struct Norm {
     weight: Tensor,
     bias: Tensor,
     epsilon: f64,
-    learns: bool,
+    trains: bool,
 }
 
 impl Norm {
     fn forward(&self, x: &Tensor) -> Computed {
-        // candle takes the constant as f32, and its fused layer norm has no gradient.
-        #[expect(clippy::cast_possible_truncation, reason = "it is 1e-5")]
+        // The fused layer norm has no gradient.
+        #[expect(clippy::cast_possible_truncation, reason = "candle takes this constant, 1e-5, as f32")]
         let epsilon = self.epsilon as f32;
-        let norm = if self.learns { ops::layer_norm_slow } else { ops::layer_norm };
+        let norm = if self.trains { ops::layer_norm_slow } else { ops::layer_norm };
         norm(x, &self.weight, &self.bias, epsilon)
     }
 }
 
 // --- training --------------------------------------------------------------------------------------------------------
 
-/// Take the first steps of training from given weights, one batch a step.
-struct Train {
-    config: Config,
-    windows: Tensor,
-    batches: Vec<Tensor>,
-    rates: Vec<f64>,
-    weight_decay: f64,
-    initial: Weights,
+/// Take the first steps of training.
+fn train(job: &Job) -> Result<Train<LanguageModel>> {
+    let batches = tensors::batches(job, "batches")?;
+    let rates = rates(job, batches.len())?;
+    let model = LanguageModel {
+        config: Config::read(job)?,
+        windows: tensors::integers(job, "x_train")?,
+        first_rate: rates[0],
+        weight_decay: job.f64("weight_decay")?,
+        initial: tensors::weights(job, "initial")?,
+    };
+    let count = batches.iter().map(Tensor::elem_count).sum();
+    let work = gpt2::training_work(count, model.windows.dim(1)?, batches.len());
+    Train::new(model, batches.into_iter().zip(rates).collect(), work)
 }
 
-impl Train {
-    fn new(job: &Job) -> Result<Self> {
-        let steps = job.usize("steps")?;
-        let batches = tensors::first(&tensors::integers(job, "batches")?, steps, "batches")?;
-        let train = Self {
-            config: Config::read(job)?,
-            windows: tensors::integers(job, "x_train")?,
-            batches: (0..steps).map(|step| batches.get(step)).collect::<Result<_, _>>()?,
-            rates: rates(job, steps)?,
-            weight_decay: job.f64("weight_decay")?,
-            initial: tensors::weights(job, "initial")?,
-        };
-        // Weights that do not fit are the job's fault, so they are found while preparing.
-        train.fresh()?;
-        Ok(train)
-    }
-
-    /// Take one step; return the loss before it and the gradients.
-    fn step(&self, learner: &mut Learner, rows: &Tensor, rate: f64) -> Result<(f32, GradStore)> {
-        let windows = self.windows.index_select(rows, 0)?;
-        let length = windows.dim(1)?;
-        learner.optimizer.set_learning_rate(rate);
-        // The last of each window has no next one to foretell.
-        let hidden = learner.model.hidden(&windows, &mut [])?.narrow(1, 0, length - 1)?;
-        let logits = learner.model.head(&hidden.flatten_to(1)?)?;
-        let loss = loss::cross_entropy(&logits, &windows.narrow(1, 1, length - 1)?.flatten_all()?)?;
-        let gradients = loss.backward()?;
-        learner.optimizer.step(&gradients)?;
-        Ok((loss.to_scalar()?, gradients))
-    }
+/// A model to train, and its windows of text.
+struct LanguageModel {
+    config: Config,
+    windows: Tensor,
+    first_rate: f64,
+    weight_decay: f64,
+    initial: Weights,
 }
 
 /// A model, its variables by name, and the optimiser that changes them.
@@ -239,47 +223,52 @@ struct Learner {
     optimizer: AdamW,
 }
 
-impl Implementation for Train {
-    type Input = Learner;
-    /// With the loss before each step; the optimiser goes along so that dropping it is not timed.
-    type Output = (Learner, Vec<f32>);
+impl Training for LanguageModel {
+    type Learner = Learner;
+    /// Rows of windows, and the learning rate.
+    type Batch = (Tensor, f64);
+    type Gradients = GradStore;
 
-    fn fresh(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner> {
         let variables = tensors::variables(self.initial.iter())?;
-        let tensors = variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())).collect();
         let params =
-            ParamsAdamW { lr: self.rates[0], weight_decay: self.weight_decay, ..ParamsAdamW::default() };
+            ParamsAdamW { lr: self.first_rate, weight_decay: self.weight_decay, ..ParamsAdamW::default() };
         let optimizer = AdamW::new(variables.values().cloned().collect(), params)?;
-        Ok(Learner { model: Model::new(&self.config, &tensors, true)?, variables, optimizer })
+        let model = Model::new(&self.config, &tensors::shared(&variables), true)?;
+        Ok(Learner { variables, model, optimizer })
     }
 
-    fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f32>)> {
-        let steps = self.batches.iter().zip(&self.rates);
-        let losses: Result<_> =
-            steps.map(|(rows, &rate)| Ok(self.step(&mut learner, rows, rate)?.0)).collect();
-        Ok((learner, losses?))
+    fn step(
+        &self,
+        learner: &mut Learner,
+        (rows, rate): &(Tensor, f64),
+        inspect: impl FnOnce(&Learner, &GradStore) -> Result<()>,
+    ) -> Result<f64> {
+        let windows = self.windows.index_select(rows, 0)?;
+        let length = windows.dim(1)?;
+        learner.optimizer.set_learning_rate(*rate);
+        // The last token of each window has no next token to predict.
+        let hidden = learner.model.hidden(&windows, &mut [])?.narrow(1, 0, length - 1)?;
+        let logits = learner.model.head(&hidden.flatten_to(1)?)?;
+        let loss = loss::cross_entropy(&logits, &windows.narrow(1, 1, length - 1)?.flatten_all()?)?;
+        let gradients = loss.backward()?;
+        inspect(learner, &gradients)?;
+        learner.optimizer.step(&gradients)?;
+        Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
-    /// The first step is taken again, off the clock, to tell what it alone does.
-    fn outputs(&self, (learner, losses): &(Learner, Vec<f32>)) -> Result<Outputs> {
-        let mut first = self.fresh()?;
-        let (first_loss, gradients) = self.step(&mut first, &self.batches[0], self.rates[0])?;
-        tensors::trained((&learner.variables, losses), (&first.variables, first_loss, &gradients), |_| true)
+    fn weights(&self, learner: &Learner) -> Result<Named> {
+        tensors::named(&learner.variables)
     }
 
-    fn work(&self) -> BTreeMap<String, u64> {
-        let windows: usize = self.batches.iter().map(Tensor::elem_count).sum();
-        let length = self.windows.dim(1).unwrap_or_default();
-        BTreeMap::from([
-            ("tokens".to_owned(), (windows * length) as u64),
-            ("steps".to_owned(), self.batches.len() as u64),
-        ])
+    fn gradients(&self, learner: &Learner, gradients: &GradStore) -> Result<Named> {
+        tensors::gradients(&learner.variables, gradients)
     }
 }
 
-// --- reading ---------------------------------------------------------------------------------------------------------
+// --- prediction ------------------------------------------------------------------------------------------------------
 
-/// Read some windows of held-out text and say how likely each next token was.
+/// Read some windows of held-out text and compute how well the model predicts each next token.
 fn predict(job: &Job) -> Result<impl Implementation + use<>> {
     let windows = tensors::first(&tensors::integers(job, "x_test")?, job.usize("batch")?, "x_test")?;
     let (model, count) = (model(job)?, windows.elem_count());
@@ -297,14 +286,14 @@ fn predict(job: &Job) -> Result<impl Implementation + use<>> {
     Ok(Call::new(read, outputs).work("tokens", count))
 }
 
-/// The model that a job describes, with the weights in the file it names.
+/// Return the model that a job describes, with the weights in the file that it names.
 fn model(job: &Job) -> Result<Model> {
     Model::new(&Config::read(job)?, &tensors::weights(job, job.str("weights")?)?, false)
 }
 
-// --- writing ---------------------------------------------------------------------------------------------------------
+// --- generation ------------------------------------------------------------------------------------------------------
 
-/// Write on from a prompt, each time with the likeliest token; keys and values of what was read are kept.
+/// Greedy generation from a prompt, with a cache of keys and values.
 struct Generate {
     model: Model,
     task: Task,
@@ -320,7 +309,7 @@ impl Generate {
     }
 }
 
-/// The new tokens, the logits each was chosen by, and how long the first and the later ones took.
+/// The new tokens, the logits of each, and how long the first and the later ones took.
 #[derive(Default)]
 struct Written {
     tokens: Vec<Tensor>,
@@ -338,8 +327,8 @@ impl Implementation for Generate {
 
     fn run(&self, (): ()) -> Result<Written> {
         let mut watch = Watch::start();
-        let room = self.task.prompt.len() + self.task.new_tokens;
-        let mut cache = vec![KvCache::new(2, room); self.model.config.layers];
+        let capacity = self.task.prompt.len() + self.task.new_tokens;
+        let mut cache = vec![KvCache::new(2, capacity); self.model.config.layers];
         let mut written = Written::default();
         let mut read = self.prompt.clone();
         for _ in 0..self.task.new_tokens {

@@ -1,4 +1,4 @@
-//! The candle worker: says what is implemented on candle; not how.
+//! The candle worker: lists the tasks that are implemented on candle.
 
 use std::process::ExitCode;
 
@@ -29,10 +29,10 @@ fn main() -> ExitCode {
         .serve()
 }
 
-/// Give rayon, on which small operators run, the threads it may use; once in a process. Large products ask the variable
-/// that the harness sets, at every call.
+/// Set the number of threads of rayon, which runs small operators; possible once per process. Large products read the
+/// environment variable that the harness sets, at every call.
 fn set_threads(asked: usize) -> usize {
-    // With this thread among them, one thread is the one that is timed, and no other spins beside it.
+    // The pool includes this thread, so with one thread no other thread spins beside the timed one.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(asked).use_current_thread().build_global();
     candle_core::utils::get_num_threads().max(rayon::current_num_threads())
 }

@@ -1,29 +1,29 @@
-//! Training and running any network on candle: what the tasks of images and sequences share.
+//! Training and prediction with any candle network: the part that the tasks of images and sequences share.
 //!
-//! Not for drawing weights or batches: both arrive as files, so that every member starts from and sees the same.
+//! Initial weights and batches are files, so every member starts from and reads the same ones.
 
-use std::collections::BTreeMap;
-
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, VarBuilder, loss};
-use duet_worker::{Implementation, Job, Outputs, Registry, Result, training_work};
+use candle_nn::{AdamW, Optimizer as _, VarBuilder, loss};
+use duet_worker::{Call, Implementation, Job, Registry, Result, training_work};
+use task_support::supervised::{Named, Train, Training};
 
 use crate::tensors::{self, Variables, Weights};
 
-/// Takes examples, returns logits (examples × classes).
+/// Takes examples and returns logits (examples × classes).
 pub type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>>;
 
-/// Takes where weights are found, all of them, which tell the sizes, and whether to train.
+/// Takes a builder over the weights, the weights themselves, which give the sizes, and whether to train.
 pub type Build = fn(VarBuilder, &Weights, bool) -> Result<Forward>;
 
 /// Register how one network is trained.
 pub fn register_train(registry: &mut Registry, task: &str, algorithm: &str, build: Build) {
-    registry.add(task, algorithm, "train", move |job| Train::new(job, build));
+    registry.add(task, algorithm, "train", move |job| train(job, build));
 }
 
 /// Register how one network predicts.
 pub fn register_predict(registry: &mut Registry, task: &str, algorithm: &str, build: Build) {
-    registry.add(task, algorithm, "predict", move |job| Predict::new(job, build));
+    registry.add(task, algorithm, "predict", move |job| predict(job, build));
 }
 
 /// Build a network that reads `weights` themselves, not copies of them.
@@ -31,122 +31,81 @@ fn forward(weights: &Weights, build: Build, train: bool) -> Result<Forward> {
     build(VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu), weights, train)
 }
 
-/// Take the first steps of training from given weights, one batch a step.
-struct Train {
+/// Take the first steps of training.
+fn train(job: &Job, build: Build) -> Result<Train<Network>> {
+    let batches = tensors::batches(job, "batches")?;
+    let network = Network {
+        build,
+        examples: tensors::floats(job, "x_train")?,
+        labels: tensors::integers(job, "labels_train")?,
+        initial: tensors::weights(job, &format!("initial_{}", job.algorithm()))?,
+        learning_rate: job.f64("learning_rate")?,
+    };
+    let work = training_work(network.labels.elem_count(), batches[0].elem_count(), batches.len());
+    Train::new(network, batches, work)
+}
+
+/// A network to train, and its examples.
+struct Network {
     build: Build,
     examples: Tensor,
     labels: Tensor,
-    batches: Vec<Tensor>,
     initial: Weights,
     learning_rate: f64,
 }
 
-impl Train {
-    fn new(job: &Job, build: Build) -> Result<Self> {
-        let steps = job.usize("steps")?;
-        let batches = tensors::first(&tensors::integers(job, "batches")?, steps, "batches")?;
-        let train = Self {
-            build,
-            examples: tensors::floats(job, "x_train")?,
-            labels: tensors::integers(job, "labels_train")?,
-            batches: (0..steps).map(|step| batches.get(step)).collect::<Result<_, _>>()?,
-            initial: tensors::weights(job, &format!("initial_{}", job.algorithm()))?,
-            learning_rate: job.f64("learning_rate")?,
-        };
-        // Weights that do not fit are the job's fault, so they are found while preparing.
-        train.fresh()?;
-        Ok(train)
-    }
-
-    /// Take one step; return the loss before it and the gradients.
-    fn step(&self, learner: &mut Learner, rows: &Tensor) -> Result<(f32, candle_core::backprop::GradStore)> {
-        let (examples, labels) = (self.examples.index_select(rows, 0)?, self.labels.index_select(rows, 0)?);
-        let loss = loss::cross_entropy(&(learner.forward)(&examples)?, &labels)?;
-        let gradients = loss.backward()?;
-        learner.optimizer.step(&gradients)?;
-        Ok((loss.to_scalar()?, gradients))
-    }
-}
-
-/// A network, its variables by name, and the optimiser that changes those that are learnt.
+/// A network, its variables by name, and the optimiser that changes the trainable ones.
 struct Learner {
     variables: Variables,
     forward: Forward,
     optimizer: AdamW,
 }
 
-/// Say whether a variable is only counted along, as the statistics of a batch norm are.
-fn is_statistic(name: &str) -> bool {
-    name.contains(".running_")
+/// Return whether a variable is trainable; the running statistics of a batch norm are not.
+fn is_trainable(name: &str) -> bool {
+    !name.contains(".running_")
 }
 
-impl Implementation for Train {
-    type Input = Learner;
-    /// With the loss before each step; the optimiser goes along so that dropping it is not timed.
-    type Output = (Learner, Vec<f32>);
+impl Training for Network {
+    type Learner = Learner;
+    type Batch = Tensor;
+    type Gradients = GradStore;
 
-    fn fresh(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner> {
         let variables = tensors::variables(self.initial.iter())?;
-        let tensors = variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())).collect();
-        let learnt = variables.iter().filter(|(name, _)| !is_statistic(name)).map(|(_, each)| each.clone());
-        // Without decay of weights AdamW is Adam.
-        let params = ParamsAdamW { lr: self.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
-        let optimizer = AdamW::new(learnt.collect(), params)?;
-        Ok(Learner { forward: forward(&tensors, self.build, true)?, variables, optimizer })
+        let forward = forward(&tensors::shared(&variables), self.build, true)?;
+        let trainable = variables.iter().filter(|(name, _)| is_trainable(name));
+        let optimizer = tensors::adam(trainable.map(|(_, each)| each.clone()).collect(), self.learning_rate)?;
+        Ok(Learner { variables, forward, optimizer })
     }
 
-    fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f32>)> {
-        let losses: Result<_> =
-            self.batches.iter().map(|rows| Ok(self.step(&mut learner, rows)?.0)).collect();
-        Ok((learner, losses?))
+    fn step(
+        &self,
+        learner: &mut Learner,
+        rows: &Tensor,
+        inspect: impl FnOnce(&Learner, &GradStore) -> Result<()>,
+    ) -> Result<f64> {
+        let (examples, labels) = (self.examples.index_select(rows, 0)?, self.labels.index_select(rows, 0)?);
+        let loss = loss::cross_entropy(&(learner.forward)(&examples)?, &labels)?;
+        let gradients = loss.backward()?;
+        inspect(learner, &gradients)?;
+        learner.optimizer.step(&gradients)?;
+        Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
-    /// The first step is taken again, off the clock, to tell what it alone does.
-    fn outputs(&self, (learner, losses): &(Learner, Vec<f32>)) -> Result<Outputs> {
-        let mut first = self.fresh()?;
-        let (first_loss, gradients) = self.step(&mut first, &self.batches[0])?;
-        tensors::trained((&learner.variables, losses), (&first.variables, first_loss, &gradients), |name| {
-            !is_statistic(name)
-        })
+    fn weights(&self, learner: &Learner) -> Result<Named> {
+        tensors::named(&learner.variables)
     }
 
-    fn work(&self) -> BTreeMap<String, u64> {
-        let examples = self.labels.elem_count();
-        training_work(examples, self.batches[0].elem_count(), self.batches.len())
+    fn gradients(&self, learner: &Learner, gradients: &GradStore) -> Result<Named> {
+        tensors::gradients(learner.variables.iter().filter(|(name, _)| is_trainable(name)), gradients)
     }
 }
 
 /// Run a trained network forward over one batch.
-struct Predict {
-    forward: Forward,
-    examples: Tensor,
-}
-
-impl Predict {
-    fn new(job: &Job, build: Build) -> Result<Self> {
-        let examples = tensors::first(&tensors::floats(job, "x_test")?, job.usize("batch")?, "x_test")?;
-        Ok(Self { forward: forward(&tensors::weights(job, "checkpoint")?, build, false)?, examples })
-    }
-}
-
-impl Implementation for Predict {
-    type Input = ();
-    type Output = Tensor;
-
-    fn fresh(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&self, (): ()) -> Result<Tensor> {
-        Ok((self.forward)(&self.examples)?)
-    }
-
-    fn outputs(&self, logits: &Tensor) -> Result<Outputs> {
-        Ok(Outputs::new().array("logits", tensors::array(logits)?))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        let examples = self.examples.dim(0).unwrap_or_default();
-        BTreeMap::from([("samples".to_owned(), examples as u64)])
-    }
+fn predict(job: &Job, build: Build) -> Result<impl Implementation + use<>> {
+    let examples = tensors::first(&tensors::floats(job, "x_test")?, job.usize("batch")?, "x_test")?;
+    let forward = forward(&tensors::weights(job, "checkpoint")?, build, false)?;
+    let samples = examples.dim(0)?;
+    Ok(Call::new(move || Ok(forward(&examples)?), tensors::logits).work("samples", samples))
 }

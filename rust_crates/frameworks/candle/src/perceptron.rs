@@ -1,15 +1,14 @@
-//! Networks of linear layers with ReLU between them: what the tasks of reinforcement learning share.
+//! Networks of linear layers with ReLU between them, which the tasks of reinforcement learning share.
 //!
-//! Not for learning: each task has its own loss.
+//! Each task has its own loss.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{
-    Activation, AdamW, Module as _, Optimizer as _, ParamsAdamW, Sequential, VarBuilder, linear, seq,
-};
-use duet_rooms::cartpole::Observation;
-use duet_rooms::learner::{self, narrow};
-use duet_worker::{Error, Job, Outputs, Result};
+use candle_nn::{Activation, AdamW, Module as _, Optimizer as _, Sequential, VarBuilder, linear, seq};
+use duet_worker::{Error, Job, Result};
+use task_support::cartpole::Observation;
+use task_support::learner;
+use task_support::supervised::Named;
 
 use crate::tensors::{self, Variables, Weights};
 
@@ -17,19 +16,19 @@ use crate::tensors::{self, Variables, Weights};
 pub struct Learner {
     pub variables: Variables,
     pub network: Sequential,
-    /// Reads the same variables, but takes no notes for gradients: what `no_grad` is elsewhere.
+    /// Reads the same variables without tracking gradients, as under PyTorch's `no_grad`.
     acting: Sequential,
     optimizer: AdamW,
     gradients: Option<GradStore>,
 }
 
 impl Learner {
-    /// Return what the network makes of one observation (1 × 2).
+    /// Return the network's output for one observation (1 × 2).
     pub fn ask(&self, observation: &Observation) -> candle_core::Result<Tensor> {
         self.acting.forward(&Tensor::from_slice(observation, (1, 4), &Device::Cpu)?)
     }
 
-    /// Take one step against `gradients`.
+    /// Take one optimiser step with `gradients`.
     pub fn step(&mut self, gradients: GradStore) -> Result<()> {
         self.optimizer.step(&gradients)?;
         self.gradients = Some(gradients);
@@ -46,12 +45,9 @@ impl learner::Learner for Learner {
 
     fn new(weights: &Weights, learning_rate: f64) -> Result<Self> {
         let variables = tensors::variables(weights.iter())?;
-        // Without decay of weights AdamW is Adam.
-        let params = ParamsAdamW { lr: learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
-        let optimizer = AdamW::new(variables.values().cloned().collect(), params)?;
-        let tensors = variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone()));
+        let optimizer = tensors::adam(variables.values().cloned().collect(), learning_rate)?;
         Ok(Self {
-            network: build(tensors.collect())?,
+            network: build(tensors::shared(&variables))?,
             acting: fixed(&variables)?,
             variables,
             optimizer,
@@ -63,26 +59,23 @@ impl learner::Learner for Learner {
         Ok(self.ask(observation)?.flatten_all()?.to_vec1()?)
     }
 
-    fn weights(&self, outputs: Outputs) -> Result<Outputs> {
-        tensors::weights_of(outputs, "weights", &self.variables)
+    fn weights(&self) -> Result<Named> {
+        tensors::named(&self.variables)
     }
 
-    fn trained(&self, losses: &[f64], first: &Self, first_loss: f64) -> Result<Outputs> {
-        let gradients = first.gradients.as_ref();
+    fn gradients(&self) -> Result<Named> {
+        let gradients = self.gradients.as_ref();
         let gradients = gradients.ok_or_else(|| Error::failed("no update was taken; ask for more steps"))?;
-        #[expect(clippy::cast_possible_truncation, reason = "it was widened from f32")]
-        let first_loss = first_loss as f32;
-        let first = (&first.variables, first_loss, gradients);
-        tensors::trained((&self.variables, &narrow(losses)), first, |_| true)
+        tensors::gradients(&self.variables, gradients)
     }
 }
 
-/// Build a network that reads `variables` as they are at each call, and has no gradients.
+/// Build a network that reads the current values of `variables` and tracks no gradients.
 pub fn fixed(variables: &Variables) -> Result<Sequential> {
     build(variables.iter().map(|(name, each)| (name.clone(), each.as_detached_tensor())).collect())
 }
 
-/// Build the network that `weights` are of, under the names of PyTorch's `Sequential`.
+/// Build the network of `weights`, which have the names of PyTorch's `Sequential`.
 fn build(weights: Weights) -> Result<Sequential> {
     let mut layers: Vec<(String, usize, usize)> = Vec::new();
     for (name, weight) in &weights {

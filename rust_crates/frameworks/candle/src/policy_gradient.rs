@@ -1,12 +1,10 @@
-//! REINFORCE on candle.
-//!
-//! Not for the loop around the policy, which has nothing to do with candle: `duet_rooms` has it.
+//! REINFORCE on candle; `task_support` has the loop around the policy.
 
 use candle_core::{D, Device, Tensor};
 use candle_nn::{Module as _, ops};
-use duet_rooms::cartpole::Observation;
-use duet_rooms::policy_gradient::{self, Policy, SMALLEST_DEVIATION};
 use duet_worker::{Registry, Result};
+use task_support::cartpole::Observation;
+use task_support::policy_gradient::{self, Policy, SMALLEST_DEVIATION};
 
 use crate::perceptron::Learner;
 

@@ -1,11 +1,10 @@
-//! Recurrent networks on candle.
-//!
-//! Not for training or running them: `networks` does, the same way for every task.
+//! Recurrent networks on candle; `networks` trains and runs them.
 
 use candle_core::{IndexOp as _, Tensor};
 use candle_nn::rnn::{GRUConfig, LSTMConfig, RNN, gru, lstm};
 use candle_nn::{Module as _, VarBuilder, linear};
-use duet_worker::{Error, Registry, Result};
+use duet_worker::{Registry, Result};
+use task_support::recurrent;
 
 use crate::networks::{self, Build, Forward};
 use crate::tensors::Weights;
@@ -33,49 +32,35 @@ pub fn register(registry: &mut Registry) {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Sizes {
-    features: usize,
-    hidden: usize,
-    classes: usize,
-}
+type Sizes = recurrent::Sizes<usize>;
 
-impl Sizes {
-    fn of(weights: &Weights) -> Result<Self> {
-        let size = |name: &str| match weights.get(name).map(Tensor::dims) {
-            Some(&[rows, columns]) => Ok((rows, columns)),
-            _ => Err(Error::invalid(format!("weight {name:?} is no matrix; write it as rows × columns"))),
-        };
-        let (_, features) = size("rnn.weight_ih_l0")?;
-        let (classes, hidden) = size("fc.weight")?;
-        Ok(Self { features, hidden, classes })
-    }
-}
-
-/// One recurrent layer, which returns its state after the last step, and a linear one that reads it.
+/// Build a recurrent layer, which returns its state after the last step, and a linear layer that reads it.
 fn classifier(
     vb: &VarBuilder,
     weights: &Weights,
     layer: impl Fn(VarBuilder, Sizes) -> Result<Forward>,
 ) -> Result<Forward> {
-    let sizes = Sizes::of(weights)?;
+    let sizes = Sizes::read(|name| weights.get(name).map(|weight| weight.dims().to_vec()))?;
     let recurrent = layer(vb.pp("rnn"), sizes)?;
     let fc = linear(sizes.hidden, sizes.classes, vb.pp("fc"))?;
     Ok(Box::new(move |sequences| fc.forward(&recurrent(sequences)?)))
 }
 
-/// Run `layer` over every step and read its last state.
+/// Run `layer` over all steps and read its last state.
 fn last<L: RNN>(
     layer: &L,
     sequences: &Tensor,
     read: impl Fn(&L::State) -> Tensor,
 ) -> candle_core::Result<Tensor> {
     let states = layer.seq(sequences)?;
-    states.last().map(read).ok_or_else(|| candle_core::Error::msg("a sequence without steps has no state"))
+    states
+        .last()
+        .map(read)
+        .ok_or_else(|| candle_core::Error::msg("a sequence without steps has no last state"))
 }
 
-/// The plain recurrent layer with tanh, in the way of candle's own layers: it has none.
-#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder so")]
+/// The plain recurrent layer with tanh, which candle lacks, in the style of candle's own layers.
+#[expect(clippy::needless_pass_by_value, reason = "candle's own layers take a builder by value")]
 fn vanilla(vb: VarBuilder, sizes: Sizes) -> Result<Forward> {
     let Sizes { features, hidden, .. } = sizes;
     let input = (vb.get((hidden, features), "weight_ih_l0")?, vb.get(hidden, "bias_ih_l0")?);

@@ -1,14 +1,14 @@
-//! Arrays of a job as tensors of candle, and back.
-//!
-//! Not for computing: the tasks do that with tensors alone.
+//! Conversion between a job's arrays and candle's tensors, and the optimiser that the tasks share.
 
 use std::collections::{BTreeMap, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 use duet_worker::{Array, Data, Error, Job, Outputs, Result};
+use task_support::supervised::{Named, check_count};
 
-/// Tensors by the names PyTorch gives them.
+/// Tensors by the names that PyTorch gives to weights.
 pub type Weights = HashMap<String, Tensor>;
 
 /// Variables by the same names.
@@ -26,7 +26,7 @@ pub fn integers(job: &Job, name: &str) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
-/// Read named weights, and the integers that stand beside them.
+/// Read named weights, and the integers in the same file.
 pub fn weights(job: &Job, name: &str) -> Result<Weights> {
     let arrays = job.tensors(name)?.into_iter();
     let tensors = arrays.map(|(name, array)| {
@@ -42,55 +42,56 @@ pub fn weights(job: &Job, name: &str) -> Result<Weights> {
     tensors.collect()
 }
 
-/// Read the first `count` entries of `tensor`, which is called `name` in messages.
+/// Return the first `count` entries of `tensor`; errors call it `name`.
 pub fn first(tensor: &Tensor, count: usize, name: &str) -> Result<Tensor> {
-    let length = tensor.dim(0)?;
-    if count < 1 || count > length {
-        return Err(Error::invalid(format!(
-            "{name} has {length} entries, {count} are asked for; ask for 1 to {length}"
-        )));
-    }
+    check_count(name, count, tensor.dim(0)?)?;
     Ok(tensor.narrow(0, 0, count)?)
 }
 
-/// Hand a tensor of 32-bit floats over.
+/// Read the rows of each batch, as many batches as the job has steps.
+pub fn batches(job: &Job, name: &str) -> Result<Vec<Tensor>> {
+    let steps = job.usize("steps")?;
+    let batches = first(&integers(job, name)?, steps, name)?;
+    Ok((0..steps).map(|step| batches.get(step)).collect::<Result<_, _>>()?)
+}
+
+/// Return the values of a tensor of 32-bit floats.
 pub fn array(tensor: &Tensor) -> Result<Array> {
     Array::shaped(tensor.flatten_all()?.to_vec1::<f32>()?, tensor.dims())
 }
 
-/// What is left of training: the weights after all steps with the loss before each; the weights, the gradients and the
-/// loss of the first step alone, which is taken again off the clock. Only those that `is_learnt` names have gradients.
-pub fn trained(
-    (after, losses): (&Variables, &[f32]),
-    (first, first_loss, gradients): (&Variables, f32, &GradStore),
-    is_learnt: impl Fn(&str) -> bool,
-) -> Result<Outputs> {
-    let mut outputs = Outputs::new()
-        .array("loss", losses.to_vec())
-        .array("first_loss", vec![first_loss])
-        .loss(losses.iter().copied().map(f64::from).collect());
-    outputs = weights_of(outputs, "weights", after)?;
-    outputs = weights_of(outputs, "first_weights", first)?;
-    for (name, weight) in first {
-        if is_learnt(name) {
-            let gradient = gradients.get(weight).ok_or_else(|| {
-                Error::failed(format!("weight {name:?} has no gradient; the network does not read it"))
-            })?;
-            outputs = outputs.array(format!("first_gradient.{name}"), array(gradient)?);
-        }
-    }
-    Ok(outputs)
+/// Return the output of a network that predicts.
+pub fn logits(logits: &Tensor) -> Result<Outputs> {
+    Ok(Outputs::new().array("logits", array(logits)?))
 }
 
-/// Add every weight to `outputs`, after `prefix` and a dot.
-pub fn weights_of(mut outputs: Outputs, prefix: &str, variables: &Variables) -> Result<Outputs> {
-    for (name, weight) in variables {
-        outputs = outputs.array(format!("{prefix}.{name}"), array(weight)?);
-    }
-    Ok(outputs)
+/// Return the values of `variables`.
+pub fn named(variables: &Variables) -> Result<Named> {
+    variables.iter().map(|(name, weight)| Ok((name.clone(), array(weight)?))).collect()
 }
 
-/// Scale the gradients of `variables` so that the norm of all together is at most `limit`, as PyTorch's `clip_grad_norm_` does.
+/// Return the gradient of each of `variables`.
+pub fn gradients<'a>(
+    variables: impl IntoIterator<Item = (&'a String, &'a Var)>,
+    gradients: &GradStore,
+) -> Result<Named> {
+    let gradient = |(name, weight): (&String, &Var)| {
+        let gradient = gradients.get(weight).ok_or_else(|| {
+            Error::failed(format!("weight {name:?} has no gradient: the network does not read it"))
+        })?;
+        Ok((name.clone(), array(gradient)?))
+    };
+    variables.into_iter().map(gradient).collect()
+}
+
+/// Return an Adam optimiser of `variables`.
+pub fn adam(variables: Vec<Var>, learning_rate: f64) -> Result<AdamW> {
+    // Without weight decay AdamW is Adam.
+    let params = ParamsAdamW { lr: learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
+    Ok(AdamW::new(variables, params)?)
+}
+
+/// Scale the gradients of `variables` so that their common norm is at most `limit`, as PyTorch's `clip_grad_norm_` does.
 pub fn clip_norm(gradients: &mut GradStore, variables: &Variables, limit: f64) -> Result<()> {
     let mut squares = 0.0;
     for each in variables.values() {
@@ -98,7 +99,7 @@ pub fn clip_norm(gradients: &mut GradStore, variables: &Variables, limit: f64) -
             squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
         }
     }
-    // What PyTorch adds keeps it from dividing by zero.
+    // PyTorch adds this constant to avoid a division by zero.
     let scale = limit / (squares.sqrt() + 1e-6);
     if scale < 1.0 {
         for each in variables.values() {
@@ -110,9 +111,14 @@ pub fn clip_norm(gradients: &mut GradStore, variables: &Variables, limit: f64) -
     Ok(())
 }
 
-/// Make variables of copies of `weights`, so that training leaves these as they are.
+/// Return variables with copies of `weights`, which training leaves unchanged.
 pub fn variables<'a>(weights: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Result<Variables> {
     weights.map(|(name, weight)| Ok((name.clone(), Var::from_tensor(&weight.copy()?)?))).collect()
+}
+
+/// Return tensors that share memory with `variables` and pass gradients on to them.
+pub fn shared(variables: &Variables) -> Weights {
+    variables.iter().map(|(name, each)| (name.clone(), each.as_tensor().clone())).collect()
 }
 
 #[cfg(test)]
@@ -120,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tensor_is_handed_over_in_its_shape_whatever_its_layout() {
+    fn an_array_has_the_shape_of_its_tensor_whatever_the_layout() {
         let tensor = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0], (2, 3), &Device::Cpu).unwrap();
         let turned = tensor.t().unwrap();
         let expected = Array::shaped(vec![1.0_f32, 4.0, 2.0, 5.0, 3.0, 6.0], &[3, 2]).unwrap();
@@ -128,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_scaled_together_where_their_norm_is_above_the_limit() {
+    fn gradients_are_scaled_together_if_their_norm_is_above_the_limit() {
         let weights = Weights::from([
             ("a".to_owned(), Tensor::from_slice(&[3.0_f32], 1, &Device::Cpu).unwrap()),
             ("b".to_owned(), Tensor::from_slice(&[4.0_f32], 1, &Device::Cpu).unwrap()),
@@ -148,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_entries_than_there_are_can_be_read() {
+    fn reading_more_entries_than_there_are_is_an_error() {
         let tensor = Tensor::from_slice(&[1_i64, 2, 3], 3, &Device::Cpu).unwrap();
         assert_eq!(&[2], first(&tensor, 2, "batches").unwrap().dims());
         assert!(first(&tensor, 4, "batches").is_err());

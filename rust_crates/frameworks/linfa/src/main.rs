@@ -1,4 +1,4 @@
-//! The linfa worker: says what linfa implements; not how.
+//! The linfa worker: lists what linfa implements.
 
 use std::process::ExitCode;
 
@@ -18,15 +18,15 @@ fn main() -> ExitCode {
         .serve()
 }
 
-/// Give linfa's search for the nearest centre the threads it may use: the only loop of linfa that is not sequential, as
-/// without BLAS nothing below it is not.
+/// Set the number of threads of rayon, which linfa uses only to find the nearest centre; without BLAS everything else is
+/// sequential.
 fn set_threads(asked: usize) -> usize {
-    // With this thread among them, one thread is the one that is timed. Once made, the pool stays as it is.
+    // The pool includes this thread, so one thread is the timed one. The pool cannot be changed once built.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(asked).use_current_thread().build_global();
     rayon::current_num_threads()
 }
 
-/// Take a matrix over without copying it.
+/// Convert a matrix without copying it.
 fn array(matrix: Matrix<f64>) -> Result<Array2<f64>> {
     let shape = (matrix.rows, matrix.columns).set_f(matrix.order == Order::Fortran);
     Ok(Array2::from_shape_vec(shape, matrix.data)?)

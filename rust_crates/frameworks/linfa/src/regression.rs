@@ -1,6 +1,7 @@
 //! Linear models through linfa's public interface.
 //!
-//! Not ridge: its elastic net without the absolute penalty never stops early (see `tests/known_differences.rs`).
+//! linfa has no ridge regression, and its elastic net without the absolute penalty never stops early; see
+//! `tests/known_differences.rs`.
 
 use duet_worker::{Call, Error, Implementation, Job, Order, Outputs, Registry, Result};
 use linfa::prelude::*;
@@ -10,7 +11,7 @@ use ndarray::{Array1, Array2};
 
 use crate::array;
 
-/// Register every linear model of linfa that can be compared.
+/// Register the linear models of linfa that can be compared.
 pub fn register(registry: &mut Registry) {
     registry.add("regression", "linear", "train", |job| train(job, Model::Linear));
     registry.add("regression", "linear", "predict", |job| predict(job, Model::Linear));
@@ -20,12 +21,12 @@ pub fn register(registry: &mut Registry) {
     registry.add("regression", "elasticnet", "predict", |job| predict(job, Model::elastic_net(job)?));
 }
 
-/// What is fitted.
+/// A model.
 #[derive(Clone, Copy)]
 enum Model {
     /// Least squares with an intercept.
     Linear,
-    /// Coordinate descent on a centred target, without an intercept: linfa would not centre the columns for one.
+    /// Coordinate descent on a centred target, without an intercept, for which linfa would not centre the columns.
     Descent { alpha: f64, l1_ratio: f64, tolerance: f64, max_iterations: u32 },
 }
 
@@ -67,7 +68,7 @@ enum Fitted {
     Descent { fit: ElasticNet<f64>, allowed_gap: f64 },
 }
 
-/// What a model is fitted to.
+/// The training data.
 struct Table {
     x: Array2<f64>,
     y: Array1<f64>,
@@ -75,13 +76,13 @@ struct Table {
 
 impl Table {
     fn read(job: &Job, model: Model) -> Result<Self> {
-        // Column by column: coordinate descent walks along columns, and is 2.5 times slower across them.
+        // In column-major order: coordinate descent reads columns, and is 2.5 times slower on row-major data.
         let (x, y) = job.table_f64("X_train", model.target(), Order::Fortran)?;
         Ok(Self { x: array(x)?, y: Array1::from(y) })
     }
 }
 
-/// Fit from scratch.
+/// Fit a model from scratch.
 fn train(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
     let table = Table::read(job, model)?;
     let rows = table.y.len();
@@ -101,7 +102,7 @@ fn outputs(fit: &Fitted) -> Outputs {
     }
 }
 
-/// Predict the held-out rows with a model that was fitted beforehand.
+/// Predict the held-out rows with a model that is fitted while preparing.
 fn predict(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
     let table = Table::read(job, model)?;
     let fit = model.fit(&table.x, &table.y)?;
@@ -121,7 +122,7 @@ fn predict(job: &Job, model: Model) -> Result<impl Implementation + use<>> {
 mod tests {
     use super::*;
 
-    /// Two columns at right angles, so that each weight has a solution by hand.
+    /// Return a table of two orthogonal columns, so that each weight can be computed by hand.
     fn table() -> (Array2<f64>, Array1<f64>) {
         let x = ndarray::array![[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]];
         (x, ndarray::array![3.5, 2.5, -2.5, -3.5])
@@ -140,10 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn the_penalty_means_what_it_means_in_the_reference() {
+    fn the_penalties_match_the_reference() {
         let (x, y) = table();
         let model = |l1_ratio| Model::Descent { alpha: 1.0, l1_ratio, tolerance: 1e-12, max_iterations: 100 };
-        // Xᵀy/n = 3 and .5: lasso takes 1 off each, the elastic net .5, and divides by 1.5.
+        // Xᵀy/n = 3 and .5: lasso subtracts 1 from each, the elastic net .5, and divides by 1.5.
         assert_near([2.0, 0.0], &coef(&model(1.0).fit(&x, &y).unwrap()));
         assert_near([2.5 / 1.5, 0.0], &coef(&model(0.5).fit(&x, &y).unwrap()));
     }

@@ -1,6 +1,6 @@
-//! Support vector classifiers with a Gaussian kernel through linfa's public interface.
+//! Support vector classifiers of two classes with a Gaussian kernel, through linfa's public interface.
 //!
-//! Not for more than two classes, nor for a linear kernel: see `tests/known_differences.rs`.
+//! More classes and the linear kernel cannot be compared; see `tests/known_differences.rs`.
 
 use duet_worker::{Array, Call, Error, Implementation, Job, Order, Outputs, Registry, Result};
 use linfa::prelude::*;
@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2};
 
 use crate::array;
 
-/// Register every support vector classifier of linfa that can be compared.
+/// Register the support vector classifiers of linfa that can be compared.
 pub fn register(registry: &mut Registry) {
     registry.add("svm", "svc", "train", |job| train(job, Bound::C(job.f64("C")?)));
     registry.add("svm", "svc", "predict", |job| predict(job, Bound::C(job.f64("C")?)));
@@ -17,28 +17,28 @@ pub fn register(registry: &mut Registry) {
     registry.add("svm", "nu_svc", "predict", |job| predict(job, Bound::Nu(job.f64("nu")?)));
 }
 
-/// What holds the dual coefficients down.
+/// The bound on the dual coefficients.
 #[derive(Clone, Copy)]
 enum Bound {
-    /// The cost of a row on the wrong side.
+    /// The cost of a misclassified row.
     C(f64),
-    /// The least share of rows that are support vectors.
+    /// The minimum share of rows that are support vectors.
     Nu(f64),
 }
 
-/// What is fitted, and to what.
+/// The settings and the training data.
 struct Problem {
     bound: Bound,
     tolerance: f64,
     gamma: f64,
     x: Array2<f64>,
-    /// Whether a row is of the later class, which is what linfa calls positive.
+    /// Whether each row is of the later class, which linfa calls positive.
     y: Array1<bool>,
 }
 
 impl Problem {
     fn read(job: &Job, bound: Bound) -> Result<Self> {
-        // linfa computes the whole kernel matrix beforehand: how much of it a cache may hold changes nothing.
+        // linfa computes the whole kernel matrix in advance, so the size of a cache has no effect.
         job.f64("cache_mb")?;
         let x = array(job.matrix_f64("X_train", Order::C)?)?;
         let (_, classes) = job.array_i64("y_train")?;
@@ -56,24 +56,24 @@ impl Problem {
             Bound::C(cost) => params.pos_neg_weights(cost, cost),
             Bound::Nu(share) => params.nu_weight(share),
         };
-        // linfa divides the squared distance, everybody else multiplies it.
+        // linfa divides the squared distance by its parameter; other libraries multiply by gamma.
         Ok(params.gaussian_kernel(1.0 / self.gamma).fit(&DatasetBase::new(self.x.view(), self.y.view()))?)
     }
 }
 
-/// Tell class 1 from class 0, of which linfa has no more.
+/// Return whether each class is 1; linfa supports only the classes 0 and 1.
 fn positive(classes: &[i64]) -> Result<Array1<bool>> {
     let positive = classes.iter().map(|&class| match class {
         0 => Ok(false),
         1 => Ok(true),
         other => Err(Error::unsupported(format!(
-            "y_train has class {other}, and linfa's one-against-one knows two; give classes 0 and 1"
+            "y_train has class {other}, but linfa has no one-against-one for more than two; give classes 0 and 1"
         ))),
     });
     positive.collect()
 }
 
-/// Fit from scratch; the decisions on the held-out rows are taken outside the clock.
+/// Fit from scratch; the decisions on the held-out rows are computed outside the timed region.
 fn train(job: &Job, bound: Bound) -> Result<impl Implementation + use<>> {
     let problem = Problem::read(job, bound)?;
     let x_test = array(job.matrix_f64("X_test", Order::C)?)?;
@@ -91,15 +91,16 @@ fn train(job: &Job, bound: Bound) -> Result<impl Implementation + use<>> {
     Ok(Call::new(move || problem.fit(), outputs).work("samples", rows))
 }
 
-/// Read how a fit ended off the sentence about it, the one place where linfa tells.
-fn ending(sentence: &str) -> Result<(u64, bool)> {
-    let iterations = sentence.split(' ').find_map(|word| word.parse().ok());
-    let iterations =
-        iterations.ok_or_else(|| Error::failed(format!("linfa tells no iterations in {sentence:?}")))?;
-    Ok((iterations, sentence.starts_with("Exited")))
+/// Parse how a fit ended from its description, the only place where linfa reports it.
+fn ending(description: &str) -> Result<(u64, bool)> {
+    let iterations = description.split(' ').find_map(|word| word.parse().ok());
+    let iterations = iterations.ok_or_else(|| {
+        Error::failed(format!("linfa's description {description:?} has no number of iterations"))
+    })?;
+    Ok((iterations, description.starts_with("Exited")))
 }
 
-/// Predict the held-out rows with a model that was fitted beforehand.
+/// Predict the held-out rows with a model that is fitted while preparing.
 fn predict(job: &Job, bound: Bound) -> Result<impl Implementation + use<>> {
     let fit = Problem::read(job, bound)?.fit()?;
     let x = array(job.matrix_f64("X_test", Order::C)?)?;
@@ -112,7 +113,7 @@ fn predict(job: &Job, bound: Bound) -> Result<impl Implementation + use<>> {
 mod tests {
     use super::*;
 
-    /// A row of either class: the solution is symmetric, and can be had by hand.
+    /// Fit two rows, one of each class: the solution is symmetric and can be computed by hand.
     fn pair(bound: Bound) -> Svm<f64, bool> {
         let (x, y) = (ndarray::array![[0.0], [1.0]], ndarray::array![false, true]);
         Problem { bound, tolerance: 1e-10, gamma: 0.5, x, y }.fit().unwrap()
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn gamma_multiplies_the_squared_distance() {
-        // Without a bound in the way α = 1 / (1 − k), with k = exp(−γ) between the rows.
+        // If the bound is inactive, α = 1 / (1 − k), with k = exp(−γ) between the rows.
         let fit = pair(Bound::C(100.0));
         let alpha = 1.0 / (1.0 - (-0.5_f64).exp());
         assert_near(-alpha, fit.alpha[0]);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_fit_ended_is_read_off_its_sentence() {
+    fn the_end_of_a_fit_is_parsed_from_its_description() {
         let (iterations, converged) = ending(&pair(Bound::C(1.0)).to_string()).unwrap();
         assert_eq!((1, true), (iterations, converged));
         assert_eq!(
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_class_is_refused() {
+    fn a_third_class_is_an_error() {
         assert!(positive(&[0, 1, 2]).unwrap_err().message.contains("class 2"));
     }
 }

@@ -1,6 +1,6 @@
-//! Defects of linfa that keep a cell out of the comparison, each shown to be there still; not tests of this worker.
+//! Defects of linfa that exclude a cell from the comparison, each with a reproducer.
 //!
-//! A test that fails here is good news: linfa has changed, and the cell can be measured.
+//! A test fails once linfa has changed; then the cell can be measured.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,7 +17,7 @@ use ndarray::{Array1, Array2, Axis};
 
 const FIXED: &str = "upstream fixed it: declare the cell sound again in the task.toml that names this test";
 
-/// Three columns of 40 rows that look random, are centred, and explain the target but for a little.
+/// Return a table of 40 rows and three centred columns that look random, and a target that they explain almost completely.
 fn table() -> (Array2<f64>, Array1<f64>) {
     let mut x = Array2::from_shape_fn((40, 3), |(row, column)| {
         let step = (row * 3 + column + 1) as f64;
@@ -31,8 +31,8 @@ fn table() -> (Array2<f64>, Array1<f64>) {
     (x, y - mean)
 }
 
-/// `l1_ratio(0)` is ridge regression. At its solution the duality gap of the lasso, which the stop rule computes, is far
-/// from zero, so no fit ever stops early.
+/// `l1_ratio(0)` is ridge regression. At its solution the duality gap of the lasso, which the stopping rule computes, is far from
+/// zero, so no fit ever stops early.
 #[test]
 fn ridge_never_meets_its_stop_rule() {
     let (x, y) = table();
@@ -44,7 +44,7 @@ fn ridge_never_meets_its_stop_rule() {
     }
 }
 
-/// With an intercept, moving a column must change the intercept and nothing else.
+/// With an intercept, shifting a column must change the intercept and nothing else.
 #[test]
 fn elastic_net_does_not_centre_its_columns() {
     let (x, y) = table();
@@ -58,34 +58,34 @@ fn elastic_net_does_not_centre_its_columns() {
     assert!(change > 1e-3 * largest, "{FIXED}");
 }
 
-/// Rows in one column.
+/// Return a table of one column.
 fn line(values: &[f64]) -> Array2<f64> {
     Array2::from_shape_vec((values.len(), 1), values.to_vec()).unwrap()
 }
 
-/// Rows that look random, of two classes that overlap.
+/// Return rows that look random, of two classes that overlap.
 fn classes(rows: usize) -> (Array2<f64>, Array1<bool>) {
     let x = Array2::from_shape_fn((rows, 3), |(row, column)| ((row * 3 + column + 1) as f64).powi(2).sin());
     let y = (0..rows).map(|row| x[[row, 0]] + 0.8 * (row as f64 * 1.3).cos() > 0.0).collect();
     (x, y)
 }
 
-/// ν-SVC divides its coefficients and its threshold by the margin, but not the hyperplane of a linear kernel: what it
-/// predicts is not the sign of what its own coefficients say.
+/// ν-SVC divides its coefficients and its threshold by the margin, but not the hyperplane of a linear kernel: its predictions
+/// differ from the sign of the decision that its own coefficients give.
 #[test]
 fn nu_svc_with_a_linear_kernel_predicts_other_labels_than_its_own_coefficients() {
     let (mut x, y) = classes(200);
-    // Away from the origin, so that the threshold matters.
+    // Shift the rows away from the origin, so that the threshold matters.
     x += 1.0;
     let table = DatasetBase::new(x.view(), y.view());
     let fit = Svm::<f64, bool>::params().nu_weight(0.5).linear_kernel().eps(1e-6).fit(&table).unwrap();
     let weights = x.t().dot(&Array1::from(fit.alpha.clone()));
-    let meant = x.dot(&weights).mapv(|sum| sum - fit.rho >= 0.0);
-    let differing = fit.predict(&x).iter().zip(&meant).filter(|(a, b)| a != b).count();
+    let expected = x.dot(&weights).mapv(|sum| sum - fit.rho >= 0.0);
+    let differing = fit.predict(&x).iter().zip(&expected).filter(|(a, b)| a != b).count();
     assert!(differing > 0, "{FIXED}");
 }
 
-/// Setting rows aside, linfa counts those that are left to below zero, and asks for the last of them.
+/// While shrinking, linfa decreases its count of active rows below zero and accesses the last of them.
 #[test]
 fn shrinking_panics_at_a_tight_tolerance() {
     let (x, y) = classes(400);
@@ -98,8 +98,8 @@ fn shrinking_panics_at_a_tight_tolerance() {
     assert!(fit(true).is_err(), "{FIXED}");
 }
 
-/// Several classes are one against all the others, and the most probable wins. Any two of these three can be told apart
-/// by a threshold, but none has the middle class on one side and both others on the other.
+/// linfa classifies several classes one against all, and the most probable wins. A threshold separates any two of these three
+/// classes, but no threshold separates the middle class from both others.
 #[test]
 fn several_classes_are_not_one_against_one() {
     let x = line(&[0.0, 0.5, 1.0, 1.5, 8.0, 8.5, 9.0]);
@@ -119,8 +119,8 @@ fn several_classes_are_not_one_against_one() {
     assert_ne!(y, models.collect::<MultiClassModel<_, usize>>().predict(&x), "{FIXED}");
 }
 
-/// Two rows at −1 and 1: with the cost 1, the squared hinge and a regularised bias, the weight is 4/5. linfa has the plain
-/// hinge, with which it is 1.
+/// Two rows at −1 and 1: with the cost 1, the squared hinge and a regularised bias, the weight is 4/5. linfa has the plain hinge,
+/// which gives 1.
 #[test]
 fn a_linear_svc_minimises_the_plain_hinge() {
     let (x, y) = (line(&[-1.0, 1.0]), Array1::from(vec![false, true]));
@@ -131,8 +131,8 @@ fn a_linear_svc_minimises_the_plain_hinge() {
     assert!((weight - 0.8).abs() > 0.1, "{FIXED}");
 }
 
-/// One step of Lloyd's algorithm moves the only centre to the mean of the rows, which is 1. linfa counts the centre among
-/// them, so that it gets to the same end by other steps, or to another one.
+/// One step of Lloyd's algorithm moves the only centre to the mean of the rows, which is 1. linfa includes the centre in the mean,
+/// so it takes other steps and may end in another optimum.
 #[test]
 fn k_means_does_not_move_a_centre_to_the_mean_of_its_rows() {
     let params = KMeans::params(1).init_method(KMeansInit::Precomputed(line(&[4.0]))).n_runs(1);
@@ -140,11 +140,11 @@ fn k_means_does_not_move_a_centre_to_the_mean_of_its_rows() {
     assert_eq!(
         2.0,
         fit.centroids()[[0, 0]],
-        "upstream changed it: hold linfa's centroids to the reference's"
+        "upstream changed it: compare linfa's centroids with the reference's"
     );
 }
 
-/// Three rows half a unit apart, of which the middle one has two neighbours at exactly that distance.
+/// Three rows half a unit apart; the middle one has two neighbours at exactly that distance.
 #[test]
 fn a_neighbour_at_exactly_eps_is_none_to_two_of_three_indices() {
     let clusters = |index| {
@@ -156,7 +156,7 @@ fn a_neighbour_at_exactly_eps_is_none_to_two_of_three_indices() {
     assert_eq!(0, clusters(CommonNearestNeighbour::LinearSearch), "upstream fixed it");
 }
 
-/// Whether each row is clustered with the second one, of two clusters; that is all linfa tells, it has no heights.
+/// Return whether each row is in the cluster of the second row, of two clusters; linfa returns no heights.
 fn with_the_second(values: &[f64], width: f64, linkage: Method) -> Vec<bool> {
     let kernel = Kernel::params().method(KernelMethod::Gaussian(width)).transform(&line(values));
     let clustered =
@@ -164,15 +164,15 @@ fn with_the_second(values: &[f64], width: f64, linkage: Method) -> Vec<bool> {
     clustered.targets().iter().map(|label| *label == clustered.targets()[1]).collect()
 }
 
-/// 7 is 7 from the first two rows on average, and 7.1 from the last one. The logarithm of a Gaussian kernel is the squared
-/// distance, of which the averages are 53 and 50.4.
+/// The row at 7 is 7 from the first two rows on average, and 7.1 from the last one. The logarithm of a Gaussian kernel is the
+/// squared distance, whose averages are 53 and 50.4.
 #[test]
 fn average_linkage_averages_squared_distances() {
     let found = with_the_second(&[-2.0, 2.0, 7.0, 14.1], 100.0, Method::Average);
     assert_eq!(vec![true, true, false, false], found, "{FIXED}");
 }
 
-/// 350 is nearer to 250 than 0 is, but both are beyond where the similarity is cut off.
+/// 350 is nearer to 250 than 0 is, but both distances are beyond the similarity's cut-off.
 #[test]
 fn rows_far_from_each_other_are_all_equally_far() {
     let found = with_the_second(&[0.0, 250.0, 350.0], 1.0, Method::Single);

@@ -1,4 +1,4 @@
-//! The native worker: says what this project implements itself on top of faer; not how.
+//! The native worker: lists what this project implements itself on top of faer.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         .serve()
 }
 
-/// Tell faer how many threads to use; more than rayon has been given cannot be had.
+/// Set faer's number of threads, which cannot exceed that of rayon's pool.
 fn set_threads(asked: usize) -> usize {
     let threads = if asked == 1 { 1 } else { asked.min(rayon::current_num_threads()) };
     faer::set_global_parallelism(if threads == 1 { faer::Par::Seq } else { faer::Par::rayon(threads) });

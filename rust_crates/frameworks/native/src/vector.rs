@@ -1,34 +1,32 @@
-//! Loops over contiguous floats, compiled for several instruction sets of which the best is picked when they run.
+//! Loops over contiguous floats, compiled for several instruction sets; the best one is chosen at run time.
 //!
-//! Not for matrices by matrices: faer does those.
-//!
-//! Products and sums are rounded one by one and sums are split the same way everywhere, so that results do not depend on
-//! the instruction set.
+//! Every product and sum is rounded separately and sums are split the same way for every instruction set, so results do not
+//! depend on it. faer computes products of matrices.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use pulp::Arch;
 
-/// Partial sums kept at once: enough that no addition has to wait for the one before it.
+/// Number of partial sums: enough that no addition has to wait for the previous one.
 const LANES: usize = 32;
 
-/// Partial sums for rows so short that folding many would cost more than adding.
+/// Number of partial sums for short rows, where folding many sums would cost more than adding.
 const FEW_LANES: usize = 8;
 
-/// The instruction set that was found.
+/// The instruction set of this CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Vectors(Arch);
 
 impl Vectors {
-    /// Find out what the processor can do.
+    /// Detect the instruction set.
     pub fn detect() -> Self {
         Self(Arch::new())
     }
 
-    /// Run `work`, compiled for the instruction set that was found; it and what it calls must be `#[inline(always)]`.
+    /// Run `work`, compiled for the instruction set; `work` and the functions it calls must be `#[inline(always)]`.
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
         self.0.dispatch(work)
     }
@@ -66,7 +64,7 @@ impl Vectors {
         );
     }
 
-    /// Return `intercept` plus each row of `rows` times `weights`; rows follow each other and are as long as `weights`.
+    /// Return `intercept` plus each row of `rows` times `weights`; rows are contiguous and as long as `weights`.
     pub fn affine(self, rows: &[f64], weights: &[f64], intercept: f64) -> Vec<f64> {
         self.0.dispatch(
             #[inline(always)]
@@ -79,17 +77,17 @@ impl Vectors {
     }
 }
 
-/// Return eˣ for x from −708 to 0, and that of the nearer end beyond; off by less than two units in the last place.
+/// Return eˣ with an error below two units in the last place; x is clamped to −708 to 0.
 ///
-/// Without a branch, so that a loop over it becomes vectors.
+/// It has no branch, so that the compiler can vectorise a loop over it.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
-    /// Added and taken off again, this rounds to a whole number and leaves it in the lowest bits.
+    /// Adding and subtracting this number rounds to an integer, which is in the lowest bits of the sum.
     const ROUND: f64 = 6_755_399_441_055_744.0;
-    /// ln 2 in two parts, of which the first times a whole number of 11 bits is exact.
+    /// ln 2 in two parts; the product of the first part and an integer of 11 bits is exact.
     const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    /// 1/k! for k = 13, 12, … 2: what is left of Taylor's series is below half a unit.
+    /// 1/k! for k = 13, 12, … 2; the remainder of Taylor's series is below half a unit in the last place.
     const SERIES: [f64; 12] = [
         1.605_904_383_682_161_5e-10,
         2.087_675_698_786_81e-9,
@@ -142,7 +140,7 @@ fn sum(x: &[f64]) -> f64 {
     fold(sums) + rest.iter().sum::<f64>()
 }
 
-/// Add up partial sums in halves, which vectors can do too.
+/// Add up partial sums pairwise, which the compiler can vectorise.
 #[inline(always)]
 fn fold<const N: usize>(mut sums: [f64; N]) -> f64 {
     let mut half = N / 2;
@@ -159,7 +157,7 @@ fn fold<const N: usize>(mut sums: [f64; N]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Whole numbers, so that every order of adding gives the same sum; lengths round every chunk's border.
+    /// Return vectors of integers, so that every order of summation gives the same sum; their lengths cover the borders of chunks.
     fn vectors() -> impl Iterator<Item = (Vec<f64>, Vec<f64>)> {
         [0, 1, 7, 8, 31, 32, 33, 100].into_iter().map(|length| {
             let a: Vec<f64> = (0..length).map(|i| f64::from(i % 7)).collect();
@@ -177,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_is_right_to_two_units_in_the_last_place() {
+    fn exp_has_an_error_of_at_most_two_units_in_the_last_place() {
         for step in 0..20_000 {
             let x = -f64::from(step) * 0.035_1;
             let (expected, found) = (x.exp(), exp(x));
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn adding_a_multiple_adds_it_to_every_value() {
+    fn add_scaled_adds_a_multiple_to_every_value() {
         for (a, b) in vectors() {
             let mut y = b.clone();
             Vectors::detect().add_scaled(&mut y, 3.0, &a);
@@ -197,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn shifting_by_the_mean_centres() {
+    fn shifting_by_the_mean_centres_the_values() {
         let x: Vec<f64> = (0..99).map(f64::from).collect();
         let mut centred = vec![0.0; 99];
         Vectors::detect().shift(&mut centred, &x, Vectors::detect().mean(&x));

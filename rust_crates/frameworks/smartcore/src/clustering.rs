@@ -1,6 +1,6 @@
-//! Density-based clustering through smartcore's public interface.
+//! DBSCAN through smartcore's public interface.
 //!
-//! Not k-means, which takes no start, nor agglomerative clustering, which has one linkage and tells no heights: see
+//! smartcore's k-means takes no initial centres, and its agglomerative clustering has one linkage and returns no heights; see
 //! `tests/known_differences.rs`.
 
 use duet_worker::{Call, Error, Implementation, Job, Order, Outputs, Registry, Result};
@@ -10,14 +10,14 @@ use smartcore::metrics::distance::euclidian::Euclidian;
 
 use crate::dense;
 
-/// Register every clustering of smartcore that can be compared.
+/// Register the clustering algorithms of smartcore that can be compared.
 pub fn register(registry: &mut Registry) {
     registry.add("clustering", "dbscan", "train", dbscan_train);
 }
 
 type Fit = DBSCAN<f64, i64, DenseMatrix<f64>, Vec<i64>, Euclidian<f64>>;
 
-/// Find dense regions from scratch.
+/// Run DBSCAN from scratch.
 fn dbscan_train(job: &Job) -> Result<impl Implementation + use<>> {
     let x = job.matrix_f64("X", Order::C)?;
     let (eps, min_samples, rows) = (job.f64("eps")?, job.usize("min_samples")?, x.rows);
@@ -30,12 +30,13 @@ fn fit(x: &DenseMatrix<f64>, eps: f64, min_samples: usize) -> Result<Fit> {
     Ok(DBSCAN::fit(x, DBSCANParameters::default().with_eps(eps).with_min_samples(min_samples))?)
 }
 
-/// Read the labels that the fit itself gave: `predict` is a vote among neighbours, and gives others.
+/// Return the labels of the fit itself; `predict` lets neighbours vote, which can give other labels.
 fn labels(fit: &Fit) -> Result<Vec<i64>> {
     let mut fields = serde_json::to_value(fit)?;
     let labels = fields.get_mut("cluster_labels").map(serde_json::Value::take);
-    let labels = labels
-        .ok_or_else(|| Error::failed("smartcore's DBSCAN has no cluster_labels any more; see its fields"))?;
+    let labels = labels.ok_or_else(|| {
+        Error::failed("smartcore's DBSCAN no longer has the field cluster_labels; see its fields")
+    })?;
     Ok(serde_json::from_value(labels)?)
 }
 

@@ -1,4 +1,4 @@
-//! The smartcore worker: says what smartcore implements; not how.
+//! The smartcore worker: lists what smartcore implements.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         .serve()
 }
 
-/// Take a matrix over without copying it.
+/// Convert a matrix without copying it.
 fn dense(matrix: Matrix<f64>) -> Result<DenseMatrix<f64>> {
     Ok(DenseMatrix::new(matrix.rows, matrix.columns, matrix.data, matrix.order == Order::Fortran)?)
 }

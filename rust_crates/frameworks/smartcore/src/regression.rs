@@ -1,6 +1,4 @@
-//! Linear models through smartcore's public interface.
-//!
-//! Not for preparing data: the columns arrive centred and scaled.
+//! Linear models through smartcore's public interface. The columns of the data are centred and scaled.
 
 use duet_worker::{Call, Implementation, Job, Order, Outputs, Registry, Result};
 use smartcore::linalg::basic::arrays::{Array, ArrayView1, ArrayView2, MutArrayView2};
@@ -22,12 +20,12 @@ pub fn register(registry: &mut Registry) {
     }
 }
 
-/// What is fitted, in the reference's terms.
+/// A model, with the reference's parameters.
 #[derive(Clone, Copy)]
 enum Model {
     /// Least squares by QR.
     Linear,
-    /// Least squares with a squared penalty, through the normal equations.
+    /// Least squares with a squared penalty, by the normal equations.
     Ridge { alpha: f64 },
     /// Least squares with an absolute penalty, by an interior-point method.
     Lasso(Path),
@@ -35,7 +33,7 @@ enum Model {
     ElasticNet { l1_ratio: f64, path: Path },
 }
 
-/// How an interior-point method goes, and how far.
+/// The penalty and the stopping rule of the interior-point method.
 #[derive(Clone, Copy)]
 struct Path {
     alpha: f64,
@@ -44,9 +42,11 @@ struct Path {
 }
 
 impl Path {
-    /// smartcore stops at a gap below a share of the objective, the reference at one below a share of the squared target.
-    /// The objective ends below half of that, as it does with all weights at zero: a fit that stops by twice the
-    /// tolerance has met the reference's rule.
+    /// Read the parameters and convert the tolerance.
+    ///
+    /// smartcore stops at a duality gap below a fraction of the objective, the reference at one below a fraction of the squared
+    /// target. The final objective is at most half the squared target, its value for zero weights, so a fit that stops at twice
+    /// the tolerance meets the reference's rule.
     fn read(job: &Job) -> Result<Self> {
         let (alpha, tolerance) = (job.f64("alpha")?, 2.0 * job.f64("tol")?);
         Ok(Self { alpha, tolerance, max_iterations: job.usize("max_iterations")? })
@@ -75,15 +75,15 @@ impl Model {
                 Ok(Fitted::Linear(LinearRegression::fit(x, y, params)?))
             }
             Self::Ridge { alpha } => ridge(x, y, alpha),
-            // The sum of squares is not halved here, so that the penalty is to be doubled. Without an intercept smartcore
-            // could not predict; with one it is the mean of the target, which is zero.
+            // smartcore does not halve the sum of squares, so the penalty must be doubled. It cannot predict without an
+            // intercept; with one, the intercept is the mean of the target, which is zero.
             Self::Lasso(path) => {
                 let params = LassoParameters::default().with_normalize(false).with_alpha(2.0 * path.alpha);
                 let params = params.with_tol(path.tolerance).with_max_iter(path.max_iterations);
                 Ok(Fitted::Lasso(Lasso::fit(x, y, params)?))
             }
             Self::ElasticNet { l1_ratio, path } => {
-                // Twice the absolute penalty and once the squared one, which the reference halves too.
+                // Double the absolute penalty but not the squared one, which the reference halves too.
                 let params = ElasticNetParameters::default().with_normalize(false);
                 let params = params
                     .with_alpha(path.alpha * (1.0 + l1_ratio))
@@ -126,8 +126,8 @@ impl Fitted {
     }
 }
 
-/// Centre the columns and fit: smartcore's ridge has no intercept of its own but with columns that are scaled as well,
-/// which would change the penalty.
+/// Centre the columns and fit: smartcore's ridge computes an intercept only if it also scales the columns, which would change the
+/// penalty.
 fn ridge(x: &DenseMatrix<f64>, y: &Vec<f64>, alpha: f64) -> Result<Fitted> {
     let means = x.mean_by(0);
     let mut centred = x.clone();
@@ -138,7 +138,7 @@ fn ridge(x: &DenseMatrix<f64>, y: &Vec<f64>, alpha: f64) -> Result<Fitted> {
     Ok(Fitted::Ridge { fit, intercept: y.mean_by() - at_means })
 }
 
-/// What a model is fitted to.
+/// The training data.
 struct Table {
     x: DenseMatrix<f64>,
     y: Vec<f64>,
@@ -146,13 +146,13 @@ struct Table {
 
 impl Table {
     fn read(job: &Job, model: Model) -> Result<Self> {
-        // Column by column, which is how smartcore's loops go.
+        // In column-major order, the order of smartcore's loops.
         let (x, y) = job.table_f64("X_train", model.target(), Order::Fortran)?;
         Ok(Self { x: dense(x)?, y })
     }
 }
 
-/// Fit from scratch.
+/// Fit a model from scratch.
 fn train(job: &Job) -> Result<impl Implementation + use<>> {
     let model = Model::of(job)?;
     let table = Table::read(job, model)?;
@@ -162,14 +162,14 @@ fn train(job: &Job) -> Result<impl Implementation + use<>> {
         Ok(match fit {
             Fitted::Linear(fit) => outputs.array("intercept", vec![*fit.intercept()]),
             Fitted::Ridge { intercept, .. } => outputs.array("intercept", vec![*intercept]),
-            // How these end smartcore does not tell.
+            // smartcore does not report iterations or convergence of these.
             Fitted::Lasso(_) | Fitted::ElasticNet(_) => outputs,
         })
     };
     Ok(Call::new(move || model.fit(&table.x, &table.y), outputs).work("samples", rows))
 }
 
-/// Predict the held-out rows with a model that was fitted beforehand.
+/// Predict the held-out rows with a model that is fitted while preparing.
 fn predict(job: &Job) -> Result<impl Implementation + use<>> {
     let model = Model::of(job)?;
     let table = Table::read(job, model)?;
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// Two columns at right angles, so that each weight has a solution by hand.
+    /// Return a table of two orthogonal columns, so that each weight can be computed by hand.
     fn table() -> (DenseMatrix<f64>, Vec<f64>) {
         let x =
             DenseMatrix::from_2d_array(&[&[1.0, 1.0], &[1.0, -1.0], &[-1.0, 1.0], &[-1.0, -1.0]]).unwrap();
@@ -204,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn the_penalty_means_what_it_means_in_the_reference() {
+    fn the_penalties_match_the_reference() {
         let (x, y) = table();
-        // Xᵀy/n = 3 and .5: lasso takes .25 off each, the elastic net .125, and divides by 1.125.
+        // Xᵀy/n = 3 and .5: lasso subtracts .25 from each, the elastic net .125, and divides by 1.125.
         assert_near([2.75, 0.25], &Model::Lasso(path(0.25)).fit(&x, &y).unwrap().coef());
         let net = Model::ElasticNet { l1_ratio: 0.5, path: path(0.25) };
         assert_near([2.875 / 1.125, 0.375 / 1.125], &net.fit(&x, &y).unwrap().coef());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn moving_columns_and_target_moves_the_intercept_alone() {
+    fn shifting_columns_and_target_changes_the_intercept_alone() {
         let (x, y) = table();
         let moved = (x.add_scalar(5.0), y.add_scalar(7.0));
         for model in [Model::Linear, Model::Ridge { alpha: 1.0 }] {

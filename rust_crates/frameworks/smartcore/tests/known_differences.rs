@@ -1,7 +1,6 @@
-//! Defects and limits of smartcore that keep a cell out of the comparison, or shape how one is called, each shown to be
-//! there still; not tests of this worker.
+//! Defects and limits of smartcore that exclude a cell from the comparison or require a detour, each with a reproducer.
 //!
-//! A test that fails here is good news: smartcore has changed, and the cell can be measured.
+//! A test fails once smartcore has changed; then the cell can be measured.
 
 use smartcore::cluster::agglomerative::{AgglomerativeClustering, AgglomerativeClusteringParameters};
 use smartcore::cluster::dbscan::{DBSCAN, DBSCANParameters};
@@ -20,12 +19,12 @@ const CALLED: &str = "upstream fixed it: call it without the detour in src/regre
 
 type Matrix = DenseMatrix<f64>;
 
-/// Rows in one column.
+/// Return a table of one column.
 fn line(values: &[f64]) -> Matrix {
     DenseMatrix::new(values.len(), 1, values.to_vec(), false).unwrap()
 }
 
-/// Rows that look random.
+/// Return a table of numbers that look random.
 fn rows(rows: usize, columns: usize) -> Matrix {
     let values = (0..rows * columns).map(|step| ((step + 1) as f64).powi(2).sin()).collect();
     DenseMatrix::new(rows, columns, values, false).unwrap()
@@ -36,7 +35,7 @@ fn largest_change(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = 
 }
 
 /// A column from −10 to 10 and the same target, with the penalty 100: the weight is 200 / (200 + 100).
-/// By default smartcore scales the column first, and penalises the weight of the scaled one.
+/// By default smartcore scales the column first and penalises the weight of the scaled column.
 #[test]
 fn ridge_with_normalize_penalises_the_weights_of_scaled_columns() {
     let (x, y) = (line(&[-10.0, 10.0]), vec![-10.0, 10.0]);
@@ -45,7 +44,7 @@ fn ridge_with_normalize_penalises_the_weights_of_scaled_columns() {
     assert!((weight - 200.0 / 300.0).abs() > 0.1, "{CALLED}");
 }
 
-/// A lasso without an intercept takes its absence for that of a fit.
+/// A lasso without an intercept treats the missing intercept as a missing fit.
 #[test]
 fn lasso_without_an_intercept_cannot_predict() {
     let x = rows(20, 2);
@@ -55,8 +54,8 @@ fn lasso_without_an_intercept_cannot_predict() {
     assert!(fit.predict(&x).is_err(), "{CALLED}");
 }
 
-/// With an intercept, moving the target must change the intercept and nothing else. The target is centred together with
-/// the zeros that stand for the squared penalty, which moves those.
+/// With an intercept, shifting the target must change the intercept and nothing else. smartcore centres the target together with
+/// the zeros that represent the squared penalty, which shifts these zeros.
 #[test]
 fn elastic_net_centres_the_target_with_its_padding() {
     let x = rows(20, 2);
@@ -70,17 +69,17 @@ fn elastic_net_centres_the_target_with_its_padding() {
     assert!(largest_change(weights(0.0), weights(100.0)) > 1e-3, "{CALLED}");
 }
 
-/// An edge row belongs to the cluster of a dense row near it. `predict` lets its neighbours vote, and here three rows of
-/// noise outvote the dense one.
+/// A border row belongs to the cluster of a dense row near it. `predict` lets its neighbours vote, and here three rows of noise
+/// outvote the dense row.
 #[test]
 fn dbscan_predicts_other_labels_than_it_gave() {
-    // The pile at 0 and 0.9 are dense, 1.8 is at their edge.
+    // The rows at 0 and 0.9 are dense, 1.8 is a border row.
     let mut values = vec![0.0; 5];
     values.extend([0.9, 1.8, 2.7, 2.75, 2.79]);
     let x = line(&values);
     let params = DBSCANParameters::default().with_eps(1.0).with_min_samples(6);
     let fit = DBSCAN::<f64, i64, Matrix, Vec<i64>, Euclidian<f64>>::fit(&x, params).unwrap();
-    // `predict` counts from 1 and calls noise 0.
+    // `predict` numbers clusters from 1 and returns 0 for noise.
     let given: Vec<i64> =
         serde_json::from_value(serde_json::to_value(&fit).unwrap()["cluster_labels"].take()).unwrap();
     let given: Vec<i64> = given.iter().map(|label| label + 1).collect();
@@ -92,7 +91,7 @@ fn dbscan_predicts_other_labels_than_it_gave() {
     );
 }
 
-/// Nothing tells where to start but a seed; the parameters are listed in full so that a new one is noticed.
+/// Only a seed determines the initial centres. The test lists all parameters, so that it fails to compile if there is a new one.
 #[test]
 fn k_means_takes_no_start() {
     let x = rows(60, 2);
@@ -103,8 +102,8 @@ fn k_means_takes_no_start() {
     assert!((1..10).any(|seed| label(seed) != label(0)), "{FIXED}");
 }
 
-/// Growing gaps: only by single linkage is the last row left alone. There is no other, and there are no heights; the
-/// parameters are listed in full so that a new one is noticed.
+/// The gaps grow, so the last row is alone only with single linkage. There is no other linkage, and there are no heights. The test
+/// lists all parameters, so that it fails to compile if there is a new one.
 #[test]
 fn agglomerative_clustering_has_single_linkage_alone() {
     let x = line(&[0.0, 1.0, 2.1, 3.3, 4.6, 6.1]);
@@ -113,8 +112,8 @@ fn agglomerative_clustering_has_single_linkage_alone() {
     assert_eq!(vec![0, 0, 0, 0, 0, 1], fit.labels, "{FIXED}");
 }
 
-/// A convex problem has one solution, whatever the order in which rows are seen. smartcore sees each twice, in an order
-/// drawn from a seed, and drops those that look as if they did not matter.
+/// A convex problem has one solution, whatever the order of rows. smartcore visits each row twice, in an order drawn from a seed,
+/// and drops those that seem irrelevant.
 #[test]
 fn svc_does_not_reach_the_solution() {
     let x = rows(80, 3);

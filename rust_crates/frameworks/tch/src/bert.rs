@@ -1,28 +1,27 @@
-//! BERT on libtorch with a head on top: its last layer and the head are learnt, and it is asked.
+//! BERT on libtorch with a head: training of the last layer and the head, and prediction.
 //!
-//! Not for drawing weights or batches: both arrive as files, so that every member starts from and sees the same.
+//! Initial weights and batches are files, so every member starts from and reads the same ones.
 
-use std::collections::BTreeMap;
-
-use duet_rooms::bert::{self, Config};
-use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result};
+use duet_worker::{Array, Call, Error, Implementation, Job, Registry, Result};
+use task_support::bert::{self, Config};
+use task_support::supervised::{Named, Train, Training};
 use tch::nn::{self, OptimizerConfig as _};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::networks::{device, synchronize};
 use crate::tensors::{self, Weights};
 
-/// Register both uses of both heads.
+/// Register training and prediction with both heads.
 pub fn register(registry: &mut Registry) {
-    for algorithm in ["sentiment", "question_answering"] {
-        registry.add("bert", algorithm, "train", Train::new);
-        registry.add("bert", algorithm, "predict", Predict::new);
+    for algorithm in bert::HEADS {
+        registry.add("bert", algorithm, "train", train);
+        registry.add("bert", algorithm, "predict", predict);
     }
 }
 
 // --- the texts -------------------------------------------------------------------------------------------------------
 
-/// Texts as numbers (texts × tokens): which tokens, of which part, and where there is one at all.
+/// Encoded texts (texts × tokens): token ids, token types, and the mask of tokens that are not padding.
 struct Texts {
     ids: Tensor,
     types: Tensor,
@@ -30,7 +29,7 @@ struct Texts {
 }
 
 impl Texts {
-    /// Take them out of what was read from data file `name`.
+    /// Take the texts out of `arrays`, which were read from data file `name`.
     fn take(arrays: &Weights, name: &str, device: Device) -> Result<Self> {
         let part = |part: &str| Ok::<_, Error>(find(arrays, part, name)?.to_device(device));
         Ok(Self { ids: part("ids")?, types: part("types")?, mask: part("mask")? })
@@ -46,14 +45,10 @@ impl Texts {
         Ok(Self { ids: first(&self.ids)?, types: first(&self.types)?, mask: first(&self.mask)? })
     }
 
-    fn work(&self) -> BTreeMap<String, u64> {
-        let count = |number: i64| number.unsigned_abs();
+    /// Return the number of texts and of tokens, without padding.
+    fn count(&self) -> Result<(usize, usize)> {
         let tokens = self.mask.sum(Kind::Int64).int64_value(&[]);
-        BTreeMap::from([
-            ("samples".to_owned(), count(self.ids.size()[0])),
-            // What only fills a row up is no token.
-            ("tokens".to_owned(), count(tokens)),
-        ])
+        Ok((usize::try_from(self.ids.size()[0])?, usize::try_from(tokens)?))
     }
 }
 
@@ -92,7 +87,7 @@ impl Network {
         })
     }
 
-    /// Return logits: texts × classes, or texts × tokens × 2.
+    /// Return the logits: texts × classes, or texts × tokens × 2.
     fn forward(&self, texts: &Texts) -> Tensor {
         let states = self.encode(texts);
         if !self.pooled {
@@ -109,7 +104,7 @@ impl Network {
         let (count, length) = (size[0], size[1]);
         let read = embed(&self.words, &texts.ids) + embed(&self.types, &texts.types);
         let placed = read + self.places.narrow(0, 0, length);
-        // Where all tokens are there, attention without a mask takes another, faster kernel.
+        // Without padding, attention needs no mask and takes a faster kernel.
         let mask = texts.mask.to_kind(Kind::Bool);
         let padded = mask.all().int64_value(&[]) == 0;
         let mask = padded.then(|| mask.view([count, 1, 1, length]).expand([count, 1, length, length], false));
@@ -118,7 +113,7 @@ impl Network {
             .fold(self.norm.forward(&placed), |states, layer| layer.forward(&states, mask.as_ref()))
     }
 
-    /// Return the mean cross entropy: of the classes, or of the answers' first and last tokens.
+    /// Return the mean cross entropy of the classes, or of the first and last tokens of the answers.
     fn loss(&self, texts: &Texts, labels: &Tensor) -> Tensor {
         let entropy = |logits: &Tensor, labels: &Tensor| {
             logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)
@@ -132,7 +127,7 @@ impl Network {
     }
 }
 
-/// Attention over all tokens, then a hidden layer over each; what goes in is carried round both.
+/// Attention over all tokens and a hidden layer over each, with a skip connection round both.
 struct Layer {
     query: Linear,
     key: Linear,
@@ -214,155 +209,120 @@ impl Norm {
     }
 }
 
-/// Read the encoder, and over it what stands in data file `learnt`.
-fn weights(job: &Job, learnt: &str, device: Device) -> Result<Weights> {
+/// Read the encoder and replace the weights that are in data file `trainable`.
+fn weights(job: &Job, trainable: &str, device: Device) -> Result<Weights> {
     let mut all = tensors::weights(job, "encoder")?;
-    all.extend(tensors::weights(job, learnt)?);
+    all.extend(tensors::weights(job, trainable)?);
     Ok(all.into_iter().map(|(name, each)| (name, each.to_device(device))).collect())
 }
 
-// --- learning --------------------------------------------------------------------------------------------------------
+// --- training --------------------------------------------------------------------------------------------------------
 
-/// Take the first steps of learning the last layer and the head, one batch a step.
-struct Train {
+/// Take the first steps of training the last layer and the head.
+fn train(job: &Job) -> Result<Train<Head>> {
+    let (device, algorithm) = (device(job)?, job.algorithm());
+    let (train, batches) = (format!("{algorithm}_train"), format!("{algorithm}_batches"));
+    let arrays = tensors::weights(job, &train)?;
+    let head = Head {
+        config: Config::read(job)?,
+        pooled: bert::is_pooled(job),
+        device,
+        texts: Texts::take(&arrays, &train, device)?,
+        labels: find(&arrays, "labels", &train)?.to_device(device),
+        weights: weights(job, &format!("{algorithm}_head"), device)?,
+        learning_rate: job.f64("learning_rate")?,
+    };
+    let batches = tensors::batches(job, &batches, device)?;
+    let (samples, tokens) = head.texts.rows(&Tensor::cat(&batches, 0)).count()?;
+    let work = bert::training_work(samples, tokens, batches.len());
+    Train::new(head, batches, work)
+}
+
+/// An encoder whose last layer and head are trained, and its examples.
+struct Head {
     config: Config,
     pooled: bool,
     device: Device,
     texts: Texts,
     labels: Tensor,
-    batches: Vec<Tensor>,
     weights: Weights,
     learning_rate: f64,
 }
 
-/// A network, the variables in it that are learnt, and the optimiser that knows them.
+/// A network, its trainable variables, and the optimiser that changes them.
 struct Learner {
     variables: nn::VarStore,
     network: Network,
     optimizer: nn::Optimizer,
 }
 
-impl Train {
-    fn new(job: &Job) -> Result<Self> {
-        let (steps, device, algorithm) = (job.usize("steps")?, device(job)?, job.algorithm());
-        let (train, batches) = (format!("{algorithm}_train"), format!("{algorithm}_batches"));
-        let arrays = tensors::weights(job, &train)?;
-        let batches = tensors::first(&tensors::integers(job, &batches)?, steps, &batches)?;
-        let train = Self {
-            config: Config::read(job)?,
-            pooled: bert::is_pooled(job),
-            device,
-            texts: Texts::take(&arrays, &train, device)?,
-            labels: find(&arrays, "labels", &train)?.to_device(device),
-            batches: batches.to_device(device).unbind(0),
-            weights: weights(job, &format!("{algorithm}_head"), device)?,
-            learning_rate: job.f64("learning_rate")?,
-        };
-        // Weights that do not fit are the job's fault, so they are found while preparing.
-        train.fresh()?;
-        Ok(train)
-    }
-
-    /// Take one step and return the loss before it.
-    fn step(&self, learner: &mut Learner, rows: &Tensor) -> f64 {
-        let (texts, labels) = (self.texts.rows(rows), self.labels.index_select(0, rows));
-        learner.optimizer.zero_grad();
-        let loss = learner.network.loss(&texts, &labels);
-        loss.backward();
-        learner.optimizer.step();
-        loss.double_value(&[])
-    }
-}
-
-/// Make a variable of its own, with the values of `weight`; tch wants a path where PyTorch has dots.
+/// Return a new variable with the values of `weight`; tch wants a path where PyTorch has dots.
 fn variable(root: &nn::Path, name: &str, weight: &Tensor) -> Tensor {
     let (folders, last) = name.rsplit_once('.').unwrap_or(("", name));
     let path = folders.split('.').fold(root.clone(), |path, part| path / part);
     path.var_copy(last, weight)
 }
 
-impl Implementation for Train {
-    type Input = Learner;
-    /// With the loss before each step; the optimiser goes along so that dropping it is not timed.
-    type Output = (Learner, Vec<f64>);
+impl Training for Head {
+    type Learner = Learner;
+    type Batch = Tensor;
+    type Gradients = ();
 
-    fn fresh(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner> {
         let variables = nn::VarStore::new(self.device);
         let root = variables.root();
         let own = |(name, weight): (&String, &Tensor)| {
-            let learnt = self.config.is_learnt(name);
-            (name.clone(), if learnt { variable(&root, name, weight) } else { weight.shallow_clone() })
+            let trainable = self.config.is_trainable(name);
+            (name.clone(), if trainable { variable(&root, name, weight) } else { weight.shallow_clone() })
         };
         let network = Network::new(&self.config, &self.weights.iter().map(own).collect(), self.pooled)?;
         let optimizer = nn::Adam::default().build(&variables, self.learning_rate)?;
         Ok(Learner { variables, network, optimizer })
     }
 
-    fn run(&self, mut learner: Learner) -> Result<(Learner, Vec<f64>)> {
-        let losses = self.batches.iter().map(|rows| self.step(&mut learner, rows)).collect();
-        Ok((learner, losses))
+    fn step(
+        &self,
+        learner: &mut Learner,
+        rows: &Tensor,
+        inspect: impl FnOnce(&Learner, &()) -> Result<()>,
+    ) -> Result<f64> {
+        let (texts, labels) = (self.texts.rows(rows), self.labels.index_select(0, rows));
+        learner.optimizer.zero_grad();
+        let loss = learner.network.loss(&texts, &labels);
+        loss.backward();
+        inspect(learner, &())?;
+        learner.optimizer.step();
+        Ok(loss.double_value(&[]))
+    }
+
+    fn weights(&self, learner: &Learner) -> Result<Named> {
+        tensors::named(&learner.variables)
+    }
+
+    fn gradients(&self, learner: &Learner, (): &()) -> Result<Named> {
+        tensors::gradients(&learner.variables)
+    }
+
+    fn first_logits(&self, learner: &Learner, rows: &Tensor) -> Result<Option<Array>> {
+        let logits = tch::no_grad(|| learner.network.forward(&self.texts.rows(rows)));
+        Ok(Some(tensors::array(&logits)?))
     }
 
     fn sync(&self) {
         synchronize(self.device);
     }
-
-    /// The first step is taken again, off the clock, to tell what it alone does.
-    fn outputs(&self, (learner, losses): &(Learner, Vec<f64>)) -> Result<Outputs> {
-        let mut first = self.fresh()?;
-        let logits = tch::no_grad(|| first.network.forward(&self.texts.rows(&self.batches[0])));
-        let first_loss = self.step(&mut first, &self.batches[0]);
-        let outputs = tensors::trained(&learner.variables, losses, &first.variables, first_loss)?;
-        Ok(outputs.array("first_logits", tensors::array(&logits)?))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        let mut work = self.texts.rows(&Tensor::cat(&self.batches, 0)).work();
-        work.insert("steps".to_owned(), self.batches.len() as u64);
-        work
-    }
 }
 
-// --- asking ----------------------------------------------------------------------------------------------------------
+// --- prediction ------------------------------------------------------------------------------------------------------
 
 /// Run the encoder and its trained head forward over one batch.
-struct Predict {
-    network: Network,
-    texts: Texts,
-    device: Device,
-}
-
-impl Predict {
-    fn new(job: &Job) -> Result<Self> {
-        let (device, name) = (device(job)?, bert::held_out(job)?);
-        let texts = Texts::take(&tensors::weights(job, &name)?, &name, device)?;
-        let weights = weights(job, "checkpoint", device)?;
-        let network = Network::new(&Config::read(job)?, &weights, bert::is_pooled(job))?;
-        Ok(Self { network, texts: texts.first(job.usize("batch")?, &name)?, device })
-    }
-}
-
-impl Implementation for Predict {
-    type Input = ();
-    type Output = Tensor;
-
-    fn fresh(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&self, (): ()) -> Result<Tensor> {
-        Ok(tch::no_grad(|| self.network.forward(&self.texts)))
-    }
-
-    fn sync(&self) {
-        synchronize(self.device);
-    }
-
-    fn outputs(&self, logits: &Tensor) -> Result<Outputs> {
-        Ok(Outputs::new().array("logits", tensors::array(logits)?))
-    }
-
-    fn work(&self) -> BTreeMap<String, u64> {
-        self.texts.work()
-    }
+fn predict(job: &Job) -> Result<impl Implementation + use<>> {
+    let (device, name) = (device(job)?, bert::held_out(job)?);
+    let texts = Texts::take(&tensors::weights(job, &name)?, &name, device)?;
+    let texts = texts.first(job.usize("batch")?, &name)?;
+    let weights = weights(job, "checkpoint", device)?;
+    let network = Network::new(&Config::read(job)?, &weights, bert::is_pooled(job))?;
+    let (samples, tokens) = texts.count()?;
+    let call = Call::new(move || Ok(tch::no_grad(|| network.forward(&texts))), tensors::logits);
+    Ok(call.sync(move || synchronize(device)).work("samples", samples).work("tokens", tokens))
 }

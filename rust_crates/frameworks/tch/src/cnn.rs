@@ -1,6 +1,4 @@
-//! Convolutional networks on libtorch.
-//!
-//! Not for training or running them: `networks` does, the same way for every task.
+//! Convolutional networks on libtorch; `networks` trains and runs them.
 
 use duet_worker::{Registry, Result};
 use tch::Tensor;
@@ -21,7 +19,7 @@ fn convolution(padding: i64) -> ConvConfig {
 }
 
 /// LeNet-5 for images of 28×28 and ten classes, with ReLU and max pooling.
-#[expect(clippy::unnecessary_wraps, reason = "every network is built by a function of this shape")]
+#[expect(clippy::unnecessary_wraps, reason = "every network has a function of this signature")]
 fn lenet(root: &nn::Path, _: &Weights, _: bool) -> Result<Forward> {
     let conv1 = nn::conv2d(root / "conv1", 1, 6, 5, convolution(2));
     let conv2 = nn::conv2d(root / "conv2", 6, 16, 5, convolution(0));
@@ -37,8 +35,8 @@ fn lenet(root: &nn::Path, _: &Weights, _: bool) -> Result<Forward> {
     }))
 }
 
-/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the tutorial network.
-#[expect(clippy::unnecessary_wraps, reason = "every network is built by a function of this shape")]
+/// Two convolutions of 3×3 with 32 and 64 channels, each pooled, and a hidden layer of 128: the network of many tutorials.
+#[expect(clippy::unnecessary_wraps, reason = "every network has a function of this signature")]
 fn simple_cnn(root: &nn::Path, _: &Weights, _: bool) -> Result<Forward> {
     let conv1 = nn::conv2d(root / "conv1", 1, 32, 3, convolution(1));
     let conv2 = nn::conv2d(root / "conv2", 32, 64, 3, convolution(1));
@@ -51,7 +49,7 @@ fn simple_cnn(root: &nn::Path, _: &Weights, _: bool) -> Result<Forward> {
     }))
 }
 
-/// A convolution without bias, normalised over the batch.
+/// A convolution without bias and a batch norm.
 fn normalised(
     root: &nn::Path,
     (conv, norm): (&str, &str),
@@ -65,24 +63,24 @@ fn normalised(
     move |x| norm.forward_t(&conv.forward(x), train)
 }
 
-/// Two convolutions of 3×3 round which the input is carried (He et al. 2015), by a convolution of 1×1 where its shape changes.
+/// Two convolutions of 3×3 with a skip connection (He et al. 2015), by a convolution of 1×1 if the shape changes.
 fn block(root: &nn::Path, inputs: i64, outputs: i64, train: bool) -> Forward {
     let stride = if inputs == outputs { 1 } else { 2 };
     let first = normalised(root, ("conv1", "bn1"), (inputs, outputs), (3, stride), train);
     let second = normalised(root, ("conv2", "bn2"), (outputs, outputs), (3, 1), train);
-    let across = (stride != 1)
+    let skip = (stride != 1)
         .then(|| normalised(&(root / "downsample"), ("0", "1"), (inputs, outputs), (1, stride), train));
     Box::new(move |x| {
         let y = second(&first(x).relu());
-        match &across {
-            Some(across) => (y + across(x)).relu(),
+        match &skip {
+            Some(skip) => (y + skip(x)).relu(),
             None => (y + x).relu(),
         }
     })
 }
 
-/// ResNet-18 for small images: a stem of 3×3 without pooling in place of 7×7, and the names of torchvision.
-#[expect(clippy::unnecessary_wraps, reason = "every network is built by a function of this shape")]
+/// ResNet-18 for small images: a stem of 3×3 without pooling instead of 7×7, with the names of torchvision.
+#[expect(clippy::unnecessary_wraps, reason = "every network has a function of this signature")]
 fn resnet18(root: &nn::Path, _: &Weights, train: bool) -> Result<Forward> {
     let stem = normalised(root, ("conv1", "bn1"), (1, 64), (3, 1), train);
     let stages = [("layer1", 64, 64), ("layer2", 64, 128), ("layer3", 128, 256), ("layer4", 256, 512)];

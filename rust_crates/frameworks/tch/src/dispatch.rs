@@ -1,4 +1,4 @@
-//! Calls of one operator of libtorch, from a loop in Rust.
+//! Calls of one libtorch operator from a loop in Rust.
 
 use duet_worker::{Call, Outputs, Registry};
 use tch::Tensor;

@@ -1,24 +1,22 @@
-//! Deep Q-learning on libtorch.
-//!
-//! Not for the loop around the network, which has nothing to do with libtorch: `duet_rooms` has it.
+//! Deep Q-learning on libtorch; `task_support` has the loop around the network.
 
-use duet_rooms::cartpole::{self, Observation};
-use duet_rooms::dqn::{self, ActionValues, Rule};
-use duet_rooms::replay::Batch;
 use duet_worker::{Call, Registry, Result};
+use task_support::cartpole::{self, Observation};
+use task_support::dqn::{self, ActionValues, Rule};
+use task_support::replay::Batch;
 use tch::nn::{self, Module as _};
 use tch::{Reduction, Tensor};
 
 use crate::perceptron::Learner;
 
-/// Register the world, the updates, whole runs and acting.
+/// Register the environment, the updates, whole runs and acting.
 pub fn register(registry: &mut Registry) {
     registry.add("dqn", "cartpole", "environment", |job| {
         let starts = cartpole::starts(job)?;
         let mut actions = job.array_i64("actions")?.1;
         actions.truncate(job.usize("steps")?);
         let steps = actions.len();
-        Ok(Call::new(move || cartpole::act(&starts, &actions), |met: &Vec<_>| cartpole::outputs(met))
+        Ok(Call::new(move || cartpole::act(&starts, &actions), |trace: &Vec<_>| cartpole::outputs(trace))
             .work("steps", steps))
     });
     dqn::register::<Learner>(registry);

@@ -1,4 +1,4 @@
-//! The tch worker: says what is implemented on libtorch; not how.
+//! The tch worker: lists the tasks that are implemented on libtorch.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ mod rnn;
 mod tensors;
 
 fn main() -> ExitCode {
-    // Can be set once in a process, and nothing here runs operators beside each other.
+    // Possible once per process; nothing here runs operators in parallel.
     tch::set_num_interop_threads(1);
     Worker::new("tch", duet_worker::build_info!())
         .version("torch", env!("DUET_TORCH_VERSION"))

@@ -1,10 +1,11 @@
-//! Networks of linear layers with ReLU between them: what the tasks of reinforcement learning share.
+//! Networks of linear layers with ReLU between them, which the tasks of reinforcement learning share.
 //!
-//! Not for learning: each task has its own loss.
+//! Each task has its own loss.
 
-use duet_rooms::cartpole::Observation;
-use duet_rooms::learner;
-use duet_worker::{Job, Outputs, Result};
+use duet_worker::{Job, Result};
+use task_support::cartpole::Observation;
+use task_support::learner;
+use task_support::supervised::Named;
 use tch::nn::{self, LinearConfig, Module as _, OptimizerConfig as _, VarStore};
 use tch::{Device, Tensor};
 
@@ -18,12 +19,12 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Return a network of its own with the same weights.
+    /// Return a network with copies of the weights.
     pub fn copied(&self) -> Result<(VarStore, nn::Sequential)> {
         build(&self.variables.variables().into_iter().collect())
     }
 
-    /// Return what the network says of one observation.
+    /// Return the network's output for one observation.
     pub fn ask(&self, observation: &Observation) -> Tensor {
         tch::no_grad(|| self.network.forward(&Tensor::from_slice(observation)))
     }
@@ -46,16 +47,16 @@ impl learner::Learner for Learner {
         Ok(self.ask(observation).try_into()?)
     }
 
-    fn weights(&self, outputs: Outputs) -> Result<Outputs> {
-        tensors::weights_of(outputs, "weights", &self.variables)
+    fn weights(&self) -> Result<Named> {
+        tensors::named(&self.variables)
     }
 
-    fn trained(&self, losses: &[f64], first: &Self, first_loss: f64) -> Result<Outputs> {
-        tensors::trained(&self.variables, losses, &first.variables, first_loss)
+    fn gradients(&self) -> Result<Named> {
+        tensors::gradients(&self.variables)
     }
 }
 
-/// Build the network that `weights` are of, under the names of PyTorch's `Sequential`, and give it copies of them.
+/// Build a network with copies of `weights`, which have the names of PyTorch's `Sequential`.
 fn build(weights: &Weights) -> Result<(VarStore, nn::Sequential)> {
     let variables = VarStore::new(Device::Cpu);
     let mut network = nn::seq();
@@ -64,7 +65,7 @@ fn build(weights: &Weights) -> Result<(VarStore, nn::Sequential)> {
             network = network.add_fn(Tensor::relu);
         }
         let (outputs, inputs) = weight.size2()?;
-        // Functions count among the layers, as they do in PyTorch.
+        // Activations count as layers, as in PyTorch.
         let path = variables.root() / (2 * number).to_string();
         network = network.add(nn::linear(path, inputs, outputs, LinearConfig::default()));
     }

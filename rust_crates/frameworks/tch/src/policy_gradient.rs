@@ -1,10 +1,8 @@
-//! REINFORCE on libtorch.
-//!
-//! Not for the loop around the policy, which has nothing to do with libtorch: `duet_rooms` has it.
+//! REINFORCE on libtorch; `task_support` has the loop around the policy.
 
-use duet_rooms::cartpole::Observation;
-use duet_rooms::policy_gradient::{self, Policy, SMALLEST_DEVIATION};
 use duet_worker::{Registry, Result};
+use task_support::cartpole::Observation;
+use task_support::policy_gradient::{self, Policy, SMALLEST_DEVIATION};
 use tch::nn::Module as _;
 use tch::{Kind, Tensor};
 

@@ -1,8 +1,7 @@
-//! Recurrent networks on libtorch.
-//!
-//! Not for training or running them: `networks` does, the same way for every task.
+//! Recurrent networks on libtorch; `networks` trains and runs them.
 
-use duet_worker::{Error, Registry, Result};
+use duet_worker::{Registry, Result};
+use task_support::recurrent;
 use tch::Tensor;
 use tch::nn::{self, Init, LinearConfig, Module as _, RNN as _, RNNConfig};
 
@@ -32,38 +31,21 @@ fn config(train: bool) -> RNNConfig {
     RNNConfig { train, ..RNNConfig::default() }
 }
 
-#[derive(Clone, Copy)]
-struct Sizes {
-    features: i64,
-    hidden: i64,
-    classes: i64,
-}
+type Sizes = recurrent::Sizes<i64>;
 
-impl Sizes {
-    fn of(weights: &Weights) -> Result<Self> {
-        let size = |name: &str| match weights.get(name).map(Tensor::size).as_deref() {
-            Some(&[rows, columns]) => Ok((rows, columns)),
-            _ => Err(Error::invalid(format!("weight {name:?} is no matrix; write it as rows × columns"))),
-        };
-        let (_, features) = size("rnn.weight_ih_l0")?;
-        let (classes, hidden) = size("fc.weight")?;
-        Ok(Self { features, hidden, classes })
-    }
-}
-
-/// One recurrent layer, which returns its state after each step, and a linear one that reads the last.
+/// Build a recurrent layer, which returns its state after each step, and a linear layer that reads the last one.
 fn classifier(
     root: &nn::Path,
     weights: &Weights,
     layer: impl Fn(nn::Path, Sizes) -> Forward,
 ) -> Result<Forward> {
-    let sizes = Sizes::of(weights)?;
+    let sizes = Sizes::read(|name| weights.get(name).map(Tensor::size))?;
     let recurrent = layer(root / "rnn", sizes);
     let fc = nn::linear(root / "fc", sizes.hidden, sizes.classes, LinearConfig::default());
     Ok(Box::new(move |sequences| fc.forward(&recurrent(sequences).select(1, -1))))
 }
 
-/// The plain recurrent layer with tanh: tch has its operator but no layer of its own.
+/// The plain recurrent layer with tanh; tch has its operator but no layer.
 #[expect(clippy::needless_pass_by_value, reason = "tch's own layers take a path so")]
 fn vanilla(path: nn::Path, sizes: Sizes, train: bool) -> Forward {
     let Sizes { features, hidden, .. } = sizes;

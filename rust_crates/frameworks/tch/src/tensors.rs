@@ -1,15 +1,13 @@
-//! Arrays of a job as tensors of libtorch, and back.
-//!
-//! Not for computing: the tasks do that with tensors alone.
+//! Conversion between a job's arrays and libtorch's tensors.
 
 use std::collections::BTreeMap;
 
-use duet_rooms::learner::narrow;
 use duet_worker::{Array, Data, Error, Job, Outputs, Result};
+use task_support::supervised::{Named, check_count};
 use tch::nn::VarStore;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-/// Tensors by the names PyTorch gives them.
+/// Tensors by the names that PyTorch gives to weights.
 pub type Weights = BTreeMap<String, Tensor>;
 
 /// Read an array of 32-bit floats.
@@ -38,23 +36,24 @@ pub fn weights(job: &Job, name: &str) -> Result<Weights> {
     tensors.collect()
 }
 
-/// Read the first `count` entries of `tensor`, which is called `name` in messages.
+/// Return the first `count` entries of `tensor`; errors call it `name`.
 pub fn first(tensor: &Tensor, count: usize, name: &str) -> Result<Tensor> {
     let length = tensor.size().first().copied().unwrap_or_default();
-    let count = i64::try_from(count)?;
-    if count < 1 || count > length {
-        return Err(Error::invalid(format!(
-            "{name} has {length} entries, {count} are asked for; ask for 1 to {length}"
-        )));
-    }
-    Ok(tensor.f_narrow(0, 0, count)?)
+    check_count(name, count, usize::try_from(length)?)?;
+    Ok(tensor.f_narrow(0, 0, i64::try_from(count)?)?)
+}
+
+/// Read the rows of each batch, as many batches as the job has steps.
+pub fn batches(job: &Job, name: &str, device: Device) -> Result<Vec<Tensor>> {
+    let batches = first(&integers(job, name)?, job.usize("steps")?, name)?;
+    Ok(batches.to_device(device).unbind(0))
 }
 
 /// Copy `weights` into the variables of `model`; both must have the same names.
 pub fn copy_into(model: &VarStore, weights: &Weights) -> Result<()> {
     let mut variables = model.variables();
     if let Some(name) = weights.keys().find(|name| !variables.contains_key(*name)) {
-        return Err(Error::invalid(format!("weight {name:?} has no place in the model; leave it out")));
+        return Err(Error::invalid(format!("weight {name:?} is not in the model; leave it out")));
     }
     for (name, variable) in &mut variables {
         let weight = weights.get(name);
@@ -71,35 +70,27 @@ pub fn copy_into(model: &VarStore, weights: &Weights) -> Result<()> {
     Ok(())
 }
 
-/// Hand a tensor of 32-bit floats over.
+/// Return the values of a tensor of 32-bit floats.
 pub fn array(tensor: &Tensor) -> Result<Array> {
     let values = Vec::<f32>::try_from(tensor.detach().to_kind(Kind::Float).contiguous().view(-1))?;
     let shape: Result<Vec<usize>, _> = tensor.size().into_iter().map(usize::try_from).collect();
     Array::shaped(values, &shape?)
 }
 
-/// What is left of training: the weights after all steps with the loss before each; the weights, the gradients and the
-/// loss of the first step alone, which is taken again off the clock.
-pub fn trained(after: &VarStore, losses: &[f64], first: &VarStore, first_loss: f64) -> Result<Outputs> {
-    let outputs = Outputs::new()
-        .array("loss", narrow(losses))
-        .array("first_loss", narrow(&[first_loss]))
-        .loss(losses.to_vec());
-    let mut outputs = weights_of(outputs, "first_weights", first)?;
-    for (name, weight) in first.variables() {
-        if weight.requires_grad() {
-            outputs = outputs.array(format!("first_gradient.{name}"), array(&weight.grad())?);
-        }
-    }
-    weights_of(outputs, "weights", after)
+/// Return the output of a network that predicts.
+pub fn logits(logits: &Tensor) -> Result<Outputs> {
+    Ok(Outputs::new().array("logits", array(logits)?))
 }
 
-/// Add every weight to `outputs`, after `prefix` and a dot.
-pub fn weights_of(mut outputs: Outputs, prefix: &str, variables: &VarStore) -> Result<Outputs> {
-    for (name, weight) in variables.variables() {
-        outputs = outputs.array(format!("{prefix}.{name}"), array(&weight)?);
-    }
-    Ok(outputs)
+/// Return the values of `variables`.
+pub fn named(variables: &VarStore) -> Result<Named> {
+    variables.variables().into_iter().map(|(name, weight)| Ok((name, array(&weight)?))).collect()
+}
+
+/// Return the gradient of each trainable one of `variables`.
+pub fn gradients(variables: &VarStore) -> Result<Named> {
+    let trainable = variables.variables().into_iter().filter(|(_, weight)| weight.requires_grad());
+    trainable.map(|(name, weight)| Ok((name, array(&weight.grad())?))).collect()
 }
 
 fn shaped(tensor: &Tensor, shape: &[usize]) -> Result<Tensor> {
@@ -110,7 +101,7 @@ fn shaped(tensor: &Tensor, shape: &[usize]) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, nn};
+    use tch::nn;
 
     fn model() -> VarStore {
         let variables = VarStore::new(Device::Cpu);
@@ -134,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_do_not_fit_are_refused_by_name() {
+    fn an_error_names_the_weight_that_does_not_fit() {
         let mut extra = given(&[1.0, 2.0], &[1, 2]);
         extra.insert("other".to_owned(), Tensor::from_slice(&[1.0_f32]));
         let mut short = given(&[1.0, 2.0], &[1, 2]);
         short.remove("fc.bias");
-        // One that broadcasting would otherwise spread over the two.
+        // Broadcasting would otherwise copy this one to both.
         let narrow = given(&[1.0], &[1, 1]);
         for (weights, name) in [(extra, "other"), (short, "fc.bias"), (narrow, "fc.weight")] {
             assert!(copy_into(&model(), &weights).unwrap_err().message.contains(name));
@@ -147,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_entries_than_there_are_can_be_read() {
+    fn reading_more_entries_than_there_are_is_an_error() {
         let tensor = Tensor::from_slice(&[1_i64, 2, 3]);
         assert_eq!(vec![2], first(&tensor, 2, "batches").unwrap().size());
         assert!(first(&tensor, 4, "batches").is_err());

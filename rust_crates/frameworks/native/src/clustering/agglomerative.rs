@@ -1,10 +1,8 @@
-//! Agglomerative clustering of points by Euclidean distance.
-//!
-//! Not for other distances, nor for neighbourhoods that restrict what may merge.
+//! Agglomerative clustering of points by Euclidean distance, without connectivity constraints.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use duet_worker::{Error, Job, Matrix, Result};
@@ -14,15 +12,15 @@ use rayon::prelude::*;
 use super::forest::Forest;
 use crate::vector::Vectors;
 
-/// Columns that one pass over a row of distances adds.
+/// Number of columns that one pass over a row of distances adds.
 const COLUMNS: usize = 8;
 
-/// How far two clusters are apart.
+/// The distance between two clusters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Linkage {
-    /// As far as their nearest points.
+    /// The distance of their nearest points.
     Single,
-    /// By the distances of all their points; how, the method says.
+    /// A function of the distances of all their points.
     All(Method),
 }
 
@@ -40,13 +38,13 @@ impl Linkage {
     }
 }
 
-/// A clustering: labels by the first row of each cluster, and the heights at which clusters merged, ascending.
+/// A clustering: labels, numbered by the first row of each cluster, and the ascending heights at which clusters merged.
 pub(super) struct Fit {
     pub labels: Vec<i64>,
     pub heights: Vec<f64>,
 }
 
-/// Merge the rows of `x` until all are one, and label them as they were while there were still `clusters` of them.
+/// Merge the rows of `x` into one cluster, and label them by the last `clusters` clusters.
 pub(super) fn fit(
     x: &Matrix<f64>,
     linkage: Linkage,
@@ -81,13 +79,13 @@ fn transposed(x: &Matrix<f64>) -> Vec<f64> {
     (0..x.columns).flat_map(column).collect()
 }
 
-/// Heights, and of each merge one row of either side.
+/// The height of each merge, and one row of either side.
 type Merges = (Vec<f64>, Vec<(usize, usize)>);
 
 fn all(columns: &[f64], rows: usize, method: Method, threads: usize, vectors: Vectors) -> Merges {
     let mut distances = distances(columns, rows, threads, vectors);
     let dendrogram = kodama::linkage(&mut distances, rows, method);
-    // A row for each cluster there ever was; those that merge are numbered from `rows` on.
+    // One row of every cluster; merged clusters are numbered from `rows` on.
     let mut members: Vec<usize> = (0..rows).collect();
     let mut merged = Vec::with_capacity(rows - 1);
     for step in dendrogram.steps() {
@@ -97,7 +95,7 @@ fn all(columns: &[f64], rows: usize, method: Method, threads: usize, vectors: Ve
     (dendrogram.steps().iter().map(|step| step.dissimilarity).collect(), merged)
 }
 
-/// Return the distances of each row from those after it.
+/// Return the distances of each row from the rows after it.
 fn distances(columns: &[f64], rows: usize, threads: usize, vectors: Vectors) -> Vec<f64> {
     let mut result = vec![0.0; rows * (rows - 1) / 2];
     let mut parts = Vec::with_capacity(rows);
@@ -126,7 +124,7 @@ fn distances(columns: &[f64], rows: usize, threads: usize, vectors: Vectors) -> 
     result
 }
 
-/// Write the squared distances of `row` from the rows beginning at `from`.
+/// Write the squared distances of `row` from the rows starting at `from`.
 #[inline(always)]
 fn squared_distances(columns: &[f64], rows: usize, row: usize, from: usize, squared: &mut [f64]) {
     squared.fill(0.0);
@@ -152,7 +150,7 @@ fn squared_distances(columns: &[f64], rows: usize, row: usize, from: usize, squa
     }
 }
 
-/// Merge along the minimum spanning tree (Prim 1957), whose distances are computed as they are needed.
+/// Merge along the minimum spanning tree (Prim 1957), computing distances when they are needed.
 fn single(columns: &[f64], rows: usize, vectors: Vectors) -> Merges {
     let mut edges = vectors.run(
         #[inline(always)]
@@ -162,10 +160,10 @@ fn single(columns: &[f64], rows: usize, vectors: Vectors) -> Merges {
     edges.into_iter().map(|(squared, a, b)| (squared.sqrt(), (a, b))).unzip()
 }
 
-/// Return the edges of the minimum spanning tree: squared length, and the rows it joins.
+/// Return the edges of the minimum spanning tree: the squared length and both rows of each.
 #[inline(always)]
 fn spanning_tree(columns: &[f64], rows: usize) -> Vec<(f64, usize, usize)> {
-    // The rows outside the tree stand in front, with their coordinates, so that loops over them have no gaps.
+    // Keep the rows outside the tree and their coordinates in front, so that loops over them are contiguous.
     let mut columns = columns.to_vec();
     let mut outside: Vec<usize> = (0..rows).collect();
     let mut nearest = vec![f64::INFINITY; rows];
@@ -174,7 +172,7 @@ fn spanning_tree(columns: &[f64], rows: usize) -> Vec<(f64, usize, usize)> {
     let mut edges = Vec::with_capacity(rows.saturating_sub(1));
     let mut next = 0;
     for left in (1..rows).rev() {
-        // The row at `next` enters the tree; it changes places with the last one outside.
+        // The row at `next` enters the tree: swap it with the last row outside.
         let entered = outside[next];
         for column in columns.chunks_exact_mut(rows) {
             column.swap(next, left);
@@ -194,7 +192,7 @@ fn spanning_tree(columns: &[f64], rows: usize) -> Vec<(f64, usize, usize)> {
     edges
 }
 
-/// Return the place of the smallest value, the first of equals.
+/// Return the index of the smallest value, the first of equals.
 #[inline(always)]
 fn smallest(values: &[f64]) -> usize {
     const LANES: usize = 16;
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn heights_are_what_each_linkage_calls_a_distance() {
+    fn heights_are_the_distances_of_each_linkage() {
         let x = line(vec![0.0, 1.0, 5.0]);
         let heights = ALL.map(|linkage| fitted(&x, linkage, 1, 1).heights);
         // Ward: √(2·2·1 / (2 + 1)) times the distance of the centres, 4.5.
@@ -244,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_cut_where_that_many_clusters_are_left() {
+    fn labels_have_the_requested_number_of_clusters() {
         let x = line(vec![0.0, 0.1, 10.0, 10.1, 30.0]);
         for linkage in ALL {
             assert_eq!(vec![0, 0, 1, 1, 2], fitted(&x, linkage, 3, 1).labels);
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn single_linkage_is_that_of_the_whole_matrix_of_distances() {
+    fn single_linkage_agrees_with_the_full_distance_matrix() {
         let data: Vec<f64> = (0..57 * 9).map(|i| (f64::from(i * i + i) * 0.618).sin()).collect();
         let x = Matrix { rows: 57, columns: 9, order: Order::C, data };
         let (heights, _) = all(&transposed(&x), 57, Method::Single, 1, Vectors::detect());
@@ -264,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_change_nothing() {
+    fn two_threads_give_the_same_result() {
         let x = line((0..200).map(|i| (f64::from(i) * 1.7).sin()).collect());
         for linkage in ALL {
             let (one, two) = (fitted(&x, linkage, 5, 1), fitted(&x, linkage, 5, 2));

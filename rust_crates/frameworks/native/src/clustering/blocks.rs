@@ -1,30 +1,28 @@
-//! Points in blocks of neighbours, found by a grid where there are few columns and by a kd-tree beyond.
-//!
-//! Not for what is done with the points that lie near each other.
+//! Blocks of nearby points: a grid finds the neighbours of a block in a few columns, a kd-tree in more.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use std::ops::Range;
 
 use duet_worker::Matrix;
 
-/// Points in one block at most: few enough that a box round them is tight, enough for a loop over them to pay.
+/// The largest number of points in a block: few enough for a tight bounding box, enough for an efficient loop.
 pub(super) const MOST: usize = 32;
 
-/// Columns up to which a grid is used; cells have 3ᵖ neighbours.
+/// The largest number of columns of a grid; a cell has 3ᵖ neighbours.
 const GRID_COLUMNS: usize = 3;
 
-/// Points in an order in which neighbours stand together, cut into blocks.
+/// Points reordered so that neighbours are close in memory, and split into blocks.
 pub(super) struct Blocks {
     columns: usize,
     /// The row of each point, in the new order.
     pub rows: Vec<usize>,
-    /// Coordinates, block by block, column by column.
+    /// Coordinates, ordered by block and column.
     values: Vec<f64>,
-    /// Where each block begins; one more than there are blocks.
+    /// The start of each block, and the end of the last.
     starts: Vec<usize>,
     index: Index,
 }
@@ -32,7 +30,7 @@ pub(super) struct Blocks {
 enum Index {
     /// The cell of each block, in ascending order.
     Grid(Vec<[i64; GRID_COLUMNS]>),
-    /// Nodes of which the last is the root.
+    /// Nodes; the last one is the root.
     Tree(Vec<Node>),
 }
 
@@ -48,13 +46,13 @@ enum Below {
 }
 
 impl Blocks {
-    /// Arrange the rows of `x` for finding what is within `eps`.
+    /// Arrange the rows of `x` for searches within `eps`.
     pub fn of(x: &Matrix<f64>, eps: f64) -> Self {
         if x.columns <= GRID_COLUMNS { Self::grid(x, eps) } else { Self::tree(x) }
     }
 
     fn grid(x: &Matrix<f64>, eps: f64) -> Self {
-        // A little wider than need be, so that no rounding puts neighbours two cells apart.
+        // Slightly wider than `eps`, so that rounding cannot put neighbours two cells apart.
         let side = eps * (1.0 + 1e-9);
         let mut low = vec![f64::INFINITY; x.columns];
         for row in x.data.chunks_exact(x.columns) {
@@ -66,7 +64,7 @@ impl Blocks {
             for (cell, (value, low)) in cell.iter_mut().zip(values.iter().zip(&low)) {
                 #[expect(
                     clippy::cast_possible_truncation,
-                    reason = "rounded down; what is out of range saturates"
+                    reason = "rounded down; a value out of range saturates"
                 )]
                 let position = ((value - low) / side).floor() as i64;
                 *cell = position;
@@ -106,24 +104,24 @@ impl Blocks {
         Self { columns: x.columns, rows, values, starts, index }
     }
 
-    /// The number of blocks.
+    /// Return the number of blocks.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// The points of a block, in the new order.
+    /// Return the points of a block, in the new order.
     pub fn points(&self, block: usize) -> Range<usize> {
         self.starts[block]..self.starts[block + 1]
     }
 
-    /// Show `visit` every block that may hold a point within `eps` of one of `block`, itself included, until it says
-    /// false.
+    /// Call `visit` with every block that may have a point within `eps` of one of `block`, including `block` itself, until it
+    /// returns false.
     pub fn near(&self, block: usize, eps: f64, visit: &mut impl FnMut(usize) -> bool) {
         match &self.index {
             Index::Grid(cells) => near_cells(cells, self.columns, cells[block], visit),
             Index::Tree(nodes) => {
                 let (low, high) = self.bounds(block);
-                // What rounding may take off a distance between boxes is given back.
+                // Widen the limit, because rounding may increase the distance between boxes.
                 descend(nodes, nodes.len() - 1, (&low, &high), eps * eps * (1.0 + 1e-9), visit);
             }
         }
@@ -144,8 +142,9 @@ impl Blocks {
         &self.values[points.start * self.columns..points.end * self.columns]
     }
 
-    /// Write the squared distances of the points of `block` from the point at `offset` of block `from`; columns are added
-    /// one after the other, as scikit-learn's trees do, so that a point at exactly `eps` falls on the same side.
+    /// Write the squared distances of the points of `block` from the point at `offset` of block `from`.
+    ///
+    /// Columns are added one after the other, as in scikit-learn's trees, so that a point at exactly `eps` gets the same result.
     #[inline(always)]
     pub fn distances(&self, from: usize, offset: usize, block: usize, squared: &mut [f64; MOST]) {
         let (theirs, mine) = (self.block_values(block), self.block_values(from));
@@ -161,7 +160,7 @@ impl Blocks {
     }
 }
 
-/// Cut `rows` in halves along the longest side until they fit into blocks; return the node's number.
+/// Halve `rows` along the longest side until they fit into blocks; return the index of the new node.
 fn grow(
     x: &Matrix<f64>,
     rows: &mut [usize],
@@ -193,7 +192,8 @@ fn grow(
     nodes.len() - 1
 }
 
-/// Visit the blocks below a node whose boxes lie within `limit`, squared, of the box `around`; say whether to go on.
+/// Visit the blocks below a node whose boxes are within the squared distance `limit` of the box `around`; return whether to
+/// continue.
 fn descend(
     nodes: &[Node],
     at: usize,
@@ -218,7 +218,7 @@ fn descend(
     }
 }
 
-/// Visit the blocks in the cells round `cell`, in the first `columns` directions, and in itself.
+/// Visit the blocks in `cell` and in the cells around it, in the first `columns` directions.
 fn near_cells(
     cells: &[[i64; GRID_COLUMNS]],
     columns: usize,

@@ -1,10 +1,8 @@
-//! DBSCAN: clusters are what can be reached over dense points.
-//!
-//! Not for finding neighbours: `blocks` does.
+//! DBSCAN: a cluster is a set of points connected through dense points. `blocks` finds the neighbours.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use duet_worker::Matrix;
@@ -16,9 +14,11 @@ use crate::vector::Vectors;
 
 const NOISE: i64 = -1;
 
-/// Label the rows of `x`: a point with `least` points within `eps`, itself included, is dense; dense points within `eps` of
-/// each other share a cluster; others join the first cluster that has a dense point within `eps`, or are noise (−1).
-/// Clusters are numbered by their first dense row.
+/// Label the rows of `x`.
+///
+/// A point with at least `least` points within `eps`, including itself, is dense. Dense points within `eps` of each other share
+/// a cluster. Other points join the first cluster with a dense point within `eps`, or are noise (−1). Clusters are numbered by
+/// their first dense row.
 pub(super) fn fit(x: &Matrix<f64>, eps: f64, least: usize, threads: usize, vectors: Vectors) -> Vec<i64> {
     let search = Search { blocks: Blocks::of(x, eps), eps, vectors };
     let dense = search.dense(least, threads);
@@ -33,7 +33,7 @@ struct Search {
 }
 
 impl Search {
-    /// Do `work` for every block, on several threads where there are.
+    /// Run `work` for every block, in parallel if there are several threads.
     fn each<T: Send>(&self, threads: usize, work: impl Fn(usize) -> Vec<T> + Sync + Send) -> Vec<T> {
         let numbers = 0..self.blocks.len();
         if threads == 1 {
@@ -42,7 +42,7 @@ impl Search {
         numbers.into_par_iter().flat_map_iter(work).collect()
     }
 
-    /// Say of each point whether it is dense, in the blocks' order.
+    /// Return whether each point is dense, in the order of the blocks.
     fn dense(&self, least: usize, threads: usize) -> Vec<bool> {
         self.each(threads, |block| {
             self.vectors.run(
@@ -64,10 +64,10 @@ impl Search {
                     *count += squared[..others].iter().filter(|&&square| square <= limit).count();
                 }
             }
-            // Nobody needs to know how many more there are.
+            // Stop when every point has enough neighbours.
             counts[..length].iter().any(|&count| count < least)
         };
-        // Most neighbours stand in the same block.
+        // Most neighbours are in the same block.
         if count(block) {
             self.blocks.near(block, self.eps, &mut |other| other == block || count(other));
         }
@@ -93,7 +93,7 @@ impl Search {
         let mut squared = [0.0; MOST];
         self.blocks.near(block, self.eps, &mut |other| {
             let others = self.blocks.points(other);
-            // Each two blocks meet twice; and where the others are one cluster already, its own members need no look.
+            // Each pair of blocks comes up twice. If the other block is one cluster already, skip points of that cluster.
             let one = if other < block { return true } else { self.only_root(other, dense, forest) };
             for (offset, point) in points.clone().enumerate() {
                 if !dense[point] || one == Some(forest.root(point)) {
@@ -110,7 +110,7 @@ impl Search {
         });
     }
 
-    /// Return the root of a block's dense points, where all have the same.
+    /// Return the root of a block's dense points if all have the same.
     fn only_root(&self, block: usize, dense: &[bool], forest: &mut Forest) -> Option<usize> {
         let mut roots =
             self.blocks.points(block).filter(|&point| dense[point]).map(|point| forest.root(point));
@@ -118,7 +118,7 @@ impl Search {
         roots.all(|root| root == first).then_some(first)
     }
 
-    /// Number the clusters and give the others their first neighbour's, all in the order of rows.
+    /// Return the label of each row: number the clusters in the order of rows, and give other points the first neighbouring label.
     fn labels(&self, dense: &[bool], mut forest: Forest, rows: usize, threads: usize) -> Vec<i64> {
         let mut points = vec![0; rows];
         for (point, &row) in self.blocks.rows.iter().enumerate() {
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use duet_worker::Order;
 
-    /// Points on a coarse lattice, so that there are duplicates and distances of exactly `eps`.
+    /// Return points on a coarse lattice, with duplicates and distances of exactly `eps`.
     fn lattice(rows: usize, columns: usize, sides: u64) -> Matrix<f64> {
         let mut state = 1_u64;
         let data = (0..rows * columns).map(|_| {
@@ -185,7 +185,7 @@ mod tests {
         Matrix { rows, columns, order: Order::C, data: data.collect() }
     }
 
-    /// DBSCAN as its definition reads.
+    /// Compute DBSCAN by its definition.
     fn naive(x: &Matrix<f64>, eps: f64, least: usize) -> Vec<i64> {
         let row = |i: usize| &x.data[i * x.columns..(i + 1) * x.columns];
         let near = |i: usize, j: usize| {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_those_of_the_definition_in_few_and_in_many_columns_on_one_thread_and_on_two() {
+    fn labels_match_the_definition_for_any_number_of_columns_and_threads() {
         for (rows, columns, sides, eps, least) in [
             (60, 1, 40, 0.5, 3),
             (200, 2, 30, 0.5, 4),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_dense_all_is_noise() {
+    fn without_dense_points_everything_is_noise() {
         assert_eq!(vec![NOISE; 50], fit(&lattice(50, 6, 50), 0.1, 3, 1, Vectors::detect()));
     }
 }

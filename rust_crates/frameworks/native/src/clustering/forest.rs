@@ -1,8 +1,6 @@
-//! Disjoint sets, joined one after the other.
-//!
-//! Not for taking them apart again.
+//! Disjoint sets (union-find).
 
-/// Sets of the numbers below a limit, each its own at first.
+/// Disjoint sets of the integers below a limit; initially each integer is its own set.
 pub(super) struct Forest {
     parents: Vec<usize>,
 }
@@ -12,18 +10,18 @@ impl Forest {
         Self { parents: (0..size).collect() }
     }
 
-    /// Return the number that stands for the set of `member`.
+    /// Return the representative of the set of `member`.
     pub fn root(&mut self, member: usize) -> usize {
         let mut at = member;
         while self.parents[at] != at {
-            // Halving paths on the way keeps them short.
+            // Path halving keeps paths short.
             self.parents[at] = self.parents[self.parents[at]];
             at = self.parents[at];
         }
         at
     }
 
-    /// Join the sets of `a` and `b`; the smaller root stands for both.
+    /// Join the sets of `a` and `b`; the smaller root represents both.
     pub fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.parents[a.max(b)] = a.min(b);
@@ -35,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_joined_has_one_root_and_nothing_else_has() {
+    fn only_joined_members_share_a_root() {
         let mut forest = Forest::new(6);
         for (a, b) in [(0, 1), (2, 3), (3, 1)] {
             forest.join(a, b);

@@ -1,10 +1,10 @@
-//! Lloyd's k-means from given centres, to scikit-learn's stop rules.
+//! Lloyd's k-means from given centres, with scikit-learn's stopping rules.
 //!
-//! Not for choosing centres: they are part of the job, so that all members start alike.
+//! The initial centres are part of the job, so that all members start from the same ones.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use duet_worker::Matrix;
@@ -12,13 +12,14 @@ use rayon::prelude::*;
 
 use crate::vector::Vectors;
 
-/// Rows whose scores are computed together, so that each load of a centre serves several.
+/// Number of rows whose scores are computed together, so that each load of a centre serves several rows.
 const ROWS: usize = 4;
 
-/// Centres that are scored side by side at most; more are taken in turns.
+/// The largest number of centres that are scored side by side.
 const WIDEST: usize = 16;
 
-/// When to end: once centres move, squared and summed, by no more than `tolerance` times the mean variance of the columns.
+/// The stopping rule: stop when the summed squares of the centres' moves are at most `tolerance` times the mean variance of the
+/// columns.
 #[derive(Clone, Copy)]
 pub(super) struct Stop {
     pub tolerance: f64,
@@ -28,14 +29,14 @@ pub(super) struct Stop {
 /// A clustering.
 pub(super) struct KMeans {
     pub labels: Vec<u32>,
-    /// Row by row.
+    /// In row-major order.
     pub centroids: Vec<f64>,
     pub inertia: f64,
     pub iterations: usize,
     pub converged: bool,
 }
 
-/// Cluster the rows of `x`, beginning at the rows of `start`.
+/// Cluster the rows of `x`; the rows of `start` are the initial centres.
 pub(super) fn fit(
     x: &Matrix<f64>,
     start: &Matrix<f64>,
@@ -44,7 +45,7 @@ pub(super) fn fit(
     vectors: Vectors,
 ) -> KMeans {
     let columns = x.columns;
-    // Around their mean, squares of distances lose least to rounding; scikit-learn does so too.
+    // Centring the data reduces rounding errors of squared distances; scikit-learn does the same.
     let means = means(x);
     let points = shifted(&x.data, &means, -1.0);
     let mut centroids = shifted(&start.data, &means, -1.0);
@@ -69,7 +70,7 @@ pub(super) fn fit(
         converged = settled || moved <= tolerance;
     }
     if !settled {
-        // The centres have moved since the rows were assigned.
+        // The centres have moved since the last assignment.
         assign(&points, &centroids, &mut labels, threads, vectors);
     }
     let inertia = inertia(&points, &centroids, &labels, columns);
@@ -106,7 +107,7 @@ fn shifted(rows: &[f64], by: &[f64], sign: f64) -> Vec<f64> {
     result
 }
 
-/// Run `work` on as many parts of the rows and their labels as there are threads; parts are `length` rows long.
+/// Run `work` on parts of `length` rows and their labels, in parallel if there are several.
 fn each_part<T: Send>(
     points: &[f64],
     labels: &mut [u32],
@@ -120,14 +121,14 @@ fn each_part<T: Send>(
     points.par_chunks(length * columns).zip(labels.par_chunks_mut(length)).map(|(p, l)| work(p, l)).collect()
 }
 
-/// What a pass over the rows adds up: the sum and number of rows of each cluster, and whether any changed its cluster.
+/// The result of a pass over the rows: the sum and number of rows of each cluster, and whether any label changed.
 struct Sums {
     totals: Vec<f64>,
     counts: Vec<usize>,
     changed: bool,
 }
 
-/// Give each row its nearest centre, the first of equals, and add up what the next centres are made of.
+/// Assign each row to its nearest centre, the first of equals, and add up the rows of each cluster.
 fn assign(points: &[f64], centroids: &[f64], labels: &mut [u32], threads: usize, vectors: Vectors) -> Sums {
     let columns = points.len() / labels.len();
     let centres = Centres::of(centroids, columns);
@@ -165,14 +166,14 @@ fn add_up(rows: &[f64], labels: &[u32], columns: usize, clusters: usize) -> (Vec
     (totals, counts)
 }
 
-/// Centres as scoring wants them: in groups of `width` that lie side by side, each column times −2.
+/// Centres in the layout for scoring: groups of `width` centres side by side, multiplied by −2.
 struct Centres {
     columns: usize,
-    /// The lanes of one group: 4, 8, 12 or 16.
+    /// Number of lanes of a group: 4, 8, 12 or 16.
     width: usize,
-    /// Group by group, column by column, centre by centre; what fills up the last group never wins.
+    /// Ordered by group, column and centre; the padding of the last group is never the nearest.
     factors: Vec<f64>,
-    /// ‖c‖², group by group.
+    /// ‖c‖², ordered by group.
     squares: Vec<f64>,
 }
 
@@ -194,7 +195,7 @@ impl Centres {
     }
 }
 
-/// Label each row with its nearest centre; say whether any label is another than before.
+/// Label each row with its nearest centre; return whether any label changed.
 #[inline(always)]
 fn nearest(rows: &[f64], centres: &Centres, labels: &mut [u32]) -> bool {
     match centres.width {
@@ -248,13 +249,13 @@ fn nearest_of<const WIDTH: usize>(rows: &[f64], centres: &Centres, labels: &mut 
 fn as_label(cluster: usize) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "there are fewer clusters than rows that fit into memory"
+        reason = "there are fewer clusters than rows that fit in memory"
     )]
     let label = cluster as u32;
     label
 }
 
-/// Add −2·x·c to the scores of `N` rows for `WIDTH` centres: with ‖c‖² that is the squared distance but for ‖x‖².
+/// Add −2·x·c to the scores of `N` rows for `WIDTH` centres; together with ‖c‖² that is the squared distance minus ‖x‖².
 #[inline(always)]
 fn score<const WIDTH: usize, const N: usize>(
     rows: &[f64],
@@ -274,7 +275,7 @@ fn score<const WIDTH: usize, const N: usize>(
     *scores = sums;
 }
 
-/// Give each cluster without rows the row that is farthest from its own centre, as scikit-learn does.
+/// Give each empty cluster the row that is farthest from its own centre, as scikit-learn does.
 fn relocate(
     points: &[f64],
     centroids: &[f64],
@@ -295,7 +296,7 @@ fn relocate(
     let mut farthest: Vec<usize> = (0..labels.len()).collect();
     farthest.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]));
     if distances[farthest[0]] == 0.0 {
-        // Fewer different rows than clusters: there is nothing to move.
+        // There are fewer distinct rows than clusters, so there is nothing to move.
         return;
     }
     for (cluster, row) in empty.into_iter().zip(farthest) {
@@ -330,7 +331,7 @@ mod tests {
         Matrix { rows, columns, order: Order::C, data }
     }
 
-    /// Numbers that look random, between 0 and 1.
+    /// Return numbers between 0 and 1 that look random.
     fn noise(count: usize) -> Vec<f64> {
         (0..count).map(|i| ((i * i + i) as f64 * 0.618).sin().abs()).collect()
     }
@@ -369,21 +370,21 @@ mod tests {
     }
 
     #[test]
-    fn a_centre_without_rows_takes_the_farthest_row() {
+    fn an_empty_cluster_takes_the_farthest_row() {
         let x = matrix(4, 1, vec![0.0, 1.0, 2.0, 30.0]);
         let fit = fit(&x, &matrix(2, 1, vec![1.0, 500.0]), STOP, 1, Vectors::detect());
         assert_eq!((vec![0, 0, 0, 1], vec![1.0, 30.0]), (fit.labels, fit.centroids));
     }
 
     #[test]
-    fn equal_rows_leave_clusters_empty_and_end() {
+    fn equal_rows_leave_clusters_empty_and_converge() {
         let x = matrix(5, 2, vec![1.0; 10]);
         let fit = fit(&x, &matrix(2, 2, vec![1.0, 1.0, 3.0, 3.0]), STOP, 1, Vectors::detect());
         assert_eq!((vec![0; 5], 0.0, true), (fit.labels, fit.inertia, fit.converged));
     }
 
     #[test]
-    fn too_few_iterations_are_reported_and_labels_fit_the_centres_all_the_same() {
+    fn too_few_iterations_are_reported_and_labels_still_match_the_centres() {
         let x = matrix(100, 2, noise(200));
         let start = matrix(4, 2, x.data[..8].to_vec());
         let stop = Stop { tolerance: 0.0, max_iterations: 1 };

@@ -1,6 +1,4 @@
-//! Clustering, written here.
-//!
-//! Not the algorithms: `kmeans`, `dbscan` and `agglomerative` have them.
+//! Clustering: jobs and outputs of the algorithms in `kmeans`, `dbscan` and `agglomerative`.
 
 mod agglomerative;
 mod blocks;
@@ -22,7 +20,7 @@ pub fn register(registry: &mut Registry) {
     registry.add("clustering", "agglomerative", "train", train_agglomerative);
 }
 
-/// Read the points, row by row.
+/// Read the points in row-major order.
 fn points(job: &Job) -> Result<Matrix<f64>> {
     let x = job.matrix_f64("X", Order::C)?;
     if x.rows == 0 || x.columns == 0 {
@@ -32,13 +30,13 @@ fn points(job: &Job) -> Result<Matrix<f64>> {
     Ok(x)
 }
 
-/// Read points, start and stop rule.
+/// Read the points, the initial centres and the stopping rule.
 fn kmeans(job: &Job) -> Result<(Matrix<f64>, Matrix<f64>, Stop)> {
     let (x, start) = (points(job)?, job.matrix_f64("start", Order::C)?);
     if start.columns != x.columns || start.rows == 0 || start.rows > x.rows {
         let (k, p, n) = (start.rows, start.columns, x.rows);
         let what = format!(
-            "start is {k} by {p}, X has {n} rows and {} columns; give 1 to {n} centres of as many",
+            "start is {k} by {p}, X is {n} by {}; give 1 to {n} centres with the columns of X",
             x.columns
         );
         return Err(Error::invalid(what));
@@ -69,7 +67,7 @@ fn predict_kmeans(job: &Job) -> Result<impl Implementation + use<>> {
     let fit = kmeans::fit(&x, &start, stop, threads, vectors);
     let new = job.matrix_f64("X_test", Order::C)?;
     if new.columns != x.columns {
-        return Err(Error::invalid("X_test and X differ in their columns; write both again"));
+        return Err(Error::invalid("X_test and X have different numbers of columns; write both again"));
     }
     let rows = new.rows;
     let run = move || Ok(kmeans::predict(&new, &fit.centroids, threads, vectors));

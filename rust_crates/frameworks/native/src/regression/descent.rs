@@ -1,7 +1,6 @@
-//! Lasso and elastic net by cyclic coordinate descent with gap-safe screening: scikit-learn's sweeps, in its order, to its
-//! stop rule.
+//! Lasso and elastic net by cyclic coordinate descent with gap-safe screening: scikit-learn's sweeps, order and stopping rule.
 //!
-//! Not for intercepts: columns and target arrive centred.
+//! The columns and the target must be centred, because there is no intercept.
 
 use duet_worker::{Job, Result};
 
@@ -9,7 +8,7 @@ use super::residual::Residual;
 use super::{Fit, Table};
 use crate::vector::Vectors;
 
-/// What is minimised, and how closely: ‖y − Xw‖²/2n + αρ‖w‖₁ + α(1 − ρ)‖w‖²/2.
+/// The objective ‖y − Xw‖²/2n + αρ‖w‖₁ + α(1 − ρ)‖w‖²/2, and the stopping rule.
 #[derive(Clone, Copy)]
 pub(super) struct Penalty {
     alpha: f64,
@@ -25,7 +24,7 @@ impl Penalty {
     }
 }
 
-/// Fit from zero weights; `residual` is that of none.
+/// Fit from zero weights; `residual` is that of zero weights.
 pub(super) fn fit(residual: impl Residual, table: &Table, penalty: Penalty, vectors: Vectors) -> Fit {
     let mut descent = Descent::new(residual, table, penalty, vectors);
     let tolerance = penalty.tolerance * vectors.dot(&table.y, &table.y);
@@ -38,7 +37,7 @@ pub(super) fn fit(residual: impl Residual, table: &Table, penalty: Penalty, vect
         sweeps += 1;
         let Change { largest, of } = descent.sweep();
         if of == 0.0 || largest / of <= penalty.tolerance || sweeps == penalty.max_sweeps {
-            // Weights that hardly move are only a hint; the duality gap bounds what is left to gain.
+            // Small changes of weights are only a hint; the duality gap bounds the distance from the minimum.
             converged = descent.gap() <= tolerance;
             if !converged {
                 descent.screen();
@@ -48,23 +47,23 @@ pub(super) fn fit(residual: impl Residual, table: &Table, penalty: Penalty, vect
     Fit { coef: descent.weights, intercept: None, descent: Some((sweeps, converged)) }
 }
 
-/// How far one sweep went: the largest change of a weight, and the largest weight.
+/// The largest change of a weight in one sweep, and the largest weight.
 struct Change {
     largest: f64,
     of: f64,
 }
 
-/// The descent under way.
+/// The state of the descent.
 struct Descent<R> {
     residual: R,
     vectors: Vectors,
-    /// Penalties of the objective times n.
+    /// The penalties of the objective times n.
     l1: f64,
     l2: f64,
     weights: Vec<f64>,
-    /// Columns that may have a weight.
+    /// Columns that may have a weight other than zero.
     active: Vec<usize>,
-    /// What the last gap was computed from: Xᵀr − l2·w, its largest magnitude, and the gap.
+    /// Xᵀr − l2·w at the last gap, its largest magnitude, and the gap.
     correlations: Vec<f64>,
     largest_correlation: f64,
     last_gap: f64,
@@ -73,7 +72,7 @@ struct Descent<R> {
 impl<R: Residual> Descent<R> {
     fn new(residual: R, table: &Table, penalty: Penalty, vectors: Vectors) -> Self {
         let (rows, columns) = (table.x.rows as f64, table.x.columns);
-        // A column of zeros never gets a weight.
+        // The weight of a column of zeros stays zero.
         let active = (0..columns).filter(|&column| residual.norm(column) != 0.0).collect();
         Self {
             residual,
@@ -105,7 +104,7 @@ impl<R: Residual> Descent<R> {
         change
     }
 
-    /// Compute the duality gap: how far the objective, times n, can still fall at most.
+    /// Compute the duality gap: an upper bound on the distance of the objective times n from its minimum.
     fn gap(&mut self) -> f64 {
         let (squared_residual, residual_times_target) =
             self.residual.sum_up(&self.weights, &mut self.correlations);
@@ -122,7 +121,7 @@ impl<R: Residual> Descent<R> {
         } else {
             let absolute_weights: f64 = weights.iter().map(|weight| weight.abs()).sum();
             let smooth = squared_residual + self.l2 * squared_weights;
-            // The residual, shrunk until it is a feasible point of the dual.
+            // Scale the residual down to a feasible point of the dual.
             let scale =
                 if self.largest_correlation > self.l1 { self.l1 / self.largest_correlation } else { 1.0 };
             let primal = 0.5 * smooth + self.l1 * absolute_weights;
@@ -131,7 +130,7 @@ impl<R: Residual> Descent<R> {
         self.last_gap
     }
 
-    /// The gap of ridge regression; without any penalty there is none, and the gradient's squared norm takes its place.
+    /// Return the gap of ridge regression, or the gradient's squared norm if there is no penalty at all.
     fn gap_without_l1(
         &self,
         squared_residual: f64,
@@ -146,7 +145,7 @@ impl<R: Residual> Descent<R> {
         smooth - residual_times_target + squared_gradient / (2.0 * self.l2)
     }
 
-    /// Leave out the columns that the gap proves to have no weight at the minimum (Ndiaye et al. 2017, gap-safe rules).
+    /// Remove the columns that the gap proves to have a zero weight at the minimum (Ndiaye et al. 2017, gap-safe rules).
     fn screen(&mut self) {
         if self.l1 == 0.0 {
             return;
@@ -157,7 +156,7 @@ impl<R: Residual> Descent<R> {
         let (residual, weights) = (&mut self.residual, &mut self.weights);
         self.active.retain(|&column| {
             let distance = (1.0 - (correlations[column] / scale).abs()) / (residual.norm(column) + l2).sqrt();
-            // A gap that is not a number keeps everything out, as it does in scikit-learn.
+            // If the gap is not a number, remove every column, as scikit-learn does.
             let keep = distance <= radius;
             if !keep && weights[column] != 0.0 {
                 residual.take(column, -weights[column]);
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
     use duet_worker::{Matrix, Order};
 
-    /// Two columns at right angles, so that each weight has a solution by hand.
+    /// Return a table of two orthogonal columns, so that each weight can be computed by hand.
     fn table() -> Table {
         let data = [[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]].concat();
         let x = Matrix { rows: 4, columns: 2, order: Order::Fortran, data };
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn lasso_takes_the_penalty_off_each_correlation() {
+    fn lasso_subtracts_the_penalty_from_each_correlation() {
         // Xᵀy/n = 3 and .5: w = 3 − 1 and 0.
         let fit = solve(1.0, 1.0);
         assert_eq!(vec![2.0, 0.0], fit.coef);
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn elastic_net_shrinks_as_well() {
+    fn elastic_net_also_shrinks_the_weights() {
         // w = (3 − .5) / (1 + .5) and max(.5 − .5, 0).
         let fit = solve(1.0, 0.5);
         assert!((fit.coef[0] - 2.5 / 1.5).abs() < 1e-12);
@@ -212,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn a_penalty_above_every_correlation_leaves_nothing_and_needs_no_sweep() {
+    fn a_penalty_above_every_correlation_gives_zero_weights_without_a_sweep() {
         let fit = solve(10.0, 1.0);
         assert_eq!((vec![0.0, 0.0], Some((0, true))), (fit.coef, fit.descent));
     }
 
     #[test]
-    fn without_penalty_it_is_least_squares() {
+    fn without_a_penalty_the_fit_is_least_squares() {
         let fit = solve(0.0, 1.0);
         assert!((fit.coef[0] - 3.0).abs() < 1e-9 && (fit.coef[1] - 0.5).abs() < 1e-9);
     }

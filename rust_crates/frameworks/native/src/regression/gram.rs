@@ -1,6 +1,4 @@
-//! Products of all columns with each other, over rows that are centred a block at a time.
-//!
-//! Not for what is solved with them: `least_squares` and `residual` do that.
+//! The Gram matrix of the centred columns, computed block by block.
 
 use std::ops::Range;
 
@@ -11,10 +9,10 @@ use rayon::prelude::*;
 use super::Table;
 use crate::vector::Vectors;
 
-/// Rows that are centred and multiplied at a time, so that the centred copy never leaves the cache.
+/// Number of rows that are centred and multiplied at a time, so that the centred copy stays in the cache.
 const BLOCK_ROWS: usize = 256;
 
-/// What is taken off before the fit and returns as the intercept.
+/// The means of the columns and of the target, which determine the intercept.
 pub(super) struct Means {
     pub columns: Vec<f64>,
     pub target: f64,
@@ -32,20 +30,20 @@ impl Means {
         Self { columns, target: vectors.mean(&table.y) }
     }
 
-    /// Nothing, for a table that is centred already.
+    /// Return zeros, for a table that is already centred.
     pub fn none(table: &Table) -> Self {
         Self { columns: vec![0.0; table.x.columns], target: 0.0 }
     }
 }
 
-/// How many threads faer was told to use.
+/// Return faer's number of threads.
 pub(super) fn threads() -> usize {
     faer::get_global_parallelism().degree()
 }
 
-/// Return the lower triangle of `AᵀA`, A being X with y beside it, both centred: `Xᵀy` is its last row.
+/// Return the lower triangle of `AᵀA`, where A is the centred X with the centred y as its last column; `Xᵀy` is the last row.
 ///
-/// Each thread adds up a part of the rows: splitting every small product between them would cost more than it saves.
+/// Each thread adds up a part of the rows, because splitting each small product among threads would cost more than it saves.
 pub(super) fn products(table: &Table, means: &Means, vectors: Vectors) -> Mat<f64> {
     let rows = table.x.rows;
     let length = rows.div_ceil(threads()).next_multiple_of(BLOCK_ROWS);
@@ -90,7 +88,7 @@ fn products_of(table: &Table, means: &Means, rows: Range<usize>, vectors: Vector
     gram
 }
 
-/// Return one column of a matrix that was made here, whose columns are therefore contiguous.
+/// Return one column of an owned matrix, whose columns are contiguous.
 pub(super) fn contiguous(matrix: MatMut<'_, f64>, column: usize) -> &mut [f64] {
     let column = matrix.col_mut(column).try_as_col_major_mut();
     column.expect("faer's own matrices are column-major").as_slice_mut()

@@ -1,6 +1,6 @@
-//! Least squares with an intercept, by QR or through the normal equations, on faer.
+//! Least squares with an intercept, by QR or by the normal equations, on faer.
 //!
-//! Not for fewer rows than columns, nor for columns that depend on each other: those have no one answer.
+//! The solution must be unique: there must be more rows than columns, and the columns must be linearly independent.
 
 use duet_worker::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -13,15 +13,15 @@ use super::gram::{self, Means, contiguous};
 use super::{Fit, Table};
 use crate::vector::Vectors;
 
-/// Columns that QR treats together, and the number of elements below which it takes them one by one: what measured fastest
-/// from 353 × 10 to 20,000 × 100. faer's own choice is up to a third slower at both ends.
+/// The block size of QR, and the number of elements below which it works without blocks. These were the fastest in measurements
+/// from 353 × 10 to 20,000 × 100; faer's defaults are up to a third slower at both ends.
 const QR_BLOCK: usize = 16;
 const QR_UNBLOCKED_BELOW: usize = 100_000;
 
-/// The part of the largest column that must be left of each when those before it are taken out.
+/// Columns are dependent if a diagonal element of R is at most this fraction of the largest.
 const DEPENDENT: f64 = 1e-13;
 
-/// Fit by QR of the centred columns with the target beside them, which turns `Qᵀy` out as the last column of R.
+/// Fit by QR of the centred columns and the target, which gives `Qᵀy` as the last column of R.
 pub(super) fn by_qr(table: &Table, vectors: Vectors) -> Result<Fit> {
     let (rows, columns) = (table.x.rows, table.x.columns);
     let means = Means::of(table, vectors);
@@ -57,7 +57,7 @@ fn qr_params() -> Spec<QrParams, f64> {
     Spec::new(params)
 }
 
-/// Fit by Cholesky's factorisation of `XᵀX + alpha·I`, X centred.
+/// Fit by a Cholesky factorisation of `XᵀX + alpha·I`, where X is centred.
 pub(super) fn by_normal_equations(table: &Table, alpha: f64, vectors: Vectors) -> Result<Fit> {
     let columns = table.x.columns;
     let means = Means::of(table, vectors);
@@ -81,7 +81,7 @@ fn finished(coef: Vec<f64>, means: &Means, vectors: Vectors) -> Result<Fit> {
 }
 
 fn dependent() -> Error {
-    Error::failed("columns of X_train depend on each other; leave out those that others add up to")
+    Error::failed("columns of X_train are linearly dependent; leave out those that are sums of others")
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use duet_worker::{Matrix, Order};
 
-    /// A table of `rows` whose target is exactly 2a − 3b + 5.
+    /// Return a table of `rows` whose target is exactly 2a − 3b + 5.
     fn table(rows: usize) -> Table {
         let a: Vec<f64> = (0..rows).map(|row| (row as f64 * 0.7).sin()).collect();
         let b: Vec<f64> = (0..rows).map(|row| (row as f64 * 1.1).cos() + 4.0).collect();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_find_an_exact_plane_again() {
+    fn both_solvers_recover_an_exact_plane() {
         for rows in [4, 255, 256, 257, 1000] {
             let table = table(rows);
             for fit in [by_qr(&table, Vectors::detect()), by_normal_equations(&table, 0.0, Vectors::detect())]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_penalty_shrinks_as_one_column_by_hand_says() {
+    fn a_penalty_shrinks_one_column_by_the_computed_amount() {
         // Centred x = -1, 0, 1 and y = -2, 0, 2: w = Σxy / (Σx² + α) = 4 / (2 + 2).
         let x = Matrix { rows: 3, columns: 1, order: Order::Fortran, data: vec![0.0, 1.0, 2.0] };
         let fit = by_normal_equations(&Table { x, y: vec![1.0, 3.0, 5.0] }, 2.0, Vectors::detect()).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_the_sum_of_others_is_refused() {
+    fn a_column_that_is_the_sum_of_others_is_an_error() {
         let mut table = table(50);
         let sum: Vec<f64> = table.column(0).iter().zip(table.column(1)).map(|(a, b)| a + b).collect();
         table.x.data.extend(sum);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_one_value_is_refused() {
+    fn a_constant_column_is_an_error() {
         let x = Matrix { rows: 3, columns: 1, order: Order::Fortran, data: vec![1.0; 3] };
         let table = Table { x, y: vec![1.0, 2.0, 3.0] };
         assert!(by_qr(&table, Vectors::detect()).is_err());

@@ -1,6 +1,4 @@
-//! Linear models, written here.
-//!
-//! Not the arithmetic: the modules below have it.
+//! Linear models: jobs and outputs of the solvers in the modules below.
 
 mod descent;
 mod gram;
@@ -21,23 +19,23 @@ pub fn register(registry: &mut Registry) {
     }
 }
 
-/// What is fitted, and how.
+/// A model and the solver that fits it.
 #[derive(Clone, Copy)]
 enum Model {
     /// Least squares by QR.
     Qr,
-    /// Least squares, with a squared penalty or none, through the normal equations.
+    /// Least squares with an optional squared penalty, by the normal equations.
     Gram { alpha: f64 },
     /// Coordinate descent on a centred target, without an intercept.
     Descent(Penalty),
-    /// The same steps over products of columns.
+    /// The same steps on products of columns.
     GramDescent(Penalty),
 }
 
 impl Model {
     fn of(job: &Job) -> Result<Self> {
         match job.algorithm() {
-            // Predicting is the same whichever way the weights were found.
+            // Prediction does not depend on the solver.
             "linear" if job.phase() == "train" => Ok(match job.variant(&["", "gram"])? {
                 "gram" => Self::Gram { alpha: 0.0 },
                 _ => Self::Qr,
@@ -61,13 +59,13 @@ impl Model {
 /// A fitted model.
 struct Fit {
     coef: Vec<f64>,
-    /// Nothing where the model has none.
+    /// `None` if the model has no intercept.
     intercept: Option<f64>,
-    /// Sweeps and whether the last met the stop rule, of a model that is fitted by sweeps.
+    /// For coordinate descent: the number of sweeps, and whether the last one met the stopping rule.
     descent: Option<(u64, bool)>,
 }
 
-/// Rows to fit to, columns contiguous.
+/// The training data; columns are contiguous.
 struct Table {
     x: Matrix<f64>,
     y: Vec<f64>,
@@ -94,7 +92,7 @@ fn fit(table: &Table, model: Model, vectors: Vectors) -> Result<Fit> {
         Model::Gram { alpha } => least_squares::by_normal_equations(table, alpha, vectors),
         Model::Descent(penalty) => {
             let fit = || Ok(descent::fit(Direct::of(table, vectors), table, penalty, vectors));
-            // Inside the pool, where giving a part away for microseconds costs less than from outside.
+            // Run inside the pool, where parallel work of some microseconds costs less to start than from outside.
             if gram::threads() == 1 { fit() } else { rayon::scope(|_| fit()) }
         }
         Model::GramDescent(penalty) => {
@@ -103,7 +101,7 @@ fn fit(table: &Table, model: Model, vectors: Vectors) -> Result<Fit> {
     }
 }
 
-/// Fit from scratch.
+/// Fit a model from scratch.
 fn train(job: &Job) -> Result<impl Implementation + use<>> {
     let (model, vectors) = (Model::of(job)?, Vectors::detect());
     let table = Table::read(job, model)?;
@@ -121,13 +119,13 @@ fn train(job: &Job) -> Result<impl Implementation + use<>> {
     Ok(Call::new(move || fit(&table, model, vectors), outputs).work("samples", rows))
 }
 
-/// Predict the held-out rows with a model that was fitted beforehand.
+/// Predict the held-out rows with a model that is fitted while preparing.
 fn predict(job: &Job) -> Result<impl Implementation + use<>> {
     let (model, vectors) = (Model::of(job)?, Vectors::detect());
     let table = Table::read(job, model)?;
     let x = job.matrix_f64("X_test", Order::C)?;
     if x.columns != table.x.columns {
-        return Err(Error::invalid("X_test and X_train differ in their columns; write both again"));
+        return Err(Error::invalid("X_test and X_train have different numbers of columns; write both again"));
     }
     let fit = fit(&table, model, vectors)?;
     let rows = x.rows;

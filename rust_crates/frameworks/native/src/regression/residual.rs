@@ -1,7 +1,5 @@
-//! Two ways to know how columns correlate with the residual y − Xw while weights change: by the residual itself, or by the
-//! products of columns with each other.
-//!
-//! Not for choosing the weights: `descent` does that.
+//! Two ways to update the correlations of columns with the residual y − Xw while weights change: from the residual itself, or from
+//! the products of columns.
 
 use rayon::prelude::*;
 
@@ -9,7 +7,7 @@ use super::Table;
 use super::gram::{self, Means};
 use crate::vector::Vectors;
 
-/// The residual, as far as coordinate descent asks for it.
+/// The residual, as far as coordinate descent needs it.
 pub(super) trait Residual {
     /// Return Σx² of a column.
     fn norm(&self, column: usize) -> f64;
@@ -17,19 +15,19 @@ pub(super) trait Residual {
     /// Return Σx·r of a column.
     fn correlation(&mut self, column: usize) -> f64;
 
-    /// Take `step` times a column off the residual.
+    /// Subtract `step` times a column from the residual.
     fn take(&mut self, column: usize, step: f64);
 
-    /// Write the correlation of every column, and return ‖r‖² and r·y; `weights` are what the residual is of.
+    /// Write the correlation of every column, and return ‖r‖² and r·y; the residual is that of `weights`.
     fn sum_up(&mut self, weights: &[f64], correlations: &mut [f64]) -> (f64, f64);
 }
 
-/// Rows below which a second thread costs more than it saves.
+/// The number of rows below which a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 20_000;
 
-/// The residual itself: each step is two passes over as many values as there are rows.
+/// The residual itself: each step is two passes over a vector of one value per row.
 ///
-/// Where the table is larger than the caches, the time is that of reading it once a sweep, whoever does it.
+/// If the table is larger than the caches, the time is that of reading it once per sweep, in any implementation.
 pub(super) struct Direct<'a> {
     table: &'a Table,
     vectors: Vectors,
@@ -47,7 +45,7 @@ impl<'a> Direct<'a> {
     }
 }
 
-/// Return Σ aᵢ bᵢ, each thread adding up a part.
+/// Return Σ aᵢ bᵢ; each thread adds up a part.
 fn dot(a: &[f64], b: &[f64], threads: usize, vectors: Vectors) -> f64 {
     if threads == 1 {
         return vectors.dot(a, b);
@@ -85,11 +83,11 @@ impl Residual for Direct<'_> {
     }
 }
 
-/// Products of columns, computed once: each step is a pass over as many values as there are columns.
+/// Products of columns, computed once: each step is a pass over a vector of one value per column.
 pub(super) struct Products {
     vectors: Vectors,
     columns: usize,
-    /// `XᵀX`, column by column, and `Xᵀy`.
+    /// `XᵀX` in column-major order, and `Xᵀy`.
     gram: Vec<f64>,
     moments: Vec<f64>,
     squared_target: f64,
@@ -143,7 +141,7 @@ mod tests {
     use duet_worker::{Matrix, Order};
 
     #[test]
-    fn both_ways_know_the_same() {
+    fn both_ways_give_the_same_numbers() {
         let data: Vec<f64> = (0..600 * 4).map(|i| (f64::from(i * i + i) * 0.618).sin()).collect();
         let y = (0..600).map(|i| (f64::from(i) * 1.3).cos()).collect();
         let table = Table { x: Matrix { rows: 600, columns: 4, order: Order::Fortran, data }, y };

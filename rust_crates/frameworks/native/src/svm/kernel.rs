@@ -1,10 +1,8 @@
-//! Rows of a Gaussian kernel, computed in bulk, and the cache that keeps the latest of them.
-//!
-//! Not for what is done with them.
+//! Rows of a Gaussian kernel, and a cache of the most recently used ones.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use duet_worker::Matrix;
@@ -12,21 +10,21 @@ use rayon::prelude::*;
 
 use crate::vector::{Vectors, exp};
 
-/// Values of a row that are computed at a time, so that what is summed up stays in the fastest cache.
+/// Number of values of a row that are computed at a time, so that the sums stay in the fastest cache.
 const TILE: usize = 512;
 
-/// Columns that one pass over a tile adds.
+/// Number of columns that one pass over a tile adds.
 const COLUMNS: usize = 4;
 
-/// Products below which a second thread costs more than it saves.
+/// The number of products below which a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 200_000;
 
-/// exp(−γ·‖a − b‖²) between the rows of one table and any others.
+/// The kernel exp(−γ·‖a − b‖²) between the rows of one table and any point.
 pub(super) struct Kernel {
     gamma: f64,
     rows: usize,
     columns: usize,
-    /// Column by column, so that a loop over rows has no gaps.
+    /// In column-major order, so that a loop over rows is contiguous.
     transposed: Vec<f64>,
     /// ‖x‖² of each row.
     squares: Vec<f64>,
@@ -35,7 +33,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Take the rows of `x` that `chosen` names, in that order.
+    /// Take the rows `chosen` of `x`, in that order.
     pub fn of(x: &Matrix<f64>, chosen: &[usize], gamma: f64, threads: usize, vectors: Vectors) -> Self {
         let columns = x.columns;
         let row = |row: usize| &x.data[row * columns..(row + 1) * columns];
@@ -46,24 +44,24 @@ impl Kernel {
         Self { gamma, rows: chosen.len(), columns, transposed, squares, threads, vectors }
     }
 
-    /// The number of rows.
+    /// Return the number of rows.
     pub fn len(&self) -> usize {
         self.rows
     }
 
     /// Write the kernel of row `at` with all rows.
-    pub fn own_row<T: From32>(&self, at: usize, row: &mut [T]) {
+    pub fn own_row<T: FromF64>(&self, at: usize, row: &mut [T]) {
         let point: Vec<f64> =
             (0..self.columns).map(|column| self.transposed[column * self.rows + at]).collect();
         self.fill(&point, self.squares[at], row);
     }
 
-    /// Write the kernel of `point`, whose columns are as many, with all rows.
-    pub fn row_of<T: From32>(&self, point: &[f64], row: &mut [T]) {
+    /// Write the kernel of `point`, which has as many columns, with all rows.
+    pub fn row_of<T: FromF64>(&self, point: &[f64], row: &mut [T]) {
         self.fill(point, self.vectors.dot(point, point), row);
     }
 
-    fn fill<T: From32>(&self, point: &[f64], square: f64, row: &mut [T]) {
+    fn fill<T: FromF64>(&self, point: &[f64], square: f64, row: &mut [T]) {
         let tile = |(number, tile): (usize, &mut [T])| {
             self.vectors.run(
                 #[inline(always)]
@@ -82,7 +80,7 @@ impl Kernel {
     }
 
     #[inline(always)]
-    fn fill_tile<T: From32>(&self, point: &[f64], square: f64, from: usize, tile: &mut [T]) {
+    fn fill_tile<T: FromF64>(&self, point: &[f64], square: f64, from: usize, tile: &mut [T]) {
         let length = tile.len();
         let mut products = [0.0; TILE];
         let products = &mut products[..length];
@@ -104,58 +102,58 @@ impl Kernel {
         }
         let squares = &self.squares[from..][..length];
         for ((kernel, product), other) in tile.iter_mut().zip(products).zip(squares) {
-            // Rounding must not make a squared distance negative.
+            // Rounding could make a squared distance negative.
             let distance = (square + other - 2.0 * *product).max(0.0);
             *kernel = T::from_f64(exp(-self.gamma * distance));
         }
     }
 }
 
-/// A float that a kernel may be kept as.
-pub(super) trait From32: Send + Copy {
+/// A float type that can store a kernel.
+pub(super) trait FromF64: Send + Copy {
     fn from_f64(value: f64) -> Self;
 }
 
-impl From32 for f64 {
+impl FromF64 for f64 {
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
     }
 }
 
-impl From32 for f32 {
+impl FromF64 for f32 {
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "half the memory, as LIBSVM keeps its rows too")]
+        #[expect(clippy::cast_possible_truncation, reason = "half the memory, as in LIBSVM")]
         let value = value as Self;
         value
     }
 }
 
-/// The rows of a kernel that were used last, as far as memory was granted.
+/// The most recently used rows of a kernel, as many as fit the memory limit.
 pub(super) struct Cache {
     rows: Vec<Vec<f32>>,
-    /// Which row of the kernel each kept one is, and when it was used last.
+    /// The kernel row in each cache place, and when it was last used.
     kept: Vec<(usize, u64)>,
-    /// Where each row of the kernel is kept.
+    /// The cache place of each kernel row.
     places: Vec<Option<usize>>,
     most: usize,
     now: u64,
 }
 
 impl Cache {
-    /// Keep as many rows as fit into `megabytes`, but at least the few that one step needs.
+    /// Create a cache of as many rows as fit into `megabytes`, but at least the few that one step needs.
     pub fn new(length: usize, megabytes: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "rounded down; too much saturates"
+            reason = "rounded down; a value out of range saturates"
         )]
         let most = (megabytes * 1e6 / (4.0 * length as f64)) as usize;
         Self { rows: Vec::new(), kept: Vec::new(), places: vec![None; length], most: most.max(4), now: 0 }
     }
 
-    /// Make sure that row `at` is kept; the three that were asked for before it stay.
+    /// Load row `at` and return its place; the three rows loaded before it stay.
     pub fn load(&mut self, kernel: &Kernel, at: usize) -> usize {
         self.now += 1;
         let place = self.places[at].unwrap_or_else(|| {
@@ -179,7 +177,7 @@ impl Cache {
         oldest
     }
 
-    /// The row kept at `place`.
+    /// Return the row at `place`.
     pub fn row(&self, place: usize) -> &[f32] {
         &self.rows[place]
     }

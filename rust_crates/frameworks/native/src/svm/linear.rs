@@ -1,7 +1,7 @@
-//! The squared hinge without a kernel: ½(‖w‖² + b²) + C·Σ max(0, 1 − y(w·x + b))², by Newton's method in the weights or by
-//! coordinate descent in the dual, to LIBLINEAR's stop rules (Hsieh et al. 2008, Lin et al. 2008).
+//! The linear machine with the squared hinge loss: ½(‖w‖² + b²) + C·Σ max(0, 1 − y(w·x + b))², minimised by Newton's method in the
+//! primal or by coordinate descent in the dual, with LIBLINEAR's stopping rules (Hsieh et al. 2008, Lin et al. 2008).
 //!
-//! Not for thousands of columns: Newton's matrix is held whole.
+//! Newton's method stores the whole Hessian, so it does not suit thousands of columns.
 
 use duet_worker::{Error, Matrix, Result};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -10,31 +10,32 @@ use faer::{Accum, Mat, Side};
 
 use crate::vector::Vectors;
 
-/// Rows that are gathered and multiplied at a time, so that the copy never leaves the cache.
+/// Number of rows that are gathered and multiplied at a time, so that the copy stays in the cache.
 const BLOCK_ROWS: usize = 256;
 
-/// The part of the promised decrease that a step must bring.
+/// The fraction of the predicted decrease that a step must achieve.
 const ENOUGH: f64 = 1e-4;
 
-/// Halvings of a step before the search gives up: what is left then is below rounding.
+/// The number of halvings after which the line search stops, because a shorter step would be below rounding.
 const MOST_HALVINGS: u32 = 40;
 
+/// The form of the problem to solve.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Way {
+pub(super) enum Form {
     Primal,
     Dual,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
-    pub way: Way,
+    pub form: Form,
     pub cost: f64,
     pub tolerance: f64,
     pub max_iterations: u64,
     pub seed: i64,
 }
 
-/// A fitted classifier: positive sides are class 1.
+/// A fitted classifier; the positive side is class 1.
 pub(super) struct Plane {
     pub coef: Vec<f64>,
     pub intercept: f64,
@@ -42,15 +43,15 @@ pub(super) struct Plane {
     pub converged: bool,
 }
 
-/// Fit to the rows of `x`, which lie one after the other, and their signs.
+/// Fit a plane to the rows of `x`, which is in row-major order, and their signs.
 pub(super) fn fit(x: &Matrix<f64>, signs: &[f64], settings: Settings, vectors: Vectors) -> Result<Plane> {
-    match settings.way {
-        Way::Primal => Newton { x, signs, cost: settings.cost, vectors }.fit(settings),
-        Way::Dual => Ok(descend(x, signs, settings, vectors)),
+    match settings.form {
+        Form::Primal => Newton { x, signs, cost: settings.cost, vectors }.fit(settings),
+        Form::Dual => Ok(descend(x, signs, settings, vectors)),
     }
 }
 
-/// Newton's method; weights have the bias as their last.
+/// Newton's method; the bias is the last weight.
 struct Newton<'a> {
     x: &'a Matrix<f64>,
     signs: &'a [f64],
@@ -65,7 +66,7 @@ impl Newton<'_> {
         let mut fields = vec![0.0; self.x.rows];
         let mut gradient = self.gradient(&weights, &fields);
         let allowed = settings.tolerance * self.rarer_share() * norm(&gradient);
-        // Σxxᵀ over the rows inside the margin; from step to step only few rows come or go.
+        // Σxxᵀ over the rows inside the margin; few rows change between steps.
         let mut products = Mat::<f64>::zeros(width, width);
         let mut inside = vec![false; self.x.rows];
         let mut iterations = 0;
@@ -83,7 +84,7 @@ impl Newton<'_> {
         Ok(Plane { coef: weights, intercept, iterations, converged })
     }
 
-    /// The share of the rarer class, which LIBLINEAR scales its tolerance by.
+    /// Return the share of the rarer class, by which LIBLINEAR scales its tolerance.
     fn rarer_share(&self) -> f64 {
         let positive = self.signs.iter().filter(|&&sign| sign > 0.0).count();
         positive.min(self.x.rows - positive).max(1) as f64 / self.x.rows as f64
@@ -111,20 +112,20 @@ impl Newton<'_> {
         gradient
     }
 
-    /// Bring `products` up to date with which rows are inside the margin now.
+    /// Update `products` to the rows that are now inside the margin.
     fn follow(&self, fields: &[f64], inside: &mut [bool], products: &mut Mat<f64>) {
-        let (mut came, mut went) = (Vec::new(), Vec::new());
+        let (mut entered, mut left) = (Vec::new(), Vec::new());
         for (row, (inside, field)) in inside.iter_mut().zip(fields).enumerate() {
             let now = self.is_inside(row, *field);
             match (*inside, now) {
-                (false, true) => came.push(row),
-                (true, false) => went.push(row),
+                (false, true) => entered.push(row),
+                (true, false) => left.push(row),
                 _ => {}
             }
             *inside = now;
         }
-        self.add_products(&came, 1.0, products);
-        self.add_products(&went, -1.0, products);
+        self.add_products(&entered, 1.0, products);
+        self.add_products(&left, -1.0, products);
     }
 
     /// Add `factor` times Σxxᵀ over `rows` to the lower triangle of `products`.
@@ -158,25 +159,23 @@ impl Newton<'_> {
         let width = gradient.len();
         let hessian = Mat::from_fn(width, width, |row, column| {
             let identity = if row == column { 1.0 } else { 0.0 };
-            // Only the lower triangle counts.
+            // The factorisation reads the lower triangle only.
             if row >= column { identity + 2.0 * self.cost * products[(row, column)] } else { 0.0 }
         });
         let factor = hessian.llt(Side::Lower).map_err(|_| {
-            Error::failed(
-                "Newton's matrix lost its positive definiteness to rounding; standardise the columns",
-            )
+            Error::failed("the Hessian is not positive definite because of rounding; standardise the columns")
         })?;
         let mut direction = Mat::from_fn(width, 1, |row, _| -gradient[row]);
         factor.solve_in_place(direction.as_mut());
         Ok((0..width).map(|row| direction[(row, 0)]).collect())
     }
 
-    /// Go as far along `direction` as the objective falls enough; say whether it fell at all.
+    /// Move along `direction` by the first step that decreases the objective enough; return whether it decreased at all.
     fn step(&self, weights: &mut [f64], fields: &mut [f64], gradient: &[f64], direction: &[f64]) -> bool {
         let (bias, columns) =
             direction.split_last().unwrap_or_else(|| unreachable!("there is always a bias"));
         let moves = self.vectors.affine(&self.x.data, columns, *bias);
-        let promised = self.vectors.dot(gradient, direction);
+        let predicted = self.vectors.dot(gradient, direction);
         let before = self.objective(weights, fields);
         let mut length = 1.0;
         for _ in 0..MOST_HALVINGS {
@@ -185,7 +184,7 @@ impl Newton<'_> {
             };
             let (new_weights, new_fields) = (shifted(weights, direction), shifted(fields, &moves));
             let after = self.objective(&new_weights, &new_fields);
-            if after <= before + ENOUGH * length * promised {
+            if after <= before + ENOUGH * length * predicted {
                 weights.copy_from_slice(&new_weights);
                 fields.copy_from_slice(&new_fields);
                 return after < before;
@@ -208,7 +207,7 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
-/// Descend one dual coefficient at a time, in a new order each sweep, leaving out those that seem settled at 0.
+/// Descend one dual coefficient at a time, in a new order each sweep, skipping those that seem to stay at 0.
 fn descend(x: &Matrix<f64>, signs: &[f64], settings: Settings, vectors: Vectors) -> Plane {
     let diagonal = 0.5 / settings.cost;
     let row = |row: usize| &x.data[row * x.columns..(row + 1) * x.columns];
@@ -217,7 +216,7 @@ fn descend(x: &Matrix<f64>, signs: &[f64], settings: Settings, vectors: Vectors)
     let mut dual = vec![0.0; x.rows];
     let mut active: Vec<usize> = (0..x.rows).collect();
     let mut random = Random(settings.seed.unsigned_abs());
-    // The largest violation of the sweep before: who is settled by more is left out.
+    // The largest violation of the previous sweep; coefficients whose gradient exceeds it are skipped.
     let mut limit = f64::INFINITY;
     while !plane.converged && plane.iterations < settings.max_iterations {
         plane.iterations += 1;
@@ -233,7 +232,7 @@ fn descend(x: &Matrix<f64>, signs: &[f64], settings: Settings, vectors: Vectors)
             }
             active.swap(kept, at);
             kept += 1;
-            // At 0 only a fall of the gradient below 0 is a violation.
+            // At 0 only a negative gradient is a violation.
             let projected = if dual[index] == 0.0 { gradient.min(0.0) } else { gradient };
             (largest, least) = (largest.max(projected), least.min(projected));
             if projected.abs() > 1e-12 {
@@ -246,7 +245,7 @@ fn descend(x: &Matrix<f64>, signs: &[f64], settings: Settings, vectors: Vectors)
         }
         active.truncate(kept);
         if largest - least <= settings.tolerance {
-            // It holds for those that were kept; now for all.
+            // The rule holds for the active coefficients; check it for all.
             plane.converged = active.len() == x.rows;
             active = (0..x.rows).collect();
             limit = f64::INFINITY;
@@ -257,7 +256,7 @@ fn descend(x: &Matrix<f64>, signs: &[f64], settings: Settings, vectors: Vectors)
     plane
 }
 
-/// A congruential generator: an order of rows need not be more random.
+/// A linear congruential generator, which is random enough to shuffle rows.
 struct Random(u64);
 
 impl Random {
@@ -275,8 +274,8 @@ mod tests {
     use super::*;
     use duet_worker::Order;
 
-    fn settings(way: Way) -> Settings {
-        Settings { way, cost: 0.5, tolerance: 1e-10, max_iterations: 10_000, seed: 7 }
+    fn settings(form: Form) -> Settings {
+        Settings { form, cost: 0.5, tolerance: 1e-10, max_iterations: 10_000, seed: 7 }
     }
 
     fn table() -> (Matrix<f64>, Vec<f64>) {
@@ -288,21 +287,21 @@ mod tests {
     }
 
     #[test]
-    fn one_row_of_either_class_has_a_solution_by_hand() {
+    fn one_row_of_each_class_gives_the_solution_computed_by_hand() {
         let x = Matrix { rows: 2, columns: 1, order: Order::C, data: vec![-1.0, 1.0] };
-        for way in [Way::Primal, Way::Dual] {
-            let plane = fit(&x, &[-1.0, 1.0], settings(way), Vectors::detect()).unwrap();
+        for form in [Form::Primal, Form::Dual] {
+            let plane = fit(&x, &[-1.0, 1.0], settings(form), Vectors::detect()).unwrap();
             // w + 2·C·2·(w − 1) = 0.
-            assert!((plane.coef[0] - 2.0 / 3.0).abs() < 1e-9 && plane.intercept.abs() < 1e-9, "{way:?}");
+            assert!((plane.coef[0] - 2.0 / 3.0).abs() < 1e-9 && plane.intercept.abs() < 1e-9, "{form:?}");
             assert!(plane.converged);
         }
     }
 
     #[test]
-    fn both_ways_lead_to_the_same_plane_where_the_gradient_is_nothing() {
+    fn both_forms_give_the_same_plane_with_a_zero_gradient() {
         let (x, signs) = table();
-        let planes =
-            [Way::Primal, Way::Dual].map(|way| fit(&x, &signs, settings(way), Vectors::detect()).unwrap());
+        let planes = [Form::Primal, Form::Dual]
+            .map(|form| fit(&x, &signs, settings(form), Vectors::detect()).unwrap());
         let newton = Newton { x: &x, signs: &signs, cost: 0.5, vectors: Vectors::detect() };
         for plane in &planes {
             let weights = [plane.coef.clone(), vec![plane.intercept]].concat();
@@ -316,9 +315,9 @@ mod tests {
     #[test]
     fn too_few_iterations_are_reported_as_not_converged() {
         let (x, signs) = table();
-        for way in [Way::Primal, Way::Dual] {
+        for form in [Form::Primal, Form::Dual] {
             let plane =
-                fit(&x, &signs, Settings { max_iterations: 1, ..settings(way) }, Vectors::detect()).unwrap();
+                fit(&x, &signs, Settings { max_iterations: 1, ..settings(form) }, Vectors::detect()).unwrap();
             assert_eq!((1, false), (plane.iterations, plane.converged));
         }
     }

@@ -1,6 +1,4 @@
-//! Classifiers with a Gaussian kernel, one for each pair of classes: what is solved, and what is decided.
-//!
-//! Not the search itself: `smo` does that.
+//! Classifiers with a Gaussian kernel, one for each pair of classes: their problems and decisions. `smo` solves the problems.
 
 use std::ops::Range;
 
@@ -11,12 +9,12 @@ use super::kernel::Kernel;
 use super::smo::{Problem, Solution, solve};
 use crate::vector::Vectors;
 
-/// What holds the dual coefficients down.
+/// The bound on the dual coefficients.
 #[derive(Clone, Copy)]
 pub(super) enum Bound {
-    /// The cost of a row on the wrong side.
+    /// The cost of a misclassified row.
     C(f64),
-    /// The least share of rows that are support vectors.
+    /// The minimum share of rows that are support vectors.
     Nu(f64),
 }
 
@@ -31,16 +29,15 @@ pub(super) struct Settings {
 
 /// A fitted classifier.
 pub(super) struct Machine {
-    /// The training row of each support vector, class after class.
+    /// The training row of each support vector, ordered by class.
     support: Vec<usize>,
-    /// Which support vectors each class has.
+    /// The support vectors of each class.
     ranges: Vec<Range<usize>>,
     kernel: Kernel,
-    /// Of each pair of classes (0, 1), (0, 2), …: the coefficients of either class's support vectors, positive for the
-    /// later.
+    /// The coefficients of both classes' support vectors for each pair of classes (0, 1), (0, 2), …; positive for the later class.
     coefs: Vec<(Vec<f64>, Vec<f64>)>,
     pub intercepts: Vec<f64>,
-    /// Steps of all pairs together.
+    /// Total number of steps of all pairs.
     pub iterations: u64,
 }
 
@@ -61,13 +58,13 @@ impl Machine {
     fn assembled(
         x: &Matrix<f64>,
         of_class: &[Vec<usize>],
-        solved: &[Half],
+        solved: &[Binary],
         gamma: f64,
         vectors: Vectors,
     ) -> Self {
         let mut is_support: Vec<Vec<bool>> = of_class.iter().map(|rows| vec![false; rows.len()]).collect();
-        for ((first, second), half) in pairs(of_class.len()).zip(solved) {
-            let (left, right) = half.dual.split_at(of_class[first].len());
+        for ((first, second), binary) in pairs(of_class.len()).zip(solved) {
+            let (left, right) = binary.dual.split_at(of_class[first].len());
             for (class, dual) in [(first, left), (second, right)] {
                 is_support[class].iter_mut().zip(dual).for_each(|(is, value)| *is |= *value != 0.0);
             }
@@ -81,8 +78,8 @@ impl Machine {
         let kept = |class: usize, dual: &[f64]| {
             dual.iter().zip(&is_support[class]).filter(|(_, is)| **is).map(|(value, _)| *value).collect()
         };
-        let coefs = pairs(of_class.len()).zip(solved).map(|((first, second), half)| {
-            let (left, right) = half.dual.split_at(of_class[first].len());
+        let coefs = pairs(of_class.len()).zip(solved).map(|((first, second), binary)| {
+            let (left, right) = binary.dual.split_at(of_class[first].len());
             (kept(first, left), kept(second, right))
         });
         Self {
@@ -90,8 +87,8 @@ impl Machine {
             kernel: Kernel::of(x, &support, gamma, 1, vectors),
             support,
             ranges,
-            intercepts: solved.iter().map(|half| half.intercept).collect(),
-            iterations: solved.iter().map(|half| half.steps).sum(),
+            intercepts: solved.iter().map(|binary| binary.intercept).collect(),
+            iterations: solved.iter().map(|binary| binary.steps).sum(),
         }
     }
 
@@ -131,7 +128,7 @@ impl Machine {
         all
     }
 
-    /// Return the class of each row of `x` that wins most pairs, the first of equals.
+    /// Return the class that wins most pairs for each row of `x`, the first of equals.
     pub fn predict(&self, x: &Matrix<f64>, threads: usize, vectors: Vectors) -> Vec<usize> {
         let classes = self.ranges.len();
         let decisions = self.decisions(x, threads, vectors);
@@ -147,13 +144,13 @@ impl Machine {
     }
 }
 
-/// Every two of `count` classes: (0, 1), (0, 2), …, (1, 2), …
+/// Return every pair of `count` classes: (0, 1), (0, 2), …, (1, 2), …
 fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).flat_map(move |first| (first + 1..count).map(move |second| (first, second)))
 }
 
-/// What came of one pair: coefficients of the first class's rows and then of the second's, positive for the second.
-struct Half {
+/// The result for one pair: the coefficients of the first class's rows and then of the second's, positive for the second.
+struct Binary {
     dual: Vec<f64>,
     intercept: f64,
     steps: u64,
@@ -165,7 +162,7 @@ fn separate(
     second: &[usize],
     settings: Settings,
     vectors: Vectors,
-) -> Result<Half> {
+) -> Result<Binary> {
     let rows = [first, second].concat();
     let kernel = Kernel::of(x, &rows, settings.gamma, settings.threads, vectors);
     let (positive, length) = (first.len(), rows.len());
@@ -186,7 +183,7 @@ fn separate(
             problem.parts.push(0..length);
             let solution = solve(&problem, vectors);
             let offset = level(&solution, 0..length, |row| problem_bounds(row, positive, cost));
-            Ok(Half::of(&solution, 1.0, -offset))
+            Ok(Binary::of(&solution, 1.0, -offset))
         }
         Bound::Nu(share) => {
             let each = share * length as f64 / 2.0;
@@ -207,21 +204,21 @@ fn separate(
             let low = level(&solution, positive..length, bounds);
             // Half the distance between the classes' margins becomes 1.
             let scale = (high - low) / 2.0;
-            Ok(Half::of(&solution, scale, -(high + low) / 2.0))
+            Ok(Binary::of(&solution, scale, -(high + low) / 2.0))
         }
     }
 }
 
-impl Half {
-    /// Turn round what counts as positive, and divide by the margin.
+impl Binary {
+    /// Change the sign, so that the second class is positive, and divide by the margin.
     fn of(solution: &Solution, margin: f64, intercept: f64) -> Self {
-        // Where nothing pulls, the coefficient is 0 and not −0.
+        // A zero coefficient is 0, not −0.
         let dual = solution.beta.iter().map(|beta| if *beta == 0.0 { 0.0 } else { -beta / margin });
         Self { dual: dual.collect(), intercept: -intercept / margin, steps: solution.steps }
     }
 }
 
-/// Give the first rows as much as they can take until `total` is spent.
+/// Distribute `total` over the first rows, at most 1 to each.
 fn fill_up(beta: &mut [f64], total: f64, sign: f64) {
     let mut rest = total;
     for value in beta {
@@ -235,7 +232,7 @@ fn problem_bounds(row: usize, positive: usize, cost: f64) -> (f64, f64) {
     if row < positive { (0.0, cost) } else { (-cost, 0.0) }
 }
 
-/// Return the gradient's level: its mean over the free rows, or where none is free the middle of what the others allow.
+/// Return the gradient's level: its mean over the free rows, or the middle of the range that the bounded rows allow.
 fn level(solution: &Solution, rows: Range<usize>, bounds: impl Fn(usize) -> (f64, f64)) -> f64 {
     let (mut sum, mut free) = (0.0, 0_usize);
     let (mut least, mut largest) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -271,7 +268,7 @@ mod tests {
         Machine::fit(x, classes, settings, Vectors::detect()).unwrap()
     }
 
-    /// Two rows of either class: the solution is symmetric, and can be had by hand.
+    /// Fit two rows, one of each class: the solution is symmetric and can be computed by hand.
     fn pair(bound: Bound) -> Machine {
         fitted(&table(2, 1, vec![0.0, 1.0]), &[0, 1], settings(bound))
     }
@@ -283,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_bound_in_the_way_both_rows_lie_on_the_margin() {
+    fn both_rows_lie_on_the_margin_if_the_bound_is_inactive() {
         // α = 1 / (1 − k), with k = exp(−γ) between the rows.
         let alpha = 1.0 / (1.0 - (-0.5_f64).exp());
         let machine = pair(Bound::C(100.0));
@@ -305,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_infeasible_nu_is_refused_with_what_would_do() {
+    fn the_error_for_an_infeasible_nu_names_the_limit() {
         let x = table(4, 1, vec![0.0, 1.0, 2.0, 3.0]);
         let error = Machine::fit(&x, &[0, 1, 1, 1], settings(Bound::Nu(0.9)), Vectors::detect());
         assert!(
@@ -317,7 +314,7 @@ mod tests {
         );
     }
 
-    /// Points round a circle, which classes share by sectors.
+    /// Return points around a circle, one sector per class.
     fn circle(rows: usize, classes: usize) -> (Matrix<f64>, Vec<usize>) {
         let angle = |row: usize| row as f64 * 2.399_963;
         let data = (0..rows).flat_map(|row| {
@@ -346,7 +343,7 @@ mod tests {
                 let sign = if class == 1 { 1.0 } else { -1.0 };
                 let (alpha, margin) = (sign * dual[row], sign * decisions[row]);
                 assert!((0.0..=cost).contains(&alpha));
-                // The kernel's rows are kept with 24 bits.
+                // The cache stores kernel rows with a precision of 24 bits.
                 assert!(alpha > 0.0 || margin > 1.0 - 1e-5, "{row} {alpha} {margin}");
                 assert!(alpha < cost || margin < 1.0 + 1e-5, "{row} {alpha} {margin}");
             }
@@ -354,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn at_least_a_share_of_nu_are_support_vectors_and_at_most_as_many_err() {
+    fn nu_bounds_the_share_of_support_vectors_and_of_margin_errors() {
         let (x, classes) = circle(120, 2);
         let machine = fitted(&x, &classes, settings(Bound::Nu(0.3)));
         let decisions = machine.decisions(&x, 1, Vectors::detect());
@@ -365,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn several_classes_vote() {
+    fn several_classes_are_decided_by_a_vote() {
         let (x, classes) = circle(300, 4);
         let machine = fitted(&x, &classes, settings(Bound::C(50.0)));
         assert_eq!(6, machine.intercepts.len());
@@ -375,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_of_a_few_rows_changes_nothing() {
+    fn a_cache_of_a_few_rows_gives_the_same_result() {
         let (x, classes) = circle(200, 2);
         let small = Settings { cache_mb: 0.0, ..settings(Bound::C(1.0)) };
         assert_eq!(

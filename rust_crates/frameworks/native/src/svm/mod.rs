@@ -1,6 +1,4 @@
-//! Support vector machines, written here.
-//!
-//! Not the solvers: `smo` and `linear` have them.
+//! Support vector machines: jobs and outputs of the solvers in `smo` and `linear`.
 
 mod kernel;
 mod linear;
@@ -10,7 +8,7 @@ mod smo;
 use duet_worker::{Array, Call, Error, Implementation, Job, Matrix, Order, Outputs, Registry, Result};
 
 use crate::vector::Vectors;
-use linear::{Plane, Way};
+use linear::{Form, Plane};
 use machine::{Bound, Machine, Settings};
 
 /// Register every machine.
@@ -23,7 +21,7 @@ pub fn register(registry: &mut Registry) {
     registry.add("svm", "linear_svc", "predict", predict_linear);
 }
 
-/// Rows to fit to, and the class of each: 0, 1, …
+/// The training data; classes are numbered from 0.
 struct Table {
     x: Matrix<f64>,
     classes: Vec<usize>,
@@ -52,13 +50,13 @@ impl Table {
     }
 }
 
-/// Read the rows to predict, which must have the columns of `table`.
+/// Read the rows to predict, which must have the same number of columns as `table`.
 fn test_rows(job: &Job, table: &Table) -> Result<Matrix<f64>> {
     let x = job.matrix_f64("X_test", Order::C)?;
     if x.columns == table.x.columns {
         return Ok(x);
     }
-    Err(Error::invalid("X_test and X_train differ in their columns; write both again"))
+    Err(Error::invalid("X_test and X_train have different numbers of columns; write both again"))
 }
 
 fn settings(job: &Job) -> Result<Settings> {
@@ -102,9 +100,9 @@ fn predict(job: &Job) -> Result<impl Implementation + use<>> {
     Ok(Call::new(run, outputs).work("samples", rows))
 }
 
-fn linear_settings(job: &Job, way: Way) -> Result<linear::Settings> {
+fn linear_settings(job: &Job, form: Form) -> Result<linear::Settings> {
     Ok(linear::Settings {
-        way,
+        form,
         cost: job.f64("C")?,
         tolerance: job.f64("tol")?,
         max_iterations: job.u64("max_iterations")?,
@@ -115,16 +113,16 @@ fn linear_settings(job: &Job, way: Way) -> Result<linear::Settings> {
 fn two_classes(table: &Table) -> Result<Vec<f64>> {
     if table.classes.iter().any(|&class| class > 1) {
         let what =
-            "y_train has more than two classes, for which linear_svc is not implemented here; give two";
+            "y_train has more than two classes; linear_svc is implemented here for two only, so give two";
         return Err(Error::unsupported(what));
     }
     Ok(table.classes.iter().map(|&class| if class == 1 { 1.0 } else { -1.0 }).collect())
 }
 
 fn train_linear(job: &Job) -> Result<impl Implementation + use<>> {
-    let way = if job.variant(&["", "dual"])? == "dual" { Way::Dual } else { Way::Primal };
+    let form = if job.variant(&["", "dual"])? == "dual" { Form::Dual } else { Form::Primal };
     let (table, vectors) = (Table::read(job)?, Vectors::detect());
-    let (signs, settings) = (two_classes(&table)?, linear_settings(job, way)?);
+    let (signs, settings) = (two_classes(&table)?, linear_settings(job, form)?);
     let rows = signs.len();
     let run = move || linear::fit(&table.x, &signs, settings, vectors);
     let outputs = |plane: &Plane| {
@@ -139,7 +137,7 @@ fn train_linear(job: &Job) -> Result<impl Implementation + use<>> {
 
 fn predict_linear(job: &Job) -> Result<impl Implementation + use<>> {
     let (table, vectors) = (Table::read(job)?, Vectors::detect());
-    let plane = linear::fit(&table.x, &two_classes(&table)?, linear_settings(job, Way::Primal)?, vectors)?;
+    let plane = linear::fit(&table.x, &two_classes(&table)?, linear_settings(job, Form::Primal)?, vectors)?;
     let x = test_rows(job, &table)?;
     let rows = x.rows;
     let run = move || {

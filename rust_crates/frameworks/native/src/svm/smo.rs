@@ -1,10 +1,10 @@
-//! Sequential minimal optimisation with second-order working sets: LIBSVM's steps to its stop rule (Fan et al. 2005).
+//! Sequential minimal optimisation with second-order working sets: LIBSVM's steps and stopping rule (Fan et al. 2005).
 //!
-//! Not for kernels without ones on their diagonal, nor for leaving rows out on the way (shrinking).
+//! The kernel's diagonal must be ones. There is no shrinking.
 
 #![expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for the instruction set that was picked"
+    reason = "only inlined functions are compiled for the chosen instruction set"
 )]
 
 use std::ops::Range;
@@ -12,28 +12,28 @@ use std::ops::Range;
 use super::kernel::{Cache, Kernel};
 use crate::vector::Vectors;
 
-/// The curvature that takes the place of one that is not positive.
+/// The replacement for a curvature that is not positive.
 const TAU: f64 = 1e-12;
 
-/// Values that are looked at together; the best of them is only searched for where it beats all before.
+/// Number of values that are compared together; the index of the best is only searched in a tile that beats all before.
 const TILE: usize = 256;
 
-/// Minimise ½ βᵀKβ + gᵀβ over β = yα with 0 ≤ α ≤ `cost`, the sum of β staying what it is at the start.
+/// The problem to minimise ½ βᵀKβ + gᵀβ over β = yα with 0 ≤ α ≤ `cost` and a constant sum of β.
 pub(super) struct Problem<'a> {
     pub kernel: &'a Kernel,
-    /// Rows before this one have y = 1, the others y = −1.
+    /// Rows before this one have y = 1, the others have y = −1.
     pub positive: usize,
     pub cost: f64,
-    /// Where β starts, and g.
+    /// The initial β, and g.
     pub start: Vec<f64>,
     pub slope: Vec<f64>,
-    /// Rows of which both members of a working set are taken: all, or each class on its own (ν-SVC).
+    /// Ranges that each contain both rows of a working set: all rows, or each class separately (ν-SVC).
     pub parts: Vec<Range<usize>>,
     pub tolerance: f64,
     pub cache_mb: f64,
 }
 
-/// Where the search ended: β, the gradient Kβ + g, and the number of steps.
+/// The result: β, the gradient Kβ + g, and the number of steps.
 pub(super) struct Solution {
     pub beta: Vec<f64>,
     pub gradient: Vec<f64>,
@@ -57,12 +57,12 @@ struct Search<'a> {
     cache: Cache,
     beta: Vec<f64>,
     gradient: Vec<f64>,
-    /// 0 where β may rise, and −∞ where it may not; likewise where it may fall.
+    /// 0 where β may increase, −∞ elsewhere; `may_fall` likewise for decreases.
     may_rise: Vec<f64>,
     may_fall: Vec<f64>,
 }
 
-/// Two rows of which the first shall rise and the second fall, and where the first's kernel row is kept.
+/// A working set: the row to increase, the row to decrease, and the cache index of the first's kernel row.
 struct Pair {
     rising: usize,
     falling: usize,
@@ -97,7 +97,7 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// The least and the largest that β may be.
+    /// Return the lower and the upper bound of β.
     fn bounds(&self, row: usize) -> (f64, f64) {
         let cost = self.problem.cost;
         if row < self.problem.positive { (0.0, cost) } else { (-cost, 0.0) }
@@ -110,7 +110,8 @@ impl<'a> Search<'a> {
         self.may_fall[row] = open(self.beta[row] > least);
     }
 
-    /// Return the rising row that violates most with the falling one that gains most; nothing where all is well.
+    /// Return the rising row of the largest violation and the falling row of the largest gain, or `None` if no pair violates the
+    /// conditions.
     fn violating_pair(&mut self) -> Option<Pair> {
         let (mut largest_gap, mut best) = (f64::NEG_INFINITY, (f64::NEG_INFINITY, None));
         for part in &self.problem.parts {
@@ -143,7 +144,7 @@ impl<'a> Search<'a> {
         let wanted = (self.gradient[falling] - self.gradient[rising]) / (2.0 - 2.0 * between).max(TAU);
         let (ceiling, floor) = (self.bounds(rising).1, self.bounds(falling).0);
         let by = wanted.min(ceiling - self.beta[rising]).min(self.beta[falling] - floor);
-        // What reaches its bound lies on it exactly, whatever rounding says.
+        // A value that reaches its bound is set to the bound exactly, whatever the rounding.
         self.beta[rising] = if by == ceiling - self.beta[rising] { ceiling } else { self.beta[rising] + by };
         self.beta[falling] = if by == self.beta[falling] - floor { floor } else { self.beta[falling] - by };
         self.note_bounds(rising);
@@ -161,7 +162,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Return the steepest descent among rows that may rise, and the last row that has it.
+/// Return the steepest descent among rows that may rise, and the last row with it.
 #[inline(always)]
 fn steepest(gradient: &[f64], may_rise: &[f64]) -> (f64, Option<usize>) {
     let (mut best, mut found) = (f64::NEG_INFINITY, None);
@@ -180,14 +181,14 @@ fn steepest(gradient: &[f64], may_rise: &[f64]) -> (f64, Option<usize>) {
     (best, found)
 }
 
-/// What looking for the falling row found: the highest gradient of those that may fall, the largest gain, and who has it.
+/// The result of the search for the falling row: the highest gradient, the largest gain, and the row with that gain.
 struct Found {
     highest: f64,
     gain: f64,
     at: Option<usize>,
 }
 
-/// Look for the row that may fall and whose pair with the rising one, of descent `steepest`, lowers the objective most.
+/// Find the row that decreases the objective most when paired with the rising row, whose descent is `steepest`.
 #[inline(always)]
 fn gains(gradient: &[f64], may_fall: &[f64], kernel: &[f32], steepest: f64) -> Found {
     let mut found = Found { highest: f64::NEG_INFINITY, gain: f64::NEG_INFINITY, at: None };
@@ -204,7 +205,7 @@ fn gains(gradient: &[f64], may_fall: &[f64], kernel: &[f32], steepest: f64) -> F
         }
         found.highest = found.highest.max(highest(heights));
         let gain = highest(values);
-        // No gain is none: the pair does not violate anything.
+        // A pair without a gain violates no condition.
         if gain > 0.0 && gain >= found.gain {
             found.gain = gain;
             found.at = values.iter().rposition(|value| *value == gain).map(|at| tile * TILE + at);

@@ -1,9 +1,7 @@
-//! The model itself: what GPT-2 makes of tokens, and the keys and values of those it has read.
-//!
-//! Not for learning its weights or choosing tokens: the module above does both.
+//! The GPT-2 model and its cache of keys and values.
 
-use duet_rooms::gpt2::Config;
 use duet_worker::Result;
+use task_support::gpt2::Config;
 use tch::nn::{self, Init, Path};
 use tch::{Device, Kind, Tensor};
 
@@ -53,12 +51,12 @@ impl Model {
         self.head(&self.hidden(tokens, &mut None))
     }
 
-    /// Return the logits (1 × vocabulary) of what follows `tokens` (1 × positions) and all that `cache` holds.
+    /// Return the logits (1 × vocabulary) of the token after `tokens` (1 × positions), which follow those in `cache`.
     pub(super) fn next(&self, tokens: &Tensor, cache: &mut Option<Cache>) -> Tensor {
         self.head(&self.hidden(tokens, cache).narrow(1, -1, 1)).select(1, 0)
     }
 
-    /// The embedding once more.
+    /// Return the logits of some states; the head shares the embedding's weights.
     fn head(&self, hidden: &Tensor) -> Tensor {
         hidden.linear::<Tensor>(&self.words, None)
     }
@@ -107,7 +105,7 @@ impl Block {
     }
 }
 
-/// A layer whose weight is stored input × output, as GPT-2 was published.
+/// A linear layer whose weight is stored as input × output, as in the published GPT-2.
 struct Linear {
     weight: Tensor,
     bias: Tensor,
@@ -142,7 +140,7 @@ impl Norm {
     }
 }
 
-/// A variable that the job's weights are copied into.
+/// Return a variable, into which the job's weights are copied later.
 fn variable(path: &Path, name: &str, shape: &[i64]) -> Tensor {
     path.var(name, shape, Init::Const(0.0))
 }
@@ -151,23 +149,23 @@ fn sizes(sizes: [usize; 2]) -> Result<[i64; 2]> {
     Ok([i64::try_from(sizes[0])?, i64::try_from(sizes[1])?])
 }
 
-/// The keys and values of every layer, with room for all that will be read.
+/// The keys and values of every layer, with memory for a fixed number of positions.
 pub(super) struct Cache {
     layers: Vec<[Tensor; 2]>,
     length: i64,
 }
 
-/// One layer's share, of which the first `length` positions are filled.
+/// The keys and values of one layer, of which the first `length` positions are filled.
 struct Past<'a> {
     stored: &'a mut [Tensor; 2],
     length: i64,
 }
 
 impl Cache {
-    pub(super) fn new(config: &Config, room: usize, device: Device) -> Result<Self> {
-        let [heads, room] = sizes([config.heads, room])?;
+    pub(super) fn new(config: &Config, capacity: usize, device: Device) -> Result<Self> {
+        let [heads, capacity] = sizes([config.heads, capacity])?;
         let each = i64::try_from(config.width)? / heads;
-        let empty = || Tensor::empty([1, heads, room, each], (Kind::Float, device));
+        let empty = || Tensor::empty([1, heads, capacity, each], (Kind::Float, device));
         Ok(Self { layers: (0..config.layers).map(|_| [empty(), empty()]).collect(), length: 0 })
     }
 
@@ -177,7 +175,7 @@ impl Cache {
 }
 
 impl Past<'_> {
-    /// Put new keys and values behind those that are there; return all.
+    /// Append new keys and values; return all.
     fn join(self, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
         let added = k.size()[2];
         let join = |all: &Tensor, new: &Tensor| {

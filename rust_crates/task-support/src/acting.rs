@@ -1,6 +1,4 @@
-//! A trained network acts in a world and learns no more: what it costs to be asked at every step.
-//!
-//! Not for learning to act, which is each task's own.
+//! A trained network acts in an environment without learning: the cost of inference at every step.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +7,7 @@ use duet_worker::{Array, Implementation, Job, Outputs, Result, Spans};
 use crate::cartpole::{self, End, Laps, Observation, State, World};
 use crate::learner::Learner;
 
-/// The network, how it chooses an action in a step, and the world it acts in.
+/// A network, the function that chooses its action in each step, and the environment it acts in.
 pub(crate) struct Acting<L, A> {
     learner: L,
     choose: A,
@@ -17,7 +15,7 @@ pub(crate) struct Acting<L, A> {
     steps: usize,
 }
 
-/// What it met.
+/// What happened in one call.
 pub(crate) struct Acted {
     laps: Laps,
     observations: Vec<Observation>,
@@ -26,9 +24,9 @@ pub(crate) struct Acted {
 }
 
 impl<L: Learner, A: Fn(&L, usize, &Observation) -> Result<i64>> Acting<L, A> {
-    /// Read the checkpoint and the world; `choose` returns the action that the network takes in a step.
+    /// Read the checkpoint and the initial states; `choose` returns the network's action in a step.
     pub(crate) fn new(job: &Job, choose: A) -> Result<Self> {
-        // It never learns, so it has no rate to learn at.
+        // The network never learns, so its learning rate has no effect.
         let learner = L::new(&L::read(job, "checkpoint")?, 0.0)?;
         Ok(Self { learner, choose, starts: cartpole::starts(job)?, steps: job.usize("steps")? })
     }
@@ -63,7 +61,7 @@ impl<L: Learner, A: Fn(&L, usize, &Observation) -> Result<i64>> Implementation f
         Ok(acted)
     }
 
-    /// The network is asked again, off the clock, for what it answered.
+    /// Run the network again on every observation, outside the timed region, for its outputs.
     fn outputs(&self, acted: &Acted) -> Result<Outputs> {
         let mut answers = Vec::with_capacity(2 * acted.observations.len());
         for observation in &acted.observations {

@@ -1,6 +1,4 @@
-//! The cart and pole of Gymnasium (`CartPole-v1`), operation by operation: the same actions give the same bits.
-//!
-//! Not for learning: what acts on it is each framework's own business.
+//! Gymnasium's `CartPole-v1`, operation by operation: the same actions give the same bits.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -16,26 +14,26 @@ const FORCE: f64 = 10.0;
 const SECONDS: f64 = 0.02;
 const FARTHEST: f64 = 2.4;
 const STEEPEST: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
-/// After so many steps an episode is over, fallen or not.
+/// The number of steps after which an episode ends even if the pole still stands.
 pub const TIME_LIMIT: u32 = 500;
 
-/// Position and velocity of the cart, angle of the pole and its velocity.
+/// Position and velocity of the cart, angle and angular velocity of the pole.
 pub type State = [f64; 4];
-/// A state as a policy sees it.
+/// A state in the precision that a policy reads.
 pub type Observation = [f32; 4];
 
-/// How an episode stands after a step.
+/// Whether and how a step ended its episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It goes on.
+    /// The episode goes on.
     None = 0,
     /// The pole fell, or the cart left the track.
     Fell = 1,
-    /// Time is up, which says nothing about the state.
+    /// The episode reached the time limit; its state is not terminal.
     Late = 2,
 }
 
-/// A world whose episodes start where a file says.
+/// An environment whose episodes start from given states.
 #[derive(Clone, Debug)]
 pub struct World<'starts> {
     starts: std::slice::Iter<'starts, State>,
@@ -44,29 +42,30 @@ pub struct World<'starts> {
 }
 
 impl<'starts> World<'starts> {
-    /// Make a world whose episodes start in `starts`, and begin the first.
+    /// Start the first of the episodes that begin in `starts`.
     pub fn new(starts: &'starts [State]) -> Result<Self> {
         let mut world = Self { starts: starts.iter(), state: [0.0; 4], steps: 0 };
         world.reset()?;
         Ok(world)
     }
 
-    /// Begin the next episode.
+    /// Start the next episode.
     pub fn reset(&mut self) -> Result<()> {
         let start = self.starts.next();
-        self.state =
-            *start.ok_or_else(|| Error::invalid("there are more episodes than starts; write more starts"))?;
+        self.state = *start.ok_or_else(|| {
+            Error::invalid("there are more episodes than initial states; write more starts")
+        })?;
         self.steps = 0;
         Ok(())
     }
 
-    /// The state in full precision.
+    /// Return the state in full precision.
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// The state as a policy sees it.
-    #[expect(clippy::cast_possible_truncation, reason = "Gymnasium narrows it so")]
+    /// Return the state in the precision that a policy reads.
+    #[expect(clippy::cast_possible_truncation, reason = "as Gymnasium does")]
     pub fn observation(&self) -> Observation {
         self.state.map(|value| value as f32)
     }
@@ -97,42 +96,42 @@ impl<'starts> World<'starts> {
     }
 }
 
-/// Read where episodes start.
+/// Read the initial states of the episodes.
 pub fn starts(job: &Job) -> Result<Vec<State>> {
     let (_, flat) = job.array_f32("starts")?;
     let (states, rest) = flat.as_chunks::<4>();
     if rest.is_empty() {
         Ok(states.iter().map(|state| state.map(f64::from)).collect())
     } else {
-        Err(Error::invalid("starts are no states; write four numbers each"))
+        Err(Error::invalid("the size of starts is not a multiple of 4; write four numbers per state"))
     }
 }
 
-/// The world alone, under given actions: every state, and how each step ended.
+/// Run the environment alone with given actions; return every state and how each step ended.
 pub fn act(starts: &[State], actions: &[i64]) -> Result<Vec<(State, End)>> {
     let mut world = World::new(starts)?;
-    let mut met = Vec::with_capacity(actions.len());
+    let mut trace = Vec::with_capacity(actions.len());
     for &action in actions {
         let end = world.step(action);
-        met.push((world.state(), end));
+        trace.push((world.state(), end));
         if end != End::None {
             world.reset()?;
         }
     }
-    Ok(met)
+    Ok(trace)
 }
 
-/// Hand over what `act` met: the bits of every state, because the last one must be the same, and the ends.
-pub fn outputs(met: &[(State, End)]) -> Result<Outputs> {
+/// Return the outputs of `act`: the ends, and the states as bit patterns, because parity compares every bit.
+pub fn outputs(trace: &[(State, End)]) -> Result<Outputs> {
     let bits: Vec<i64> =
-        met.iter().flat_map(|(state, _)| state.map(|value| value.to_bits().cast_signed())).collect();
-    let ends: Vec<i64> = met.iter().map(|&(_, end)| end as i64).collect();
+        trace.iter().flat_map(|(state, _)| state.map(|value| value.to_bits().cast_signed())).collect();
+    let ends: Vec<i64> = trace.iter().map(|&(_, end)| end as i64).collect();
     Ok(Outputs::new()
-        .array("state_bits", duet_worker::Array::shaped(bits, &[met.len(), 4])?)
+        .array("state_bits", duet_worker::Array::shaped(bits, &[trace.len(), 4])?)
         .array("ends", ends))
 }
 
-/// Adds up how long the parts of a call take, in ns: each lap goes to the part that is named at its end.
+/// A stopwatch that adds up the nanoseconds of each part of a call.
 #[derive(Debug)]
 pub struct Laps {
     spans: BTreeMap<&'static str, u64>,
@@ -141,12 +140,12 @@ pub struct Laps {
 
 impl Laps {
     /// Start the first lap.
-    #[expect(clippy::new_without_default, reason = "a clock that starts is no default")]
+    #[expect(clippy::new_without_default, reason = "the stopwatch starts running")]
     pub fn new() -> Self {
         Self { spans: BTreeMap::new(), since: Instant::now() }
     }
 
-    /// End a lap: the time since the last one belongs to `part`.
+    /// End a lap and add its time to `part`.
     pub fn lap(&mut self, part: &'static str) {
         let now = Instant::now();
         let taken = now.duration_since(self.since).as_nanos();
@@ -154,7 +153,7 @@ impl Laps {
         self.since = now;
     }
 
-    /// What each part took.
+    /// Return the nanoseconds of each part.
     pub fn spans(&self) -> duet_worker::Spans {
         self.spans.iter().map(|(&part, &ns)| (part.to_owned(), ns)).collect()
     }
@@ -165,15 +164,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pole_that_is_always_pushed_one_way_falls() {
-        let met = act(&[[0.0; 4]; 3], &[1; 12]).unwrap();
-        let fell: Vec<usize> = (0..12).filter(|&step| met[step].1 == End::Fell).collect();
+    fn a_pole_pushed_one_way_all_the_time_falls() {
+        let trace = act(&[[0.0; 4]; 3], &[1; 12]).unwrap();
+        let fell: Vec<usize> = (0..12).filter(|&step| trace[step].1 == End::Fell).collect();
         assert_eq!(vec![8], fell);
-        assert!(met[8].0[2] < -STEEPEST);
+        assert!(trace[8].0[2] < -STEEPEST);
     }
 
     #[test]
-    fn time_is_up_after_the_limit_though_the_pole_stands() {
+    fn an_episode_ends_at_the_time_limit_while_the_pole_stands() {
         let mut world = World::new(&[[0.0; 4]]).unwrap();
         let mut ends = (0..TIME_LIMIT).map(|_| {
             let [_, _, theta, theta_dot] = world.state();
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_episode_without_a_start_is_an_error() {
+    fn an_episode_without_an_initial_state_is_an_error() {
         assert!(act(&[[0.0; 4]], &[1; 12]).unwrap_err().message.contains("write more starts"));
     }
 }

@@ -1,6 +1,6 @@
-//! REINFORCE (Williams 1992): an episode, then one step along its gradient; the loop around the policy.
+//! The loop of REINFORCE (Williams 1992): an episode, then one step along its gradient.
 //!
-//! Not for the policy, which each framework computes in its own way.
+//! Each framework has its own policy and update.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use duet_worker::{Error, Implementation, Job, Outputs, Registry, Result, Spans};
 use crate::acting::Acting;
 use crate::cartpole::{self, End, Laps, Observation, State, World};
 use crate::episodes::{self, Script};
-use crate::learner::{Learner, Start};
+use crate::learner::{self, InitialState, Learner};
 
-/// Keeps returns that are all the same from being divided by zero.
+/// Added to the standard deviation of the returns, so that equal returns are not divided by zero.
 pub const SMALLEST_DEVIATION: f64 = 1e-8;
 
-/// A network that says how likely each action is to be taken in a state.
+/// A network that gives the probability of each action.
 pub trait Policy: Learner {
     /// Return the probability of action 1.
     fn right(&self, observation: &Observation) -> Result<f64>;
 
-    /// Take one step along the gradient of what an episode earned, with mean 0 and deviation 1 over the episode, and return
-    /// the loss before it.
+    /// Take one step along the gradient of an episode's returns, normalised to mean 0 and standard deviation 1, and return the
+    /// loss before it.
     fn update(&mut self, observations: &[Observation], actions: &[i64], returns: &[f32]) -> Result<f64>;
 }
 
-/// Register whole runs of a framework, and acting without learning.
+/// Register whole runs and acting without learning.
 pub fn register<L: Policy + 'static>(registry: &mut Registry) {
     registry.add("policy_gradient", "reinforce", "train", Train::<L>::new);
     registry.add("policy_gradient", "reinforce", "predict", |job| {
@@ -35,15 +35,15 @@ pub fn register<L: Policy + 'static>(registry: &mut Registry) {
     });
 }
 
-/// Act and learn for some steps; an episode that they cut short is not learnt from.
+/// Act and learn for some steps; an episode that is still running at the end takes no update.
 struct Train<L: Learner> {
-    start: Start<L>,
+    initial: InitialState<L>,
     discount: f64,
     script: Script,
     starts: Vec<State>,
 }
 
-/// What a run left behind.
+/// The result of a run.
 struct Run<L> {
     learner: L,
     laps: Laps,
@@ -54,14 +54,14 @@ struct Run<L> {
 impl<L: Policy> Train<L> {
     fn new(job: &Job) -> Result<Self> {
         Ok(Self {
-            start: Start::read(job)?,
+            initial: InitialState::read(job)?,
             discount: job.f64("discount")?,
             script: Script::read(job)?,
             starts: cartpole::starts(job)?,
         })
     }
 
-    /// Draw an action of the policy, or take the given one; the policy is asked in any case.
+    /// Draw an action of the policy, or return the given one; the policy runs in both cases.
     fn draw(&self, policy: &L, step: usize, observation: &Observation) -> Result<i64> {
         Ok(self.script.action(step, policy.right(observation)?))
     }
@@ -102,14 +102,14 @@ impl<L: Policy> Implementation for Train<L> {
     type Output = Run<L>;
 
     fn fresh(&self) -> Result<L> {
-        self.start.learner()
+        self.initial.learner()
     }
 
     fn run(&self, learner: L) -> Result<Run<L>> {
         self.act(learner, usize::MAX)
     }
 
-    /// The first episode is acted again, off the clock, to tell what its update alone does.
+    /// Repeat the first episode outside the timed region, to report the effect of its update alone.
     fn outputs(&self, run: &Run<L>) -> Result<Outputs> {
         let untrained = self.fresh()?;
         let logits = untrained.answer(&World::new(&self.starts)?.observation())?;
@@ -117,7 +117,7 @@ impl<L: Policy> Implementation for Train<L> {
         let first_loss = first.losses.first().copied();
         let first_loss =
             first_loss.ok_or_else(|| Error::invalid("no episode ends within the steps; ask for more"))?;
-        let outputs = run.learner.trained(&run.losses, &first.learner, first_loss)?;
+        let outputs = learner::outputs(&run.learner, &run.losses, &first.learner, first_loss)?;
         Ok(outputs.array("actions", run.actions.clone()).array("first_logits", logits))
     }
 

@@ -1,6 +1,6 @@
-//! What every worker reads of a job of GPT-2: the sizes of the model, the prompt, the schedule, the texts.
+//! What every worker reads from a GPT-2 job: the sizes of the model, the prompt and the learning rates.
 //!
-//! Not for the model itself, which each framework computes in its own way.
+//! Each framework has its own model.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,28 +10,28 @@ use serde::Deserialize;
 
 use crate::config;
 
-/// The sizes of a model, as transformers' `config.json` calls them.
+/// The sizes of a model, under the names in transformers' `config.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
-    /// How many blocks there are.
+    /// Number of blocks.
     #[serde(rename = "n_layer")]
     pub layers: usize,
-    /// How many numbers stand for a token.
+    /// Size of a token's state.
     #[serde(rename = "n_embd")]
     pub width: usize,
-    /// How many heads attend.
+    /// Number of attention heads.
     #[serde(rename = "n_head")]
     pub heads: usize,
-    /// How many tokens can be read.
+    /// Number of tokens that the model can read.
     #[serde(rename = "n_positions")]
     pub positions: usize,
-    /// How many tokens there are to choose from.
+    /// Number of different tokens.
     #[serde(rename = "vocab_size")]
     pub vocabulary: usize,
-    /// How many numbers the inside of a block has; four times the width where it is not said.
+    /// Size of the inner layer of a block; four times the width by default.
     #[serde(rename = "n_inner")]
     inner: Option<usize>,
-    /// What keeps the layer norm from dividing by zero.
+    /// The layer norm's protection against division by zero.
     #[serde(rename = "layer_norm_epsilon")]
     pub epsilon: f64,
     activation_function: String,
@@ -50,23 +50,23 @@ impl Config {
         Ok(config)
     }
 
-    /// How many numbers the inside of a block has.
+    /// Return the size of the inner layer of a block.
     pub fn inner(&self) -> usize {
         self.inner.unwrap_or(4 * self.width)
     }
 }
 
-/// What to write on from, and how far.
+/// The prompt and how many tokens to generate.
 #[derive(Debug)]
 pub struct Task {
-    /// The tokens that are there.
+    /// The tokens of the prompt.
     pub prompt: Vec<i64>,
-    /// How many are to come.
+    /// Number of tokens to generate.
     pub new_tokens: usize,
 }
 
 impl Task {
-    /// Read the prompt, the first tokens of one window of text, and hold it against what the model can read.
+    /// Read the prompt, the first tokens of one window of text, and check that the model can read it.
     pub fn read(job: &Job, config: &Config) -> Result<Self> {
         let (window, length, new_tokens) =
             (job.usize("window")?, job.usize("prompt")?, job.usize("new_tokens")?);
@@ -78,13 +78,13 @@ impl Task {
         };
         if window >= rows || length > columns || length == 0 || new_tokens == 0 {
             return Err(Error::invalid(format!(
-                "{length} tokens of window {window} are no prompt for {new_tokens} where there are {rows} windows of {columns}; \
-                 ask for less"
+                "window {window} has no prompt of {length} tokens for {new_tokens} new ones: there are {rows} windows of \
+                 {columns} tokens; ask for less"
             )));
         }
         if length + new_tokens > config.positions {
             return Err(Error::invalid(format!(
-                "{length} and {new_tokens} tokens are more than the {} that the model can read; ask for less",
+                "{length} + {new_tokens} tokens are more than the {} that the model can read; ask for less",
                 config.positions
             )));
         }
@@ -92,32 +92,32 @@ impl Task {
         Ok(Self { prompt: tokens[start..start + length].to_vec(), new_tokens })
     }
 
-    /// The unit in which a call's work is counted.
+    /// Return the work of one call.
     pub fn work(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([("tokens".to_owned(), self.new_tokens as u64)])
     }
 }
 
-/// Tells the time to the first token from that of the later ones.
+/// Times the first token and the later ones.
 pub struct Watch {
     start: Instant,
     first: Option<u64>,
 }
 
 impl Watch {
-    /// Start now.
+    /// Start timing.
     pub fn start() -> Self {
         Self { start: Instant::now(), first: None }
     }
 
-    /// Note that a token is there.
+    /// Record that a token is complete.
     pub fn token(&mut self) {
         if self.first.is_none() {
             self.first = Some(self.nanoseconds());
         }
     }
 
-    /// Say how long the first token took, and all later ones until now.
+    /// Return how long the first token took, and all later ones until now.
     pub fn spans(&self) -> Spans {
         let all = self.nanoseconds();
         let first = self.first.unwrap_or(all);
@@ -129,6 +129,11 @@ impl Watch {
     }
 }
 
+/// Return the work of training on `windows` windows of `length` tokens together.
+pub fn training_work(windows: usize, length: usize, steps: usize) -> BTreeMap<String, u64> {
+    BTreeMap::from([("tokens".to_owned(), (windows * length) as u64), ("steps".to_owned(), steps as u64)])
+}
+
 /// Read the learning rate of each of the first `steps` steps.
 pub fn rates(job: &Job, steps: usize) -> Result<Vec<f64>> {
     let (_, rates) = job.array_f32("rates")?;
@@ -136,7 +141,7 @@ pub fn rates(job: &Job, steps: usize) -> Result<Vec<f64>> {
     let first = rates.get(..steps).filter(|first| !first.is_empty());
     let first = first.ok_or_else(|| {
         Error::invalid(format!(
-            "there are learning rates for {known} steps, {steps} are asked for; ask for 1 to {known}"
+            "there are learning rates for {known} steps, but the job asks for {steps}; ask for 1 to {known}"
         ))
     })?;
     Ok(first.iter().copied().map(f64::from).collect())
@@ -150,7 +155,7 @@ mod tests {
         "layer_norm_epsilon": 1e-5, "activation_function": "gelu_pytorch_tanh"}"#;
 
     #[test]
-    fn a_configuration_of_transformers_is_read() {
+    fn the_configuration_of_transformers_is_read() {
         let config = Config::parse(JSON.as_bytes()).unwrap();
         assert_eq!(
             (2, 8, 2, 16, 32, 32),
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_computed_is_refused_by_name() {
+    fn an_error_names_the_unsupported_setting() {
         let cases = [
             ("gelu_pytorch_tanh", "relu", "relu"),
             ("\"n_head\": 2", "\"n_head\": 3", "3 heads"),
@@ -172,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_token_is_noted_once() {
+    fn only_the_first_token_sets_the_time_to_the_first_token() {
         let mut watch = Watch::start();
         watch.token();
         let first = watch.spans()["first_token"];

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.errors import Refused, Unavailable
-from pytest_duet.protocol import NonFinite
-from pytest_duet.validate.attest import (
+from pytest_duet.binding.attest import (
     attestation,
     check_busy,
-    check_growth,
     check_hello,
     check_prepared,
-    file_digest,
-    source_digest,
 )
+from pytest_duet.digests import file_digest, source_digest
+from pytest_duet.errors import Refused, Unavailable
+from pytest_duet.protocol import NonFinite
 
 from .fakes.messages import hello, job, prepared
 
@@ -209,33 +207,6 @@ def test_work_that_took_more_than_one_processor_is_refused() -> None:
 def test_a_tick_of_the_kernels_clock_more_is_no_second_processor() -> None:
     check_busy(1_220_000_000, 1_000_000_000, name="tch", threads=1)
     check_busy(20_000_000, 1_000, name="tch", threads=1)
-
-
-@pytest.mark.parametrize(("grown", "reference"), [(1.2, 8.0), (8.0, 8.0), (0.9, 1.9), (1.0, 1.0)])
-def test_time_that_grows_with_work_passes_and_so_does_any_where_the_references_does_not(
-    grown: float, reference: float
-) -> None:
-    assert check_growth([grown], reference, name="tch") == grown
-
-
-@pytest.mark.parametrize(("grown", "reference"), [(1.19, 2.0), (0.5, 8.0)])
-def test_time_that_does_not_grow_where_the_references_does_is_refused(grown: float, reference: float) -> None:
-    with pytest.raises(Refused) as caught:
-        check_growth([grown], reference, name="tch")
-    told = f"time of tch does not grow with work: {grown:.2f} times as long for eight times the work"
-    assert f"{told}, the reference {reference:.2f} times" == str(caught.value)
-
-
-def test_who_grows_at_a_later_look_is_believed_and_not_looked_at_again() -> None:
-    looks = iter([1.02, 1.5, 8.0])
-
-    assert check_growth(looks, 8.0, name="tch") == 1.5
-    assert list(looks) == [8.0]
-
-
-def test_who_falls_short_at_every_look_is_refused_with_the_most_that_was_seen() -> None:
-    with pytest.raises(Refused, match=r"grow with work: 1\.10 times"):
-        check_growth(iter([1.02, 1.1, 1.05]), 8.0, name="tch")
 
 
 def test_an_attestation_holds_both_replies() -> None:

@@ -1,6 +1,6 @@
-//! Deep Q-learning (Mnih et al. 2015) with the rules of Stable-Baselines3: the loop around the network.
+//! The loop of deep Q-learning (Mnih et al. 2015) with the rules of Stable-Baselines3.
 //!
-//! Not for the network, which each framework computes in its own way.
+//! Each framework has its own network and update.
 
 use std::collections::BTreeMap;
 
@@ -8,37 +8,38 @@ use duet_worker::{Implementation, Job, Outputs, Registry, Result, Spans};
 
 use crate::acting::Acting;
 use crate::cartpole::{self, End, Laps, Observation, State, World};
-use crate::learner::{self, Learner, Start};
+use crate::learner::{self, InitialState, Learner};
 use crate::replay::{Batch, Draws, Replay, Rules};
+use crate::supervised;
 
-/// A network that rates each action in a state.
+/// A network that estimates the value of each action.
 pub trait ActionValues: Learner {
-    /// The network as it once was, which estimates what follows.
+    /// The target network.
     type Target;
 
-    /// Return a target that is what the network is now.
+    /// Return a target network with the current weights.
     fn target(&self) -> Result<Self::Target>;
 
-    /// Let `target` be what the network is now.
+    /// Copy the current weights to `target`.
     fn align(&self, target: &mut Self::Target) -> Result<()>;
 
-    /// Return the action that is rated highest.
+    /// Return the action of the highest value.
     fn best(&self, observation: &Observation) -> Result<i64>;
 
-    /// Take one step towards the target's estimate and return the loss before it.
+    /// Take one step towards the target network's estimate and return the loss before it.
     fn update(&mut self, target: &Self::Target, batch: &Batch, rule: Rule) -> Result<f64>;
 }
 
-/// How one update is taken.
+/// The settings of one update.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// What a reward is worth one step later.
+    /// The discount factor.
     pub discount: f64,
-    /// The largest norm of all gradients together.
+    /// The largest allowed norm of all gradients together.
     pub clip: f64,
 }
 
-/// Register the updates and whole runs of a framework, and acting without learning.
+/// Register updates, whole runs, and acting without learning.
 pub fn register<L: ActionValues + 'static>(registry: &mut Registry) {
     registry.add("dqn", "dqn", "update", Update::<L>::new);
     registry.add("dqn", "dqn", "train", Train::<L>::new);
@@ -47,13 +48,13 @@ pub fn register<L: ActionValues + 'static>(registry: &mut Registry) {
     });
 }
 
-/// What both learn by.
+/// What updates and whole runs both read.
 struct Setting<L: Learner> {
-    start: Start<L>,
+    initial: InitialState<L>,
     rule: Rule,
 }
 
-/// What learning changes.
+/// The network and its target network.
 struct Pair<L: ActionValues> {
     online: L,
     target: L::Target,
@@ -62,12 +63,12 @@ struct Pair<L: ActionValues> {
 impl<L: ActionValues> Setting<L> {
     fn read(job: &Job) -> Result<Self> {
         let rule = Rule { discount: job.f64("discount")?, clip: job.f64("clip")? };
-        Ok(Self { start: Start::read(job)?, rule })
+        Ok(Self { initial: InitialState::read(job)?, rule })
     }
 
-    /// Return untrained copies and an optimiser that has seen nothing.
+    /// Return untrained networks with a new optimiser.
     fn fresh(&self) -> Result<Pair<L>> {
-        let online = self.start.learner()?;
+        let online = self.initial.learner()?;
         Ok(Pair { target: online.target()?, online })
     }
 
@@ -76,7 +77,7 @@ impl<L: ActionValues> Setting<L> {
     }
 }
 
-/// Updates alone, on a replay that no longer changes.
+/// Updates alone, on a fixed replay buffer.
 struct Update<L: Learner> {
     setting: Setting<L>,
     replay: Replay,
@@ -109,11 +110,11 @@ impl<L: ActionValues> Implementation for Update<L> {
         Ok((learner, losses?))
     }
 
-    /// The first update is taken again, off the clock, to tell what it alone does.
+    /// Repeat the first update outside the timed region, to report its effect alone.
     fn outputs(&self, (learner, losses): &(Pair<L>, Vec<f64>)) -> Result<Outputs> {
         let mut first = self.fresh()?;
         let first_loss = self.update(&mut first, 0)?;
-        learner.online.trained(losses, &first.online, first_loss)
+        learner::outputs(&learner.online, losses, &first.online, first_loss)
     }
 
     fn work(&self) -> BTreeMap<String, u64> {
@@ -121,7 +122,7 @@ impl<L: ActionValues> Implementation for Update<L> {
     }
 }
 
-/// Act and learn for some steps, in the order Stable-Baselines3 does both.
+/// Act and learn for some steps, in the order of Stable-Baselines3.
 struct Train<L: Learner> {
     setting: Setting<L>,
     rules: Rules,
@@ -129,7 +130,7 @@ struct Train<L: Learner> {
     starts: Vec<State>,
 }
 
-/// What a run left behind.
+/// The result of a run.
 struct Run<L: ActionValues> {
     learner: Pair<L>,
     laps: Laps,
@@ -151,7 +152,7 @@ impl<L: ActionValues> Train<L> {
         self.rules.explored(step).map_or_else(|| learner.online.best(observation), Ok)
     }
 
-    /// Learn once and return the mean loss.
+    /// Take the updates of one learning step and return their mean loss.
     fn learn(&self, run: &mut Run<L>, replay: &Replay, updated: usize) -> Result<f64> {
         let mut total = 0.0;
         for number in updated..updated + self.rules.updates {
@@ -207,9 +208,9 @@ impl<L: ActionValues> Implementation for Train<L> {
     fn outputs(&self, run: &Run<L>) -> Result<Outputs> {
         let outputs = Outputs::new()
             .array("actions", run.actions.clone())
-            .array("loss", learner::narrow(&run.losses))
+            .array("loss", supervised::narrow(&run.losses))
             .loss(run.losses.clone());
-        run.learner.online.weights(outputs)
+        Ok(supervised::with_prefix(outputs, "weights", run.learner.online.weights()?))
     }
 
     fn spans(&self, run: &Run<L>) -> Spans {

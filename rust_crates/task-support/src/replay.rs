@@ -1,12 +1,10 @@
-//! What deep Q-learning remembers and when it explores and learns: all of it but the network.
-//!
-//! Not for computing: what a batch is made of is each framework's own business.
+//! The replay buffer of deep Q-learning, and the schedule by which it explores and learns.
 
 use duet_worker::{Error, Job, Result};
 
 use crate::cartpole::Observation;
 
-/// Transitions in the order they were met; each earned 1, so rewards need no room.
+/// A replay buffer: transitions in order. Every reward is 1, so none is stored.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     before: Vec<Observation>,
@@ -15,21 +13,21 @@ pub struct Replay {
     fell: Vec<f32>,
 }
 
-/// Some transitions, side by side.
+/// The columns of some transitions.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// Observations before, four numbers each.
+    /// Observations before the actions, four numbers each.
     pub before: Vec<f32>,
-    /// What was done.
+    /// Actions.
     pub actions: Vec<i64>,
-    /// Observations after, four numbers each.
+    /// Observations after the actions, four numbers each.
     pub after: Vec<f32>,
-    /// 1 where the pole fell.
+    /// 1 where the pole fell, 0 elsewhere.
     pub fell: Vec<f32>,
 }
 
 impl Replay {
-    /// Set room for `capacity` transitions aside.
+    /// Reserve memory for `capacity` transitions.
     pub fn new(capacity: usize) -> Self {
         Self {
             before: Vec::with_capacity(capacity),
@@ -39,7 +37,7 @@ impl Replay {
         }
     }
 
-    /// Read transitions that were met before.
+    /// Read a fixed replay buffer.
     pub fn read(job: &Job) -> Result<Self> {
         let observations = |name: &str| -> Result<Vec<Observation>> {
             let (_, flat) = job.array_f32(name)?;
@@ -50,13 +48,13 @@ impl Replay {
         actions.truncate(fell.len());
         if [before.len(), after.len(), actions.len()] != [fell.len(); 3] {
             return Err(Error::invalid(
-                "the parts of the replay differ in length; write one row a transition",
+                "the parts of the replay differ in length; write one row per transition",
             ));
         }
         Ok(Self { before, actions, after, fell })
     }
 
-    /// Remember one transition.
+    /// Add one transition.
     pub fn add(&mut self, before: Observation, action: i64, after: Observation, fell: bool) {
         self.before.push(before);
         self.actions.push(action);
@@ -64,7 +62,7 @@ impl Replay {
         self.fell.push(f32::from(u8::from(fell)));
     }
 
-    /// Return the transitions that `draws` in [0, 1) fall on.
+    /// Return the transitions that `draws` in [0, 1) select.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "draws lie in [0, 1)")]
     pub fn batch(&self, draws: &[f32]) -> Batch {
         let mut batch = Batch::default();
@@ -79,7 +77,7 @@ impl Replay {
     }
 }
 
-/// Rows of draws in [0, 1), one row an update.
+/// Random numbers in [0, 1), one row per update.
 #[derive(Clone, Debug)]
 pub struct Draws {
     flat: Vec<f32>,
@@ -87,17 +85,17 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Read them.
+    /// Read data file `replay`.
     pub fn read(job: &Job) -> Result<Self> {
         match job.array_f32("replay")? {
             (shape, flat) if shape.len() == 2 && shape[1] > 0 => Ok(Self { flat, batch: shape[1] }),
-            (shape, _) => Err(Error::invalid(format!(
-                "replay has the shape {shape:?}; write updates × size of a batch"
-            ))),
+            (shape, _) => {
+                Err(Error::invalid(format!("replay has the shape {shape:?}; write it as updates × batch")))
+            }
         }
     }
 
-    /// Return those of one update.
+    /// Return the numbers of one update.
     pub fn row(&self, update: usize) -> Result<&[f32]> {
         self.flat.chunks_exact(self.batch).nth(update).ok_or_else(|| {
             Error::invalid(format!("there are no draws for update {update}; write a row for each update"))
@@ -105,12 +103,12 @@ impl Draws {
     }
 }
 
-/// When a run explores, learns and aligns its target: the rules of Stable-Baselines3.
+/// When a run explores, learns and updates its target network: the rules of Stable-Baselines3.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// How many steps to act.
+    /// Number of steps to act.
     pub steps: usize,
-    /// Updates each time it learns.
+    /// Number of updates per learning step.
     pub updates: usize,
     learning_starts: usize,
     train_every: usize,
@@ -122,7 +120,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Read them, and what is drawn for them.
+    /// Read the rules and the random numbers they need.
     pub fn read(job: &Job) -> Result<Self> {
         let rules = Self {
             steps: job.usize("steps")?,
@@ -137,30 +135,30 @@ impl Rules {
         };
         if rules.steps > rules.actions.len().min(rules.explore.len()) {
             return Err(Error::invalid(format!(
-                "{} steps are asked for; draw as many actions and numbers to explore by",
+                "the job asks for {} steps; draw an action and an exploration number for each",
                 rules.steps
             )));
         }
         Ok(rules)
     }
 
-    /// Return the action that exploring takes in a step counted from 0, or nothing where the network decides.
+    /// Return the random action of a step, counted from 0, or `None` if the network decides.
     pub fn explored(&self, step: usize) -> Option<i64> {
         let falling = 1.0 + (self.exploration_last - 1.0) * step as f64 / self.exploration_steps;
         (f64::from(self.explore[step]) < self.exploration_last.max(falling)).then_some(self.actions[step])
     }
 
-    /// Say whether to learn after so many steps.
+    /// Return whether to learn after `steps` steps.
     pub fn learns(&self, steps: usize) -> bool {
         steps.is_multiple_of(self.train_every) && steps > self.learning_starts
     }
 
-    /// Say whether to align the target after so many steps.
+    /// Return whether to update the target network after `steps` steps.
     pub fn aligns(&self, steps: usize) -> bool {
         steps.is_multiple_of(self.align_every)
     }
 
-    /// How often a whole run updates.
+    /// Return the number of updates of a whole run.
     pub fn all_updates(&self) -> usize {
         let times = self.steps / self.train_every - self.learning_starts / self.train_every;
         times * self.updates
@@ -172,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draw_falls_on_the_part_that_is_filled() {
+    fn a_draw_selects_from_the_filled_part() {
         let mut replay = Replay::new(10);
         for action in 0..4 {
             replay.add([0.0; 4], action, [1.0; 4], action == 3);

@@ -1,25 +1,30 @@
-//! What every worker reads of a job of BERT: the sizes of the encoder, and what of it is learnt.
+//! What every worker reads from a BERT job: the sizes of the encoder and which of its weights are trainable.
 //!
-//! Not for the encoder itself, which each framework computes in its own way.
+//! Each framework has its own encoder.
+
+use std::collections::BTreeMap;
 
 use duet_worker::{Error, Job, Result};
 use serde::Deserialize;
 
 use crate::config;
 
-/// The sizes of an encoder, as transformers' `config.json` calls them.
+/// The algorithms that put a head on the encoder.
+pub const HEADS: [&str; 2] = ["sentiment", "question_answering"];
+
+/// The sizes of an encoder, under the names in transformers' `config.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
-    /// How many layers there are.
+    /// Number of layers.
     #[serde(rename = "num_hidden_layers")]
     pub layers: usize,
-    /// How many heads attend.
+    /// Number of attention heads.
     #[serde(rename = "num_attention_heads")]
     pub heads: usize,
-    /// How many numbers stand for a token.
+    /// Size of a token's state.
     #[serde(rename = "hidden_size")]
     pub width: usize,
-    /// What keeps the layer norm from dividing by zero.
+    /// The layer norm's protection against division by zero.
     #[serde(rename = "layer_norm_eps")]
     pub epsilon: f64,
     hidden_act: String,
@@ -37,36 +42,42 @@ impl Config {
         config::check_heads(config.width, config.heads)?;
         if config.layers == 0 {
             return Err(Error::invalid(
-                "an encoder without layers has none to learn; write num_hidden_layers",
+                "the encoder has no layers, so none is trainable; set num_hidden_layers to 1 or more",
             ));
         }
         Ok(config)
     }
 
-    /// The name under which the weights of a layer stand.
+    /// Return the prefix of the names of a layer's weights.
     pub fn layer(number: usize) -> String {
         format!("encoder.layer.{number}")
     }
 
-    /// The number of the last layer, the only one that is learnt.
+    /// Return the number of the last layer, the only trainable one.
     pub fn last(&self) -> usize {
         self.layers - 1
     }
 
-    /// Say whether the weight `name` is learnt: those of the last layer and of the head are.
-    pub fn is_learnt(&self, name: &str) -> bool {
+    /// Return whether the weight `name` is trainable: the weights of the last layer and of the head are.
+    pub fn is_trainable(&self, name: &str) -> bool {
         name.starts_with("head.") || name.starts_with(&format!("{}.", Self::layer(self.last())))
     }
 }
 
-/// Say whether the head reads the mean of all tokens, not each.
+/// Return whether the head reads the mean of all tokens instead of each token.
 pub fn is_pooled(job: &Job) -> bool {
     job.algorithm() == "sentiment"
 }
 
-/// The name of the held-out texts, cut or padded to as many tokens as `job` says.
+/// Return the name of the held-out texts, cut or padded to the number of tokens that `job` asks for.
 pub fn held_out(job: &Job) -> Result<String> {
     Ok(format!("{}_test_{}", job.algorithm(), job.usize("tokens")?))
+}
+
+/// Return the work of training on `samples` texts of `tokens` tokens together.
+pub fn training_work(samples: usize, tokens: usize, steps: usize) -> BTreeMap<String, u64> {
+    let work = [("samples", samples), ("tokens", tokens), ("steps", steps)];
+    work.map(|(unit, amount)| (unit.to_owned(), amount as u64)).into()
 }
 
 #[cfg(test)]
@@ -77,17 +88,17 @@ mod tests {
         "layer_norm_eps": 1e-12, "hidden_act": "gelu"}"#;
 
     #[test]
-    fn the_last_layer_and_the_head_are_learnt() {
+    fn the_last_layer_and_the_head_are_trainable() {
         let config = Config::parse(JSON.as_bytes()).unwrap();
-        let learnt = ["encoder.layer.1.output.dense.bias", "head.weight"];
+        let trainable = ["encoder.layer.1.output.dense.bias", "head.weight"];
         let fixed =
             ["encoder.layer.0.output.dense.bias", "encoder.layer.10.output.dense.bias", "embeddings.x"];
-        assert!(learnt.iter().all(|name| config.is_learnt(name)));
-        assert!(!fixed.iter().any(|name| config.is_learnt(name)));
+        assert!(trainable.iter().all(|name| config.is_trainable(name)));
+        assert!(!fixed.iter().any(|name| config.is_trainable(name)));
     }
 
     #[test]
-    fn what_cannot_be_computed_is_refused_by_name() {
+    fn an_error_names_the_unsupported_setting() {
         let cases = [
             ("gelu", "relu", "relu"),
             ("\"num_attention_heads\": 2", "\"num_attention_heads\": 3", "3 heads"),

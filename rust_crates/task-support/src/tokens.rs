@@ -1,28 +1,28 @@
-//! Texts as the numbers a language model reads, by the tokeniser that comes with the model.
-//!
-//! Not for models: what they make of the numbers is each framework's own business.
+//! Tokenisation: texts as the integers that a language model reads, encoded by the tokeniser that comes with the model.
 
 use duet_worker::{Call, Error, Job, Outputs, Registry, Result};
 use tokenizers::Tokenizer;
 
-/// Read the tokeniser in data file `name`: the JSON that Hugging Face's libraries write in both languages.
+/// Read the tokeniser in data file `name`, in the JSON format of Hugging Face's libraries.
 pub fn tokenizer(job: &Job, name: &str) -> Result<Tokenizer> {
     let unusable = |why: &dyn std::fmt::Display| {
         Error::invalid(format!(
-            "data file {name:?} holds no tokeniser ({why}); write it with save() of tokenizers"
+            "data file {name:?} is not a tokeniser ({why}); write it with tokenizers' save()"
         ))
     };
     Tokenizer::from_bytes(job.bytes(name)?).map_err(|error| unusable(&error))
 }
 
-/// Read the texts in data file `name`: a JSON list of strings.
+/// Read the texts in data file `name`, a JSON list of strings.
 pub fn texts(job: &Job, name: &str) -> Result<Vec<String>> {
     serde_json::from_slice(&job.bytes(name)?).map_err(|why| {
-        Error::invalid(format!("data file {name:?} holds no texts ({why}); write a JSON list of strings"))
+        Error::invalid(format!(
+            "data file {name:?} is not a list of texts ({why}); write a JSON list of strings"
+        ))
     })
 }
 
-/// Register how texts are encoded, one after the other, for a framework that has no way of its own.
+/// Register the encoding of texts, one after the other, for a framework without a tokeniser of its own.
 pub fn register(registry: &mut Registry, task: &str) {
     registry.add(task, "tokenization", "encode", |job| {
         let (tokenizer, texts) = (tokenizer(job, "tokenizer")?, texts(job, "reviews")?);
@@ -40,7 +40,7 @@ fn encode(tokenizer: &Tokenizer, texts: &[String]) -> Result<Vec<Vec<u32>>> {
         .map_err(|error| Error::failed(format!("a text cannot be encoded: {error}")))
 }
 
-/// All tokens one after the other, and how many each text has.
+/// Return all tokens one after the other, and the number of tokens of each text.
 fn outputs(tokens: &[Vec<u32>]) -> Result<Outputs> {
     let lengths: Result<Vec<i64>, _> = tokens.iter().map(|each| i64::try_from(each.len())).collect();
     let ids: Vec<i64> = tokens.iter().flatten().copied().map(i64::from).collect();

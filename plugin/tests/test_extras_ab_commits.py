@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.extras.ab_cases import _built_from
+from pytest_duet.extras.ab_commits import _built_from
 from pytest_duet.spec.group import LaunchSpec
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_whatever_a_worker_is_built_from_makes_it_another(tmp_path: Path, file: 
     crate = tmp_path / "rust_crates" / "x"
     (crate / "src").mkdir(parents=True)
     (tmp_path / ".cargo").mkdir()
-    how = LaunchSpec("process", argv=("x",), sources=(crate,))
+    how = LaunchSpec("process", argv=("x",), sources=(str(crate),))
     before = _built_from(tmp_path, how)
 
     (tmp_path / file).write_text("opt-level = 1\n")
