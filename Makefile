@@ -8,9 +8,9 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(HOME)/.cargo/bin
 export PYTHON
 
-# Lock files decide, whoever calls cargo; one profile, so that nothing is compiled twice.
+# Every cargo call obeys the lock files and uses one profile, so nothing is compiled twice.
 CARGO := --release --locked --manifest-path rust_crates/Cargo.toml
-# Tested one by one, as workers are built: all at once their features would unify, and the workers would become others.
+# Crates are tested one by one, as the workers are built: together, cargo would unify their features and build other workers.
 CRATES := rust_crates/duet-worker/duet-build rust_crates/duet-worker rust_crates/task-support $(wildcard rust_crates/frameworks/*) examples/lcg/worker
 say = @printf '\n==> %s\n' "$(1)"
 
