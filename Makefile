@@ -1,16 +1,16 @@
-# What one types here. Each target announces its steps; whatever is up to date is not done again.
+# The commands for people. Each target prints its steps and skips what is up to date.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# torch-sys asks `python3` for libtorch, so every cargo call must see this environment first.
+# torch-sys asks `python3` for libtorch, so every cargo call needs this environment first on PATH.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(HOME)/.cargo/bin
 export PYTHON
 
-# Lock files decide, whoever calls cargo; one profile, so that nothing is compiled twice.
+# Every cargo call obeys the lock files and uses one profile, so nothing is compiled twice.
 CARGO := --release --locked --manifest-path rust_crates/Cargo.toml
-# Tested one by one, as workers are built: all at once their features would unify, and the workers would become others.
+# Crates are tested one by one, as the workers are built: together, cargo would unify their features and build other workers.
 CRATES := rust_crates/duet-worker/duet-build rust_crates/duet-worker rust_crates/task-support $(wildcard rust_crates/frameworks/*) examples/lcg/worker
 say = @printf '\n==> %s\n' "$(1)"
 
@@ -21,52 +21,52 @@ help: ## list these targets
 	@printf '\nPYTHON=/path/to/python3 chooses the interpreter of a new environment (3.11 or later).\n'
 
 .PHONY: bench
-bench: env ## measure: build what is missing, run every benchmark in the smoke profile, print the verdict table
-	@$(MAKE) --no-print-directory build || printf 'make: going on without what could not be built\n' >&2
+bench: env ## build what is missing, run every benchmark at small sizes (profile smoke), print the verdict table
+	@$(MAKE) --no-print-directory build || printf 'make: some workers could not be built; continuing without them\n' >&2
 	$(call say,benchmarks: profile smoke)
 	@pytest benches
 
 .PHONY: bench-standard
-bench-standard: env ## measure at sizes people train on; an hour or two on an idle machine
-	@$(MAKE) --no-print-directory build || printf 'make: going on without what could not be built\n' >&2
+bench-standard: env ## run every benchmark at realistic sizes (profile standard); an hour or two on an idle machine
+	@$(MAKE) --no-print-directory build || printf 'make: some workers could not be built; continuing without them\n' >&2
 	$(call say,benchmarks: profile standard)
 	@pytest benches --duet-profile standard
 
 .PHONY: plan
-plan: env ## show what `make bench` would run, what it could not, and how long it would take
+plan: env ## show what `make bench` would run, what it cannot run and why, and how long it would take
 	@pytest benches --duet-plan
 
 .PHONY: test
 test: lint build tests rust verify ## check everything: lint, types, Python tests, Rust tests, parity and quality
 
 .PHONY: env
-env: ## create or update .venv from the lock
+env: ## create or update .venv from the lock file
 	@tools/environment.sh
 
 .PHONY: build
-build: env ## build the Rust workers, each on its own
-	$(call say,workers: cargo build in release; the first time takes minutes)
+build: env ## build the Rust workers, one by one
+	$(call say,building the Rust workers in release mode; the first build can take a quarter of an hour)
 	@status=0; duet build || status=1; cargo build $(CARGO) --quiet -p lcg || status=1; exit $$status
 
 .PHONY: tests
-tests: build ## run every test of the plugin, warnings being errors
+tests: build ## run every test of the plugin, with warnings as errors
 	$(call say,Python tests)
 	@pytest plugin/tests -W error
 
 .PHONY: unit
-unit: env ## run the quick tests of the plugin: the inner loop, well under a minute
-	@pytest plugin/tests -q -x -W error $(addprefix --ignore plugin/tests/,sessions planted contract)
+unit: env ## run the quick tests of the plugin, well under a minute
+	@pytest plugin/tests -q -x -W error $(addprefix --ignore plugin/tests/,sessions seeded_faults contract)
 
 .PHONY: rust
-rust: env ## run every Rust test, on what the workers were built with
+rust: env ## run every Rust test, in the workers' own build settings
 	$(call say,Rust tests)
 	@status=0; for folder in $(CRATES); do \
 		cargo test --release --locked --manifest-path $$folder/Cargo.toml || status=1; \
 	done; exit $$status
 
 .PHONY: verify
-verify: build ## run every benchmark and example once: parity and quality are checked, nothing is timed
-	$(call say,verify: every case once)
+verify: build ## run every benchmark and example once: check parity and quality, time nothing
+	$(call say,verifying every case once)
 	@pytest benches examples --benchmark-disable
 
 .PHONY: lint
@@ -89,14 +89,14 @@ lint-rust: env
 	@cargo clippy $(CARGO) --all-targets -- -D warnings
 
 .PHONY: format
-format: env ## put all code into its standard form
+format: env ## format all code (ruff and rustfmt)
 	@ruff check --fix-only && ruff format
 	@cargo fmt --manifest-path rust_crates/Cargo.toml --all
 
 .PHONY: lock
-lock: env ## resolve the Python dependencies anew and write requirements/
+lock: env ## resolve the Python dependencies again and write requirements/
 	@tools/lock.sh
 
 .PHONY: clean
-clean: ## remove what was built and cached; .venv, saved runs and their journals stay
+clean: ## remove build outputs and caches; keep .venv, saved runs and journals
 	rm -rf target .duet .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .tox

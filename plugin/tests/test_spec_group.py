@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.protocol import to_number
+from pytest_duet.values import to_number
 from pytest_duet.spec.derived import convergence_steps, planned, smaller, with_effect
 from pytest_duet.spec.group import (
     CheckpointSpec,
