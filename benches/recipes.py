@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
 TEST_SHARE = 0.2
 BRIGHTEST = 16.0

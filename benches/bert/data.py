@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from tokenizers import Encoding, Tokenizer
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Arrays = dict[str, np.ndarray]
     Encode = Callable[[Tokenizer, int], list[Encoding]]

@@ -11,7 +11,7 @@ from ..recipes import integer, number, split
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Data = dict[str, np.ndarray | dict[str, np.ndarray]]
 

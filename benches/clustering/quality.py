@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Outputs = Mapping[str, np.ndarray]
     Data = Mapping[str, np.ndarray | Mapping[str, np.ndarray]]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
 
 def make(params: Mapping[str, Scalar], rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from ..recipes import cartpole_starts, dense, integer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
 OBSERVED, ACTIONS = 4, 2
 

@@ -18,7 +18,7 @@ from ..recipes import batches, integer, number, read_config, read_weights
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Weights = dict[str, np.ndarray]
     Content = np.ndarray | Weights | str

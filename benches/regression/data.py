@@ -11,7 +11,7 @@ from ..recipes import integer, number, split, standardise
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     Data = dict[str, np.ndarray | dict[str, np.ndarray]]

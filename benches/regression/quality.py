@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
 CENTRED = ("lasso", "elasticnet")
 """The algorithms fitted to a centred target; their predictions are relative to its mean in the training part."""

@@ -11,7 +11,7 @@ from ..recipes import batches, digits, integer, split_classes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Weights = dict[str, np.ndarray]
 

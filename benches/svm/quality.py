@@ -15,7 +15,7 @@ from ..scores import classification
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Outputs = Mapping[str, np.ndarray]
     Data = Mapping[str, np.ndarray | Mapping[str, np.ndarray]]

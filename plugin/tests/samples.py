@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.protocol import Features, NonFinite
+from pytest_duet.protocol import Features
 from pytest_duet.records.schema import (
     SCHEMA,
     Attestation,
@@ -23,6 +23,7 @@ from pytest_duet.records.schema import (
     Reading,
     RunRecord,
 )
+from pytest_duet.values import NonFinite
 
 if TYPE_CHECKING:
     from pathlib import Path

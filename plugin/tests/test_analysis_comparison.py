@@ -189,7 +189,7 @@ def test_swapping_the_sides_gives_the_reciprocal(factor: float, count: int) -> N
 
 def test_importing_analysis_and_reports_loads_no_numerical_library() -> None:
     code = (
-        "import sys, pytest_duet.analysis.comparison, pytest_duet.records.store, pytest_duet.report.terminal, pytest_duet.report.markdown;"
+        "import sys, pytest_duet.analysis.comparison, pytest_duet.records.store, pytest_duet.report.formats.terminal, pytest_duet.report.formats.markdown;"
         "print([name for name in ('numpy', 'scipy', 'statsmodels', 'psutil') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

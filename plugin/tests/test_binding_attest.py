@@ -15,7 +15,7 @@ from pytest_duet.binding.attest import (
 )
 from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import Refused, Unavailable
-from pytest_duet.protocol import NonFinite
+from pytest_duet.values import NonFinite
 
 from .fakes.messages import hello, job, prepared
 

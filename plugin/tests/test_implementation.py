@@ -1,4 +1,4 @@
-"""A job as an implementation reads it: types are checked, and what was read is remembered."""
+"""The job reader checks types and records what was read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_duet.errors import ImplementationError
 from pytest_duet.implementation import Implementation, JobReader, Outputs
-from pytest_duet.protocol import NonFinite
+from pytest_duet.values import NonFinite
 
 from .fakes.messages import job
 
@@ -25,12 +25,12 @@ def _reader(**data: Path) -> JobReader:
     return JobReader(job(variant="gram", params=PARAMS, data={name: str(path) for name, path in data.items()}))
 
 
-def test_nothing_has_been_read_at_first() -> None:
+def test_a_new_reader_has_read_nothing() -> None:
     reader = _reader()
     assert ({}, {}, "gram") == (reader.read_params, reader.read_data, reader.variant)
 
 
-def test_only_what_was_read_is_remembered_as_it_was_read() -> None:
+def test_only_what_was_read_is_recorded_with_its_value() -> None:
     reader = _reader()
     reader.number("f")
     reader.text("s")
@@ -38,7 +38,7 @@ def test_only_what_was_read_is_remembered_as_it_was_read() -> None:
     assert {"f": 0.5, "s": "lbfgs", "n": NonFinite("-inf")} == reader.read_params
 
 
-def test_each_type_is_read_by_its_own_method() -> None:
+def test_each_type_has_its_own_method() -> None:
     reader = _reader()
     assert (0.5, 3.0, 3, True, "lbfgs", -math.inf) == (
         reader.number("f"),
@@ -59,18 +59,18 @@ def test_each_type_is_read_by_its_own_method() -> None:
         ("integer", "f", "parameter 'f' is 0.5; it must be an integer"),
         ("integer", "b", "parameter 'b' is True; it must be an integer"),
         ("flag", "i", "parameter 'i' is 3; it must be true or false"),
-        ("text", "i", "parameter 'i' is 3; it must be text"),
-        ("text", "n", "parameter 'n' is NonFinite(nonfinite='-inf'); it must be text"),
+        ("text", "i", "parameter 'i' is 3; it must be a string"),
+        ("text", "n", "parameter 'n' is NonFinite(nonfinite='-inf'); it must be a string"),
     ],
 )
-def test_another_type_is_refused(method: str, name: str, expected: str) -> None:
+def test_a_parameter_of_another_type_is_refused(method: str, name: str, expected: str) -> None:
     with pytest.raises(ImplementationError) as caught:
         getattr(_reader(), method)(name)
     assert expected == str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "asks", "heeded"),
+    ("changes", "reads", "accepted"),
     [
         ({}, "", True),
         ({"variant": "gram"}, "variant", True),
@@ -80,20 +80,20 @@ def test_another_type_is_refused(method: str, name: str, expected: str) -> None:
         ({"device": "cuda:0"}, "", False),
     ],
 )
-def test_who_never_asks_for_the_variant_or_device_cannot_be_doing_as_told(
-    changes: dict[str, str], asks: str, *, heeded: bool
+def test_an_implementation_that_ignores_the_variant_or_device_is_refused(
+    changes: dict[str, str], reads: str, *, accepted: bool
 ) -> None:
     reader = JobReader(job(**changes))
-    if asks:
-        getattr(reader, asks)
-    if heeded:
-        reader.check_heeded()
+    if reads:
+        getattr(reader, reads)
+    if accepted:
+        reader.check_used()
         return
-    with pytest.raises(ImplementationError, match="is not known here: the implementation never asked for it"):
-        reader.check_heeded()
+    with pytest.raises(ImplementationError, match="is not known here: the implementation never read it"):
+        reader.check_used()
 
 
-def test_a_missing_parameter_is_refused_with_those_there_are() -> None:
+def test_the_error_for_a_missing_parameter_lists_the_others() -> None:
     with pytest.raises(ImplementationError, match="job has no parameter 'alpha'; it has b, f, i, n, s"):
         _reader().number("alpha")
     with pytest.raises(ImplementationError, match="job has no parameter 'alpha'; it has none"):
@@ -101,7 +101,7 @@ def test_a_missing_parameter_is_refused_with_those_there_are() -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_an_array_comes_in_the_order_asked_for(order: str, tmp_path: Path) -> None:
+def test_an_array_has_the_requested_order(order: str, tmp_path: Path) -> None:
     array = np.arange(6.0).reshape(2, 3)
     np.save(tmp_path / "x.npy", array)
     read = _reader(x=tmp_path / "x.npy").array("x", order=order)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_an_array_comes_in_the_order_asked_for(order: str, tmp_path: Path) -> No
     assert array.tolist() == read.tolist()
 
 
-def test_the_digest_of_a_file_is_remembered_when_it_is_read(tmp_path: Path) -> None:
+def test_reading_a_file_records_its_digest(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(2))
     (tmp_path / "y.bin").write_bytes(b"abc")
     reader = _reader(x=tmp_path / "x.npy", y=tmp_path / "y.bin")
@@ -128,18 +128,18 @@ def test_named_tensors_are_read_from_one_file(tmp_path: Path) -> None:
     assert {"checkpoint"} == set(reader.read_data)
 
 
-def test_a_missing_file_of_the_job_is_refused() -> None:
+def test_a_file_that_the_job_lacks_is_refused() -> None:
     with pytest.raises(ImplementationError, match="job has no data file 'x'; it has none"):
         _reader().array("x")
 
 
-def test_a_pickled_array_is_not_opened(tmp_path: Path) -> None:
+def test_a_pickled_array_is_not_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle"):
         _reader(x=tmp_path / "x.npy").array("x")
 
 
-def test_an_implementation_needs_no_input_device_or_throughput() -> None:
+def test_an_implementation_need_not_define_input_device_or_work() -> None:
     class Least(Implementation[None, int]):
         def run(self, given: None) -> int:
             return 1

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from pytest_duet.measure.convergence import _gap, _readings, _target_readings
-from pytest_duet.protocol import from_number
 from pytest_duet.spec.group import ConvergenceSpec, Limits
+from pytest_duet.values import from_number
 
 
 def _time(steps, best, gap=0.01):

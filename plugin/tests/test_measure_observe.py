@@ -17,7 +17,7 @@ from pytest_duet.measure import prewarmed
 from pytest_duet.measure.observe import observe, observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.records import store
-from pytest_duet.report import terminal
+from pytest_duet.report.formats import terminal
 from pytest_duet.spec.group import LaunchSpec, MemberSpec
 from pytest_duet.telemetry import cpu, memory
 from pytest_duet.telemetry.probe import PROBES, Probe, Unreadable, register, unavailable

@@ -1,4 +1,4 @@
-"""Processes are kept on one processor while they take turns, and get the others back."""
+"""Processes are pinned to one CPU while they take turns, and get the others back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ os.write(1, b"up")
 
 @pytest.fixture
 def threaded() -> Iterator[int]:
-    """The number of a process with two threads."""
+    """The pid of a process with two threads."""
     with subprocess.Popen(
         [sys.executable, "-S", "-E", "-c", THREADED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -48,7 +48,7 @@ def _affinities(pid: int) -> list[set[int]]:
     return [os.sched_getaffinity(int(task)) for task in _tasks(pid)]
 
 
-def test_all_threads_of_all_processes_share_one_processor_and_get_all_back(threaded: int) -> None:
+def test_all_threads_of_all_processes_share_one_cpu_and_get_all_back(threaded: int) -> None:
     with restored([HERE, threaded]):
         pin_to_one([HERE, threaded], random.Random(0))
         pinned = [*_affinities(HERE), *_affinities(threaded)]
@@ -57,7 +57,7 @@ def test_all_threads_of_all_processes_share_one_processor_and_get_all_back(threa
     assert [ALL] * len(pinned) == [*_affinities(HERE), *_affinities(threaded)]
 
 
-def test_processors_are_given_back_after_a_failure() -> None:
+def test_the_affinity_is_restored_after_a_failure() -> None:
     def interrupted() -> None:
         with restored([HERE]):
             pin_to_one([HERE], random.Random(0))
@@ -68,7 +68,7 @@ def test_processors_are_given_back_after_a_failure() -> None:
     assert ALL == os.sched_getaffinity(0)
 
 
-def test_every_processor_is_drawn_sooner_or_later_though_we_are_pinned_ourselves() -> None:
+def test_every_cpu_is_drawn_even_while_this_process_is_pinned() -> None:
     rng = random.Random(0)
     drawn = set()
     with restored([HERE]):
@@ -78,7 +78,7 @@ def test_every_processor_is_drawn_sooner_or_later_though_we_are_pinned_ourselves
     assert ALL == drawn
 
 
-def test_a_process_that_is_gone_needs_no_processor() -> None:
+def test_a_process_that_has_ended_is_ignored() -> None:
     with subprocess.Popen([sys.executable, "-S", "-E", "-c", ""]) as process:
         process.wait()
     with restored([process.pid, HERE]):
@@ -87,7 +87,7 @@ def test_a_process_that_is_gone_needs_no_processor() -> None:
     assert ALL == os.sched_getaffinity(0)
 
 
-def test_a_thread_that_was_started_while_pinned_gets_them_back_too() -> None:
+def test_a_thread_that_was_started_while_pinned_is_restored_too() -> None:
     done, seen = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -105,15 +105,15 @@ def test_a_thread_that_was_started_while_pinned_gets_them_back_too() -> None:
     assert [ALL] * len(after) == after
 
 
-def test_a_system_that_cannot_pin_is_said_to_and_nothing_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_pinning_is_reported_and_nothing_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pinning.os, "sched_getaffinity")
     with restored([HERE]):
-        assert "this system does not let processes be pinned" == pinning.obstacle([HERE])
+        assert "this system cannot pin processes to a CPU" == pinning.obstacle([HERE])
     monkeypatch.undo()
     assert ("", ALL) == (pinning.obstacle([HERE]), os.sched_getaffinity(0))
 
 
-def test_a_system_that_forbids_pinning_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_forbids_pinning_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbid(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 

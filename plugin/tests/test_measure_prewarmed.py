@@ -1,4 +1,4 @@
-"""Spare processes: fresh, idle before the clock runs, and none left behind."""
+"""Prewarmed processes are fresh, idle before the clock runs, and closed if they are not taken."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _take(prewarmed: Prewarmed, member: MemberSpec) -> Any:
 
 
 class Opened:
-    """A worker that writes down what it is asked."""
+    """A worker that logs its requests."""
 
     def __init__(self, name: str, log: list[str], *, greets: bool) -> None:
         self.name, self._log, self._greets, self.made_for = name, log, greets, name
@@ -67,7 +67,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return written
 
 
-def test_a_spare_is_handed_out_once_and_bears_the_name_of_who_takes_it(log: list[str]) -> None:
+def test_a_prewarmed_process_is_handed_out_once_and_renamed_to_its_member(log: list[str]) -> None:
     prewarmed = Prewarmed()
     _start(prewarmed, _member("sklearn"))
     first, second = (_take(prewarmed, _member(name)) for name in ("sklearn.novalidate", "sklearn"))
@@ -76,7 +76,7 @@ def test_a_spare_is_handed_out_once_and_bears_the_name_of_who_takes_it(log: list
     assert first is not second
 
 
-def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[str]) -> None:
+def test_only_a_sound_served_python_member_is_started_early(log: list[str]) -> None:
     nowhere = LaunchSpec("direct", unserved="a lambda")
     prewarmed = Prewarmed()
     _start(
@@ -88,7 +88,7 @@ def test_only_what_takes_long_to_start_and_can_run_is_started_early(log: list[st
     assert [] == log
 
 
-def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: list[str]) -> None:
+def test_settling_waits_for_every_greeting_even_if_one_fails(log: list[str]) -> None:
     prewarmed = Prewarmed()
     for name in ("mute", "missing", "sklearn"):
         _start(prewarmed, _member(name, LaunchSpec("direct", argv=("serve", name))))
@@ -96,25 +96,25 @@ def test_settling_waits_for_every_greeting_and_survives_those_that_fail(log: lis
     assert ["hello mute", "hello sklearn"] == log[3:]
 
 
-def test_no_second_one_is_started_while_one_waits(log: list[str]) -> None:
+def test_no_second_process_is_started_while_one_waits(log: list[str]) -> None:
     prewarmed = Prewarmed()
     _start(prewarmed, _member("a"))
     _start(prewarmed, _member("b"))
     assert ["open a"] == log
 
 
-def test_one_is_started_and_no_more(log: list[str]) -> None:
+def test_only_one_process_is_started(log: list[str]) -> None:
     _start(Prewarmed(), _member("a"), _member("b"))
     assert ["open a"] == log
 
 
-def test_on_a_single_processor_none_is_started(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_process_is_started_on_a_single_cpu(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ALLOWED", frozenset({0}))
     _start(Prewarmed(), _member("a"))
     assert [] == log
 
 
-def test_what_was_not_taken_is_let_go(log: list[str]) -> None:
+def test_a_process_that_was_not_taken_is_closed(log: list[str]) -> None:
     prewarmed = Prewarmed()
     for name in ("a", "b"):
         _start(prewarmed, _member(name, LaunchSpec("direct", argv=("serve", name))))

@@ -1,4 +1,4 @@
-"""How long rounds are and how many make a cell, for any set of calls and any budget."""
+"""The schedule has its properties for any set of calls and any budget."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytest_duet.measure.schedule import (
     ALIKE,
     BURST_ROUNDS,
     CELLS,
-    LEAST_CYCLES,
-    LONGEST_ROUND_NS,
-    MOST_CYCLES,
-    SHORTEST_ROUND_NS,
+    MAX_CYCLES,
+    MAX_TARGET_ROUND_NS,
+    MIN_CYCLES,
+    MIN_TARGET_ROUND_NS,
     WARMUP_CYCLES,
     Schedule,
     make_schedule,
@@ -34,11 +34,11 @@ def _cycle_ns(schedule: Schedule, call_ns: dict[str, float]) -> float:
 
 
 @given(CALLS, BUDGETS)
-def test_a_round_is_as_near_to_the_common_length_as_whole_calls_allow(
+def test_a_round_is_as_close_to_the_common_length_as_an_integer_of_calls_can_be(
     call_ns: dict[str, float], seconds: float
 ) -> None:
     schedule = _schedule(seconds, **call_ns)
-    wanted = min(max(*call_ns.values(), SHORTEST_ROUND_NS), LONGEST_ROUND_NS)
+    wanted = min(max(*call_ns.values(), MIN_TARGET_ROUND_NS), MAX_TARGET_ROUND_NS)
     assert call_ns.keys() == schedule.calls.keys()
     for name, ns in call_ns.items():
         calls = schedule.calls[name]
@@ -49,7 +49,7 @@ def test_a_round_is_as_near_to_the_common_length_as_whole_calls_allow(
 @given(CALLS, BUDGETS)
 def test_cycles_stay_within_their_bounds(call_ns: dict[str, float], seconds: float) -> None:
     schedule = _schedule(seconds, **call_ns)
-    assert (1 if schedule.burst == 1 else LEAST_CYCLES) <= schedule.cycles <= MOST_CYCLES
+    assert (1 if schedule.burst == 1 else MIN_CYCLES) <= schedule.cycles <= MAX_CYCLES
     assert schedule.burst in {1, BURST_ROUNDS}
     assert CELLS == schedule.cells
 
@@ -57,9 +57,9 @@ def test_cycles_stay_within_their_bounds(call_ns: dict[str, float], seconds: flo
 @given(st.dictionaries(st.sampled_from("abcdef"), st.floats(1e3, 2e7), min_size=1), BUDGETS)
 def test_all_cells_fit_the_budget_unless_they_cannot_shrink_further(call_ns: dict[str, float], seconds: float) -> None:
     schedule = _schedule(seconds, **call_ns)
-    whole = schedule.cells * (schedule.warmup + schedule.cycles) * _cycle_ns(schedule, call_ns)
-    least = 1 if schedule.warmup == 0 else LEAST_CYCLES
-    assert least == schedule.cycles or whole <= seconds * 1e9 * (1 + 1e-9)
+    total_ns = schedule.cells * (schedule.warmup + schedule.cycles) * _cycle_ns(schedule, call_ns)
+    least = 1 if schedule.warmup == 0 else MIN_CYCLES
+    assert least == schedule.cycles or total_ns <= seconds * 1e9 * (1 + 1e-9)
 
 
 @given(CALLS, BUDGETS, BUDGETS)
@@ -69,7 +69,7 @@ def test_more_time_never_means_fewer_cycles(call_ns: dict[str, float], one: floa
 
 
 @given(CALLS, st.integers(1, 5))
-def test_nobody_is_asked_for_more_calls_than_it_allows(call_ns: dict[str, float], most: int) -> None:
+def test_no_member_gets_more_calls_than_it_allows(call_ns: dict[str, float], most: int) -> None:
     first = next(iter(call_ns))
     free, held = _schedule(8, **call_ns), _schedule(8, {first: most}, **call_ns)
     assert min(free.calls[first], most) == held.calls[first]
@@ -86,18 +86,18 @@ def test_nobody_is_asked_for_more_calls_than_it_allows(call_ns: dict[str, float]
         ({"a": 1e12}, {"a": 1}, 1, 0),
     ],
 )
-def test_short_calls_fill_a_round_and_long_ones_stand_alone(
+def test_short_calls_fill_a_round_and_a_long_call_is_a_round(
     call_ns: dict[str, float], calls: dict[str, int], burst: int, warmup: int
 ) -> None:
     schedule = _schedule(8, **call_ns)
     assert (calls, burst, warmup) == (schedule.calls, schedule.burst, schedule.warmup)
 
 
-def test_short_calls_get_all_the_cycles_there_are() -> None:
-    assert MOST_CYCLES == _schedule(8, a=1e3, b=1e6).cycles
+def test_short_calls_get_the_most_cycles() -> None:
+    assert MAX_CYCLES == _schedule(8, a=1e3, b=1e6).cycles
 
 
-def test_calls_longer_than_the_budget_get_the_fewest() -> None:
+def test_calls_longer_than_the_budget_get_one_cycle() -> None:
     assert 1 == _schedule(1, a=1e10).cycles
 
 
@@ -107,7 +107,7 @@ def test_one_slow_member_does_not_cost_the_others_their_cells() -> None:
     assert schedule.cells * 4.6 < 60
 
 
-def test_fresh_processes_warm_up_for_as_long_as_they_need() -> None:
+def test_fresh_processes_warm_up_for_as_many_calls_as_they_need() -> None:
     def warmup(after: int, *, fresh: bool) -> int:
         needed = {"a": after, "b": 0}
         calls = {"a": 1e6, "b": 1e6}
@@ -115,23 +115,23 @@ def test_fresh_processes_warm_up_for_as_long_as_they_need() -> None:
 
     assert warmup(0, fresh=True) == WARMUP_CYCLES
     assert warmup(30, fresh=True) == 10
-    assert warmup(10**6, fresh=True) == MOST_CYCLES
+    assert warmup(10**6, fresh=True) == MAX_CYCLES
     assert warmup(30, fresh=False) == WARMUP_CYCLES
 
 
 @given(CALLS, BUDGETS, st.integers(0, 10**6))
-def test_warming_up_longer_does_not_break_the_budget(call_ns: dict[str, float], seconds: float, after: int) -> None:
+def test_a_longer_warm_up_does_not_exceed_the_budget(call_ns: dict[str, float], seconds: float, after: int) -> None:
     cold = make_schedule(call_ns, group_seconds=seconds, most_calls={}, fresh=True)
     warm = make_schedule(
         call_ns, group_seconds=seconds, most_calls={}, fresh=True, warm_after=dict.fromkeys(call_ns, after)
     )
-    whole = warm.cells * (warm.warmup + warm.cycles) * _cycle_ns(warm, call_ns)
+    total_ns = warm.cells * (warm.warmup + warm.cycles) * _cycle_ns(warm, call_ns)
     assert cold.warmup <= warm.warmup
-    assert warm.cycles in {1, LEAST_CYCLES} or whole <= seconds * 1e9 * (1 + 1e-9)
+    assert warm.cycles in {1, MIN_CYCLES} or total_ns <= seconds * 1e9 * (1 + 1e-9)
 
 
 @given(st.floats(50, 1e9), st.floats(1, 5), st.none() | st.integers(1, 50))
-def test_members_of_a_pair_get_the_same_number_of_calls_unless_they_are_far_apart(
+def test_members_of_a_pair_get_the_same_number_of_calls_unless_their_calls_differ_much(
     ns: float, slower: float, most: int | None
 ) -> None:
     call_ns = {"base": ns, "head": ns * slower}
@@ -143,14 +143,14 @@ def test_members_of_a_pair_get_the_same_number_of_calls_unless_they_are_far_apar
         assert paired == apart
 
 
-def test_two_builds_of_one_thing_have_the_same_number_of_calls_whatever_was_estimated() -> None:
+def test_two_builds_get_the_same_number_of_calls_whatever_the_estimates() -> None:
     calls = make_schedule(
         {"base": 3e5, "head": 1e6}, group_seconds=8, most_calls={}, pairs=[("head", "base")], alike=math.inf
     ).calls
     assert {"base": 1, "head": 1} == calls
 
 
-def test_who_is_near_the_same_member_has_the_same_number_of_calls_as_well() -> None:
+def test_members_close_to_the_same_member_get_the_same_number_of_calls() -> None:
     call_ns = {"reference": 3e5, "near": 2.4e5, "nearer": 3.4e5, "far": 1e5, "context": 3.1e5}
     pairs = [(name, "reference") for name in ("near", "nearer", "far")]
     calls = make_schedule(call_ns, group_seconds=8, most_calls={}, pairs=pairs).calls

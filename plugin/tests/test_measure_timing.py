@@ -1,4 +1,4 @@
-"""Members take turns: who runs when is drawn, one that fails leaves the others alone, and time is kept."""
+"""Members take turns in random order, one that fails does not stop the others, and the budget holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import Crashed, MemberError, Refused
-from pytest_duet.measure.schedule import LEAST_CELLS, LEAST_CYCLES, Schedule
+from pytest_duet.measure.schedule import MIN_CELLS, MIN_CYCLES, Schedule
 from pytest_duet.measure.stop import HALF_WIDTH, Stop
 from pytest_duet.measure.timing import Timing, time_members
 from pytest_duet.measure.worker_provider import Persistent
@@ -31,7 +31,7 @@ SIX = Stop(least=6)
 
 
 class Session:
-    """One timing with what was logged."""
+    """One call of `time_members`, and what it logged."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Session:
         self._clock = clock
         clients = {name: FakeClient(name, ns, log=self.log) for name, ns in members.items()}
         self.kept: dict[str, str | None] = {}
-        how = Timing(
+        timing = Timing(
             schedule=schedule,
             stop=stop,
             pairs=pairs,
@@ -63,7 +63,7 @@ class Session:
             check_kept=self._check_kept,
             progress=self._note,
         )
-        self.timed = time_members(Persistent(clients), list(clients), how, random.Random(seed), self._read)  # type: ignore[arg-type]
+        self.timed = time_members(Persistent(clients), list(clients), timing, random.Random(seed), self._read)  # type: ignore[arg-type]
 
     def _check_kept(self, name: str, client: Any, digest: str | None) -> None:
         assert client.name == name
@@ -80,7 +80,7 @@ class Session:
         return self._clock()
 
     def turns(self) -> list[list[str]]:
-        """Return who ran, cycle by cycle."""
+        """Return the members in the order in which they ran, cycle by cycle."""
         names = [entry[0] for entry in self.log]
         return [names[start : start + 3] for start in range(0, len(names), 3)]
 
@@ -93,23 +93,23 @@ def _until(fails_at: int, error: MemberError) -> Iterable[int | MemberError]:
 # --- turns ------------------------------------------------------------------------------------------------------------
 
 
-def test_in_every_cycle_each_member_has_one_burst() -> None:
+def test_each_member_has_one_burst_in_every_cycle() -> None:
     turns = Session().turns()
     assert SCHEDULE.cells * (SCHEDULE.warmup + SCHEDULE.cycles) == len(turns)
     assert {("a", "b", "c")} == {tuple(sorted(turn)) for turn in turns}
 
 
-def test_the_order_of_a_cycle_is_drawn_anew_each_time() -> None:
+def test_the_order_is_drawn_anew_for_each_cycle() -> None:
     orders = Counter(map(tuple, Session().turns()))
     assert 6 == len(orders)
     assert Session(seed=1).turns() != Session(seed=2).turns()
 
 
-def test_each_member_is_asked_for_its_own_number_of_calls_in_bursts() -> None:
+def test_each_member_runs_bursts_with_its_own_number_of_calls() -> None:
     assert {("a", 3, 5), ("b", 3, 2), ("c", 3, 1)} == {entry[:3] for entry in Session().log}
 
 
-def test_rounds_are_filed_by_cell_and_cycle_and_the_warm_up_is_not_among_them() -> None:
+def test_rounds_are_stored_by_cell_and_cycle_without_the_warm_up() -> None:
     session = Session()
     for timed in session.timed.values():
         assert [[3, 3, 3, 3]] * 6 == [[len(burst) for burst in cell] for cell in timed.cells]
@@ -117,13 +117,13 @@ def test_rounds_are_filed_by_cell_and_cycle_and_the_warm_up_is_not_among_them() 
         assert first == [[burst[0] for burst in cell] for cell in timed.cells]
 
 
-def test_the_work_of_a_call_is_handed_on() -> None:
+def test_the_work_of_a_call_is_returned() -> None:
     assert {"a": {"samples": 5}, "b": {"samples": 2}, "c": {"samples": 1}} == {
         name: timed.work for name, timed in Session().timed.items()
     }
 
 
-def test_the_parts_of_the_calls_are_summed_over_the_measured_rounds() -> None:
+def test_spans_are_summed_over_the_measured_rounds() -> None:
     for timed in Session().timed.values():
         assert {"update": sum(ns for cell in timed.cells for cycle in cell for ns in cycle)} == timed.spans
 
@@ -136,7 +136,7 @@ def test_progress_counts_the_cells() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_one_measured_round_of_each_member_is_kept_and_it_is_one_that_surely_runs(seed: int) -> None:
+def test_one_measured_round_of_each_member_is_kept_in_the_cells_that_always_run(seed: int) -> None:
     session = Session(seed=seed)
     for name, timed in session.timed.items():
         kept = [
@@ -146,13 +146,13 @@ def test_one_measured_round_of_each_member_is_kept_and_it_is_one_that_surely_run
         ]
         assert 1 == len(kept)
         cell, cycle = divmod(kept[0][0], SCHEDULE.warmup + SCHEDULE.cycles)
-        assert cell < LEAST_CELLS
+        assert cell < MIN_CELLS
         assert cycle >= SCHEDULE.warmup
         ns = timed.cells[cell][cycle - SCHEDULE.warmup][kept[0][1]]
         assert f"{name}:{ns}" == session.kept[name]
 
 
-def test_which_round_is_kept_is_drawn_for_each_member() -> None:
+def test_the_kept_round_is_drawn_for_each_member() -> None:
     kept = {
         (seed, name): digest.partition(":")[2]
         for seed in range(10)
@@ -166,29 +166,29 @@ def test_which_round_is_kept_is_drawn_for_each_member() -> None:
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_member_that_fails_is_not_asked_again_and_the_others_go_on_to_the_end() -> None:
+def test_a_member_that_fails_is_not_run_again_and_the_others_go_on() -> None:
     error = Crashed("gone")
     session = Session({"a": itertools.count(1), "b": _until(40, error), "c": itertools.count(1)})
     assert error is session.timed["b"].error
-    # 13 whole bursts, and the one that failed.
+    # 13 complete bursts, and the one that failed.
     assert {"a": 36, "b": 14, "c": 36} == Counter(entry[0] for entry in session.log)
     for name in "ac":
         assert (None, 6) == (session.timed[name].error, len(session.timed[name].cells))
 
 
-def test_a_failure_in_the_warm_up_is_a_failure() -> None:
+def test_a_failure_in_the_warm_up_counts() -> None:
     session = Session({"a": itertools.count(1), "b": _until(0, Crashed("gone"))})
     assert "gone" == str(session.timed["b"].error)
     assert [[]] == session.timed["b"].cells
 
 
-def test_if_all_fail_there_is_an_end() -> None:
+def test_timing_ends_if_all_members_fail() -> None:
     session = Session({"a": _until(0, Crashed("x")), "b": _until(0, Crashed("y"))}, pinned=True)
     assert 2 == len(session.log)
     assert {"x", "y"} == {str(timed.error) for timed in session.timed.values()}
 
 
-def test_what_is_no_members_fault_goes_through() -> None:
+def test_an_interrupt_is_raised_and_the_affinity_restored() -> None:
     def interrupted() -> Iterable[int]:
         yield from range(1, 10)
         raise KeyboardInterrupt
@@ -204,16 +204,16 @@ def test_what_is_no_members_fault_goes_through() -> None:
 
 @pytest.mark.parametrize(
     ("budget", "cells"),
-    # A cell takes 10 s of this clock. After n of them, one more is begun if n + 1 fit.
+    # A cell takes 10 s of this clock. After n cells another one starts if n + 1 fit.
     [(1e9, 6), (60.0, 6), (59.0, 5), (50.0, 5), (45.0, 4), (0.001, 4)],
 )
-def test_the_budget_ends_the_timing_at_a_whole_cell_and_never_before_four(budget: float, cells: int) -> None:
+def test_the_budget_ends_timing_after_a_complete_cell_but_not_before_four(budget: float, cells: int) -> None:
     readings = itertools.chain.from_iterable((10.0 * cell, 10.0 * cell + 10.0) for cell in itertools.count())
     session = Session(budget=budget, clock=readings.__next__)
     assert dict.fromkeys("abc", cells) == {name: len(timed.cells) for name, timed in session.timed.items()}
 
 
-def test_a_gate_that_cannot_see_yet_takes_more_seconds_than_were_planned() -> None:
+def test_an_imprecise_gate_takes_more_seconds_than_planned() -> None:
     def cells(stop: Stop) -> int:
         readings = itertools.chain.from_iterable((10.0 * cell, 10.0 * cell + 10.0) for cell in itertools.count())
         members = {"a": itertools.repeat(1_000_000), "b": _disturbed(1000)}
@@ -224,7 +224,7 @@ def test_a_gate_that_cannot_see_yet_takes_more_seconds_than_were_planned() -> No
 
 
 @pytest.mark.parametrize(("slower", "shrunk"), [(1.0, False), (1.4, True), (2.5, True)])
-def test_on_a_machine_that_got_slower_cells_shrink_before_their_number_does(slower: float, *, shrunk: bool) -> None:
+def test_cells_get_fewer_cycles_on_a_machine_that_got_slower(slower: float, *, shrunk: bool) -> None:
     schedule = Schedule(calls={"a": 1, "b": 1}, burst=3, warmup=2, cycles=20, cells=8)
     log: list[int] = []
 
@@ -233,7 +233,7 @@ def test_on_a_machine_that_got_slower_cells_shrink_before_their_number_does(slow
             log.append(number)
             yield number
 
-    # A cycle takes a second, and the budget is for eight whole cells and a little more.
+    # A cycle takes a second. The budget is a little more than eight complete cells.
     session = Session(
         {"a": rounds(), "b": itertools.count(1)},
         budget=8 * 22 * 1.1,
@@ -246,14 +246,14 @@ def test_on_a_machine_that_got_slower_cells_shrink_before_their_number_does(slow
     assert len(cycles) == 8
     assert cycles == [len(cell) for cell in session.timed["b"].cells]
     assert (min(cycles) < 20, cycles[0]) == (shrunk, 20)
-    assert min(cycles) >= LEAST_CYCLES
+    assert min(cycles) >= MIN_CYCLES
     assert set(session.kept) == {"a", "b"}
 
 
-# --- processors -------------------------------------------------------------------------------------------------------
+# --- CPUs -------------------------------------------------------------------------------------------------------------
 
 
-def test_pinned_members_share_one_processor_drawn_for_each_cell() -> None:
+def test_pinned_members_share_one_cpu_drawn_for_each_cell() -> None:
     before = os.sched_getaffinity(0)
     session = Session(seed=3, pinned=True)
     assert {1} == {len(each) for each in session.affinities}
@@ -261,18 +261,18 @@ def test_pinned_members_share_one_processor_drawn_for_each_cell() -> None:
     assert before == os.sched_getaffinity(0)
 
 
-def test_members_that_need_several_processors_keep_them() -> None:
+def test_members_that_are_not_pinned_keep_their_cpus() -> None:
     assert {frozenset(os.sched_getaffinity(0))} == Session(pinned=False).affinities
 
 
-def test_a_timing_of_nobody_is_empty() -> None:
+def test_timing_without_members_is_empty() -> None:
     assert {} == Session({}).timed
 
 
-# --- the round that is kept is looked at ------------------------------------------------------------------------------
+# --- the kept output is checked ---------------------------------------------------------------------------------------
 
 
-def test_a_kept_round_with_another_answer_ends_the_member_and_no_other() -> None:
+def test_a_wrong_kept_output_fails_only_its_member() -> None:
     right = Session(seed=5)
     wrong = Session(seed=5, refused=[right.kept["b"] or ""])
     assert {"a": None, "b": "another answer", "c": None} == {
@@ -284,13 +284,13 @@ def test_a_kept_round_with_another_answer_ends_the_member_and_no_other() -> None
 
 
 def _disturbed(cells: int) -> Iterable[int]:
-    """Yield rounds whose cells alternate between two lengths for so many cells, and are alike from then on."""
+    """Yield rounds that alternate between two lengths from cell to cell in the first `cells` cells, and are equal afterwards."""
     of_a_cell = SCHEDULE.burst * (SCHEDULE.warmup + SCHEDULE.cycles)
     for cell in itertools.count():
         yield from [1_000_000 * (2 if cell < cells and cell % 2 else 1)] * of_a_cell
 
 
-def test_cells_are_added_four_by_four_until_the_interval_is_narrow() -> None:
+def test_cells_are_added_in_fours_until_the_interval_is_narrow() -> None:
     steady = itertools.repeat(1_000_000)
     session = Session({"a": steady, "b": _disturbed(6)}, stop=Stop.of_gate(1, ALPHA), pairs=[("b", "a")])
     ratios = [math.log(2) * (cell < 6 and cell % 2) for cell in range(40)]
@@ -299,14 +299,14 @@ def test_cells_are_added_four_by_four_until_the_interval_is_narrow() -> None:
     assert {wanted} == {len(timed.cells) for timed in session.timed.values()}
 
 
-def test_what_never_gets_precise_has_an_end() -> None:
+def test_timing_that_never_gets_precise_ends_at_the_most_cells() -> None:
     session = Session(
         {"a": itertools.repeat(1_000_000), "b": _disturbed(1000)}, stop=Stop(least=8, most=20), pairs=[("b", "a")]
     )
     assert {20} == {len(timed.cells) for timed in session.timed.values()}
 
 
-def test_precise_from_the_start_is_enough_with_the_least() -> None:
+def test_the_least_cells_are_enough_if_the_ratio_is_precise() -> None:
     members = {"a": itertools.repeat(1_000_000), "b": itertools.repeat(3_000_000)}
     session = Session(members, stop=Stop(least=8), pairs=[("b", "a")])
     assert {8} == {len(timed.cells) for timed in session.timed.values()}

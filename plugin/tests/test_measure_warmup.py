@@ -1,4 +1,4 @@
-"""How long a member runs before it counts: until it has settled, never for ever."""
+"""A member warms up until its times are steady, for a limited time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MS = 1_000_000
 
 
 class Scripted:
-    """A worker whose n-th call takes as long as `call_ns` says."""
+    """A worker whose n-th call (0-based) takes `call_ns(n)` nanoseconds."""
 
     def __init__(self, call_ns: Callable[[int], int]) -> None:
         self.call_ns = call_ns
@@ -37,29 +37,29 @@ def _warm_up(client: Scripted, call_ns: float, most_calls: int | None = None) ->
     return warm_up(client, call_ns, most_calls)  # type: ignore[arg-type]
 
 
-def test_who_is_steady_from_the_start_runs_the_pilot_and_no_more() -> None:
+def test_a_member_that_is_steady_from_the_start_runs_only_the_pilot() -> None:
     client = Scripted(lambda _: MS)
     assert _warm_up(client, MS) == WarmUp(MS, calls=0)
     assert client.calls == PILOT_ROUNDS
 
 
-def test_short_calls_are_seen_in_rounds_of_a_millisecond() -> None:
+def test_short_calls_run_in_rounds_of_a_millisecond() -> None:
     client = Scripted(lambda _: 1000)
     assert _warm_up(client, 1000) == WarmUp(1000, calls=0)
     assert client.calls == PILOT_ROUNDS * 1000
 
 
-def test_who_gets_faster_is_warm_a_fifth_after_that() -> None:
+def test_a_member_that_gets_faster_is_warm_a_fifth_later() -> None:
     client = Scripted(lambda call: 10 * MS if call < 12 else MS)
     assert _warm_up(client, MS) == WarmUp(MS, calls=15)
 
 
-def test_who_gets_slower_was_not_warming_up() -> None:
+def test_a_member_that_gets_slower_was_not_warming_up() -> None:
     client = Scripted(lambda call: MS if call < 12 else 2 * MS)
     assert _warm_up(client, MS) == WarmUp(2 * MS, calls=0)
 
 
-def test_who_is_late_gets_more_time() -> None:
+def test_a_late_change_gets_a_longer_warm_up() -> None:
     client = Scripted(lambda call: 3 * MS if call < 29 else MS)
     found = _warm_up(client, MS)
     assert found.settled
@@ -68,14 +68,14 @@ def test_who_is_late_gets_more_time() -> None:
     assert client.calls > PILOT_ROUNDS
 
 
-def test_who_never_settles_is_given_up_and_told_of() -> None:
+def test_a_member_that_is_never_steady_is_reported_and_not_run_for_ever() -> None:
     client = Scripted(lambda call: round(50 * MS * 0.97**call) + 1000)
     found = _warm_up(client, 50 * MS)
     assert not found.settled
     assert client.spent <= 1.5 * PATIENCE_NS
 
 
-def test_a_clock_that_stands_still_ends_too() -> None:
+def test_a_clock_that_stands_still_ends_the_warm_up() -> None:
     client = Scripted(lambda _: 0)
     assert _warm_up(client, MS).settled
 
@@ -86,13 +86,13 @@ def test_a_long_call_is_not_run_again() -> None:
     assert client.calls == 0
 
 
-def test_nobody_is_asked_for_more_calls_than_it_allows() -> None:
+def test_no_round_has_more_calls_than_the_member_allows() -> None:
     client = Scripted(lambda _: 1000)
     _warm_up(client, 1000, most_calls=1)
     assert client.calls == PILOT_ROUNDS
 
 
-def test_without_ruptures_the_pilot_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ruptures_only_the_pilot_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ruptures", None)
     client = Scripted(lambda call: 10 * MS if call < 12 else MS)
     assert _warm_up(client, MS) == WarmUp(MS, calls=0)

@@ -18,10 +18,10 @@ from pytest_duet.errors import Refused, SpecError
 from pytest_duet.ids import GroupKey
 from pytest_duet.plugin.inline_group import Inputs, bind_inline, bind_inputs, inline_spec
 from pytest_duet.plugin.items import BenchItem
-from pytest_duet.protocol import NonFinite
 from pytest_duet.spec.launch import THREAD_VARIABLES
 from pytest_duet.spec.schema import Profile
 from pytest_duet.validate.parity import CLOSE_ENOUGH, equal_or_close
+from pytest_duet.values import NonFinite
 
 from .fakes.functions import add
 

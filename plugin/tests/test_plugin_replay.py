@@ -145,8 +145,8 @@ def test_a_replay_in_another_thread_leaves_signals_alone() -> None:
 
 
 def test_a_quality_that_is_not_finite_is_left_out_of_extra_info() -> None:
-    from pytest_duet.protocol import NonFinite
     from pytest_duet.records.schema import Bound
+    from pytest_duet.values import NonFinite
 
     timer = VirtualTimer()
     benchmark = FakeBenchmark(timer)

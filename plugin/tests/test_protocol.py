@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_duet.errors import ProtocolError
-from pytest_duet.protocol import NonFinite, Reply, Request, from_number, to_number
+from pytest_duet.protocol import Reply, Request
 from pytest_duet.workers.codec import decode_reply, decode_request, encode
 
 if TYPE_CHECKING:
@@ -43,9 +42,3 @@ def test_every_refused_vector_is_refused(vectors: Path) -> None:
     for case in map(json.loads, _lines(vectors / "refused_requests.jsonl")):
         with pytest.raises(ProtocolError):
             pytest.fail(f"{case['why']}: {decode_request(case['line'].encode())}")
-
-
-@pytest.mark.parametrize(("value", "word"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")])
-def test_a_number_that_json_cannot_hold_is_carried_by_its_name(value: float, word: str) -> None:
-    assert NonFinite(word) == to_number(value)
-    assert repr(value) == repr(from_number(NonFinite(word)))

@@ -1,11 +1,11 @@
-"""A line a case: the word, the change, and what to do where nothing could be decided."""
+"""``duet ab`` prints a line for each case: the decision, the change, and a remedy where it could not decide."""
 
 from __future__ import annotations
 
 from pytest_duet.analysis.gate import decide
-from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Change, Interval
 from pytest_duet.report.ab import lines, summary
+from pytest_duet.values import to_number
 
 NAMES = ("main (0123)", "working tree")
 
@@ -17,7 +17,7 @@ def change(case: str, ratio: float | None, **changes: object) -> Change:
     return Change(**{**plain, **more, **changes})
 
 
-def test_the_worst_comes_first_and_what_cannot_be_decided_has_a_remedy() -> None:
+def test_the_worst_comes_first_and_undecided_cases_have_a_remedy() -> None:
     found = [
         decide(change("b/passes", 1.001)),
         decide(change("b/new", None, base="missing", units=0)),
@@ -27,7 +27,7 @@ def test_the_worst_comes_first_and_what_cannot_be_decided_has_a_remedy() -> None
     assert list(lines(found)) == [
         "FAIL a/slow: +5 % [+4 %, +6 %], inconclusive; surely slower than by 1 %; Holm p = 0.0020, 12 cells, could see 3 %",
         (
-            "UNSEEN a/noisy: +2 % [+1 %, +3 %], inconclusive; nothing seen; give it more --seconds or a quieter machine; "
+            "UNSEEN a/noisy: +2 % [+1 %, +3 %], inconclusive; nothing seen; use more --seconds or a quieter machine; "
             "Holm p = 0.0020, 12 cells, could see 10 %"
         ),
         "ok b/passes: +0.1 % [-0.9 %, +1.1 %], equivalent; Holm p = 0.0020, 12 cells, could see 3 %",

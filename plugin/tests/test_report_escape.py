@@ -1,4 +1,4 @@
-"""Hostile text stays text, whatever shows it."""
+"""Hostile text stays plain text wherever it is shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.report.escape import for_ascii, for_line, for_markdown
+from pytest_duet.report.escape import for_ascii, for_line, for_markdown, needs_ascii
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ from pytest_duet.report.escape import for_ascii, for_line, for_markdown
         ("\ud800", "?"),
     ],
 )
-def test_a_line_holds_no_control_of_any_kind(text: str, expected: str) -> None:
+def test_a_line_holds_no_control_characters(text: str, expected: str) -> None:
     assert expected == for_line(text)
 
 
 @given(st.text())
-def test_no_text_at_all_reaches_the_terminal_unseen(text: str) -> None:
+def test_no_text_has_hidden_characters_after_escaping(text: str) -> None:
     line = for_line(text)
     assert not [letter for letter in line if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
     assert line == for_line(line)
@@ -46,7 +46,7 @@ def test_no_text_at_all_reaches_the_terminal_unseen(text: str) -> None:
         ("back\\slash & more", r"back\\slash &amp; more"),
     ],
 )
-def test_markdown_is_literal_and_stays_in_its_cell(text: str, expected: str) -> None:
+def test_markdown_is_literal_and_stays_in_its_field(text: str, expected: str) -> None:
     assert expected == for_markdown(text)
 
 
@@ -57,9 +57,14 @@ def test_no_text_breaks_out_of_a_markdown_table(text: str) -> None:
 
 
 @given(st.text())
-def test_ascii_is_ascii(text: str) -> None:
+def test_ascii_text_is_ascii(text: str) -> None:
     assert for_ascii(text).isascii()
 
 
-def test_signs_have_a_likeness_in_ascii() -> None:
+def test_common_signs_have_a_counterpart_in_ascii() -> None:
     assert for_ascii("3e-15 ≤ 1e-10 · ×2 – µs ü") == "3e-15 <= 1e-10 - x2 - us ?"
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [("utf-8", False), ("UTF8", False), ("latin-1", True), (None, True)])
+def test_only_unicode_encodings_show_more_than_ascii(encoding: str | None, *, expected: bool) -> None:
+    assert expected == needs_ascii(encoding)

@@ -1,13 +1,13 @@
-"""What a report shows, before it is text."""
+"""The content of a report before it is text."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from pytest_duet.protocol import NonFinite
 from pytest_duet.records.schema import MemberRecord, ParityRecord
 from pytest_duet.report.model import Row, build
+from pytest_duet.values import NonFinite
 
 from .samples import cells, everything, group, member, reference, run, without_numbers
 
@@ -30,30 +30,30 @@ def test_the_reference_comes_first() -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "crashed", "unavailable", "skipped", "timeout"])
-def test_a_member_that_is_not_ok_shows_no_number_even_if_its_record_has_some(status: str) -> None:
+def test_a_member_that_is_not_ok_shows_no_number_of_its_record(status: str) -> None:
     found = row(reference(), member("native", status=status, reason="because"), name="native")
     assert (found.shown, found.why_not, found.time_ns) == (False, f"{status}: because", None)
 
 
-def test_nobody_shows_a_number_beside_a_failed_reference() -> None:
+def test_no_member_shows_a_number_beside_a_failed_reference() -> None:
     broken = without_numbers("sklearn", "failed", "bad", role="reference")
     found = row(broken, member("novalidate", role="context"), name="novalidate")
     assert (found.shown, found.time_ns) == (False, None)
     assert found.why_not == "not comparable: reference failed"
 
 
-def test_a_member_alone_shows_its_time_and_no_verdict() -> None:
+def test_a_single_member_shows_its_time_and_no_verdict() -> None:
     found = row(member("native"), name="native", reference="sklearn")
     assert (found.shown, found.comparison) == (True, None)
     assert found.time_ns is not None
 
 
-def test_rivals_of_an_absent_reference_show_their_times() -> None:
+def test_rivals_without_a_reference_show_their_times() -> None:
     found = row(member("native"), member("linfa"), name="linfa", reference="sklearn")
     assert (found.shown, found.speed_up) == (True, None)
 
 
-def test_a_verified_group_shows_no_time() -> None:
+def test_a_group_that_was_only_verified_shows_no_time() -> None:
     assert row(reference(), name="sklearn", verified_only=True).time_ns is None
 
 
@@ -66,7 +66,7 @@ def test_a_verified_group_shows_no_time() -> None:
         ([("a", NonFinite("nan"), 1.0, False), ("b", 2.0, 1.0, False)], "a"),
     ],
 )
-def test_the_parity_shown_is_the_one_nearest_to_failing(
+def test_the_parity_shown_is_the_one_closest_to_failing(
     records: list[tuple[str, float, float, bool]], expected: str
 ) -> None:
     parity = [
@@ -76,7 +76,7 @@ def test_the_parity_shown_is_the_one_nearest_to_failing(
     assert row(reference(), member("native", parity=parity), name="native").parity.output == expected
 
 
-def test_outputs_of_one_kind_are_shown_by_the_worst_of_them() -> None:
+def test_outputs_of_one_kind_are_represented_by_the_worst() -> None:
     parity = [
         ParityRecord("gradient.fc.weight", "close", 1e-7, 1e-5, True),
         ParityRecord("gradient.fc.bias", "close", 3e-7, 1e-5, True),
@@ -86,14 +86,14 @@ def test_outputs_of_one_kind_are_shown_by_the_worst_of_them() -> None:
     assert {"gradient.* (close)": (parity[1], 2), "loss (exact)": (parity[2], 1)} == kinds
 
 
-def test_the_same_reason_is_counted_and_not_repeated() -> None:
+def test_a_repeated_reason_is_counted() -> None:
     report = build(everything())
     unbuilt = "unavailable: not built: cargo build --release --manifest-path rust_crates/Cargo.toml -p duet-tch"
     assert dict(report.reasons)[unbuilt] == 2
     assert sum(count for _, count in report.statuses) == len(list(report.rows()))
 
 
-def test_comparisons_are_derived_where_a_run_holds_none() -> None:
+def test_comparisons_are_derived_where_a_run_has_none() -> None:
     bare = build(msgspec.structs.replace(everything(), comparisons=[]))
     assert bare.tables == build(everything()).tables
 

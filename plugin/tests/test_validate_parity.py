@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pytest_duet.errors import SpecError
-from pytest_duet.protocol import NonFinite
 from pytest_duet.records.schema import ParityRecord
 from pytest_duet.spec.schema import ParityRule
 from pytest_duet.validate import parity
 from pytest_duet.validate.parity import CHECKS, absolute, close, compare_outputs, describe, exact, rules_for, support
+from pytest_duet.values import NonFinite
 
 NAN, INF = math.nan, math.inf
 

@@ -1,4 +1,4 @@
-"""The client takes a reply for what it is only if it can be the answer to what was asked."""
+"""The client accepts a reply only if it fits the request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _client(*replies: Reply, seconds: float = 9.0) -> tuple[Client, ScriptedChan
     return Client(channel, "tch", seconds=seconds), channel
 
 
-def test_ids_count_up_from_one_and_replies_come_back_as_they_are(tmp_path: Path) -> None:
+def test_ids_count_up_from_one_and_replies_are_returned_unchanged(tmp_path: Path) -> None:
     replies = [
         messages.hello(1),
         DescribeReply(id=2, implementations=[messages.CAPABILITY]),
@@ -63,11 +63,11 @@ def test_a_client_that_is_renamed_renames_its_channel() -> None:
     assert ("tch.compiled", "tch.compiled") == (client.name, channel.name)
 
 
-def test_a_look_can_be_taken_while_a_run_goes_on() -> None:
+def test_a_run_calls_tick_while_waiting() -> None:
     client, _ = _client(messages.timed(1))
-    looks: list[int] = []
-    client.run(1, 1, tick=lambda: looks.append(1))
-    assert [1] == looks
+    ticks: list[int] = []
+    client.run(1, 1, tick=lambda: ticks.append(1))
+    assert [1] == ticks
 
 
 def test_closing_the_client_closes_the_channel() -> None:
@@ -77,7 +77,7 @@ def test_closing_the_client_closes_the_channel() -> None:
     assert channel.closed
 
 
-# --- replies that cannot be -------------------------------------------------------------------------------------------
+# --- replies that do not fit ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [0, 2, 7])
@@ -94,21 +94,21 @@ def test_a_reply_of_another_kind_is_refused() -> None:
 
 
 @pytest.mark.parametrize("elapsed", [[], [5], [5, 5, 5]])
-def test_another_number_of_rounds_than_asked_is_refused(elapsed: list[int]) -> None:
+def test_another_number_of_rounds_than_requested_is_refused(elapsed: list[int]) -> None:
     client, _ = _client(messages.timed(1, elapsed_ns=elapsed))
     with pytest.raises(ProtocolError, match=f"tch sent {len(elapsed)} rounds, 2 were asked"):
         client.run(2, 1)
 
 
 @pytest.mark.parametrize(("keep", "digest"), [(None, "ab"), (0, None)])
-def test_a_digest_comes_with_a_kept_round_and_only_then(keep: int | None, digest: str | None) -> None:
+def test_a_reply_has_a_digest_exactly_if_a_round_was_kept(keep: int | None, digest: str | None) -> None:
     client, _ = _client(messages.timed(1, digest=digest))
     with pytest.raises(ProtocolError, match=f"tch was asked to keep round {keep} and sent digest {digest!r}"):
         client.run(1, 1, keep)
 
 
 @pytest.mark.parametrize("ns", [0, -1])
-def test_time_that_does_not_pass_is_invalid(ns: int, tmp_path: Path) -> None:
+def test_a_duration_that_is_not_positive_is_invalid(ns: int, tmp_path: Path) -> None:
     client, _ = _client(messages.timed(1, elapsed_ns=[5, ns, 5]), messages.verified(2, elapsed_ns=ns))
     with pytest.raises(Invalid, match=f"tch reports a round of {ns} ns"):
         client.run(3, 1)
@@ -129,7 +129,7 @@ def test_time_that_does_not_pass_is_invalid(ns: int, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("number", [0, 1])
-def test_an_error_reply_becomes_the_error_of_its_kind(kind: Any, expected: Any, status: str, number: int) -> None:
+def test_an_error_reply_raises_the_error_of_its_kind(kind: Any, expected: Any, status: str, number: int) -> None:
     client, _ = _client(ErrorReply(id=number, kind=kind, message="why"))
     with pytest.raises(expected, match=r"^tch: why$") as caught:
         client.hello()

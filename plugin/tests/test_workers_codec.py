@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_duet import protocol
 from pytest_duet.errors import ProtocolError, Unavailable
-from pytest_duet.protocol import (
-    LINE_LIMIT_BYTES,
-    ErrorReply,
-    NonFinite,
-    Prepare,
-    Quit,
-    Run,
-    Verify,
-    VerifyReply,
-    from_number,
-    to_number,
-)
+from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Prepare, Quit, Run, Verify, VerifyReply
+from pytest_duet.values import NonFinite, from_number, to_number
 from pytest_duet.workers.codec import clean, decode_reply, decode_request, encode, excerpt
 
 from .fakes import messages

@@ -1,4 +1,4 @@
-"""Workers forked from a process with its imports done: fresh, ours, told apart, and gone when we are."""
+"""A forked worker is a fresh process and a child of this one, and it ends when its driver does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from pytest_duet.errors import ImplementationError, Unavailable
 from pytest_duet.spec.group import LaunchSpec
 from pytest_duet.workers import orphans
-from pytest_duet.workers import spawner as nurseries
+from pytest_duet.workers import spawner as spawner_module
 from pytest_duet.workers.client import Client
 from pytest_duet.workers.forkserver import ForkServer
 from pytest_duet.workers.spawner import Spawner
@@ -31,10 +31,10 @@ SECONDS = 60.0
 ENDED_WITHIN_MS = 30_000
 
 
-def _start(function: str = "add", modules: tuple[str, ...] | None = ()) -> LaunchSpec:
-    ours = (sys.executable, "-P", "-m", "pytest_duet", "serve", "--callable", f"{FUNCTIONS}::{function}")
+def _launch(function: str = "add", modules: tuple[str, ...] | None = ()) -> LaunchSpec:
+    serve = (sys.executable, "-P", "-m", "pytest_duet", "serve", "--callable", f"{FUNCTIONS}::{function}")
     return LaunchSpec(
-        "process", argv=(*ours, "--task", function), environment={"OMP_NUM_THREADS": "1"}, modules=modules
+        "process", argv=(*serve, "--task", function), environment={"OMP_NUM_THREADS": "1"}, modules=modules
     )
 
 
@@ -44,16 +44,16 @@ def spawner() -> Iterator[Spawner]:
         yield shared
 
 
-def _client(spawner: Spawner, start: LaunchSpec) -> Client:
-    return Client(spawner.start(start, "forked", SECONDS), "forked", seconds=SECONDS)
+def _client(spawner: Spawner, launch: LaunchSpec) -> Client:
+    return Client(spawner.start(launch, "forked", SECONDS), "forked", seconds=SECONDS)
 
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_a_forked_worker_is_a_child_of_ours_in_a_session_of_its_own(spawner: Spawner) -> None:
-    with closing(_client(spawner, _start())) as client:
+def test_a_forked_worker_is_a_child_of_this_process_in_its_own_session(spawner: Spawner) -> None:
+    with closing(_client(spawner, _launch())) as client:
         assert "python" == client.hello().framework
         assert (os.getpid(), client.pid, client.pid) == (
             _parent(client.pid),
@@ -62,29 +62,32 @@ def test_a_forked_worker_is_a_child_of_ours_in_a_session_of_its_own(spawner: Spa
         )
 
 
-def test_it_does_its_job(spawner: Spawner) -> None:
-    with closing(_client(spawner, _start())) as client:
+def test_a_forked_worker_prepares_and_runs_a_job(spawner: Spawner) -> None:
+    with closing(_client(spawner, _launch())) as client:
         client.hello()
         client.prepare(messages.job(task="add", algorithm="default", phase="call", params={"n": 1, "m": 2}))
         assert [True] * 3 == [ns > 0 for ns in client.run(3, 2).elapsed_ns]
 
 
-def test_every_one_is_another_process_and_all_are_gone_when_closed(spawner: Spawner) -> None:
+def test_each_worker_is_another_process_and_ends_when_closed(spawner: Spawner) -> None:
     pids = []
     for _ in range(3):
-        with closing(_client(spawner, _start())) as client:
+        with closing(_client(spawner, _launch())) as client:
             client.hello()
             pids.append(client.pid)
     assert 3 == len(set(pids))
     assert [] == [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_what_is_wrong_with_it_is_told_as_by_any_worker(spawner: Spawner) -> None:
-    with closing(_client(spawner, _start())) as client, pytest.raises(ImplementationError, match="nothing is prepared"):
+def test_a_forked_worker_reports_errors_as_any_worker_does(spawner: Spawner) -> None:
+    with (
+        closing(_client(spawner, _launch())) as client,
+        pytest.raises(ImplementationError, match="nothing is prepared"),
+    ):
         client.run(1, 1)
 
 
-def test_one_zygote_serves_all_that_are_started_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_with_the_same_modules_share_a_fork_server(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     class Counted(ForkServer):
@@ -92,48 +95,48 @@ def test_one_zygote_serves_all_that_are_started_alike(monkeypatch: pytest.Monkey
             made.append(args)
             super().__init__(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(nurseries, "ForkServer", Counted)
+    monkeypatch.setattr(spawner_module, "ForkServer", Counted)
     with Spawner() as spawner:
-        for start in (_start(), _start("add"), _start(modules=("json",))):
-            with closing(_client(spawner, start)) as client:
+        for launch in (_launch(), _launch("add"), _launch(modules=("json",))):
+            with closing(_client(spawner, launch)) as client:
                 client.hello()
     assert 2 == len(made)
 
 
-def test_one_with_several_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_server_with_several_threads_does_not_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     forked = []
     monkeypatch.setattr(ForkServer, "fork", lambda *_: forked.append(1))
     # A library that starts a thread when it is imported.
-    folder = Path(__file__).parent / "fakes"
-    start = _start(modules=("threaded",))
-    environment = {**start.environment, "PYTHONPATH": str(folder)}
+    path = [str(Path(__file__).parent / "fakes"), os.environ.get("PYTHONPATH", "")]
+    launch = _launch(modules=("threaded",))
+    environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(path)}
     with Spawner() as spawner:
         channel = spawner.start(
-            LaunchSpec("process", argv=start.argv, environment=environment, modules=start.modules), "spawned", SECONDS
+            LaunchSpec("process", argv=launch.argv, environment=environment, modules=launch.modules), "spawned", SECONDS
         )
         with closing(channel):
             assert "python" == Client(channel, "spawned", seconds=SECONDS).hello().framework
     assert [] == forked
 
 
-def test_what_is_no_worker_of_ours_is_spawned(spawner: Spawner) -> None:
-    start = LaunchSpec("process", argv=(sys.executable, "-c", "pass"), modules=())
-    with closing(spawner.start(start, "other", SECONDS)) as channel:
+def test_a_program_other_than_duet_is_spawned(spawner: Spawner) -> None:
+    launch = LaunchSpec("process", argv=(sys.executable, "-c", "pass"), modules=())
+    with closing(spawner.start(launch, "other", SECONDS)) as channel:
         assert os.getpid() == _parent(channel.pid)
 
 
-def test_a_zygote_that_cannot_start_is_no_fault_of_the_worker() -> None:
+def test_a_fork_server_that_cannot_start_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="has ended"):
         ForkServer(sys.executable, (), {"PYTHONHOME": "/nowhere"}, SECONDS)
 
 
-def test_all_are_gone_when_their_driver_is_killed(tmp_path: Path) -> None:
+def test_workers_and_fork_server_end_when_their_driver_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(
         "import sys\nfrom pytest_duet.spec.group import LaunchSpec\nfrom pytest_duet.workers.spawner import Spawner\n"
         "spawner = Spawner()\n"
-        f"start = LaunchSpec('process', argv={_start().argv!r}, environment={_start().environment!r}, modules=())\n"
-        "channel = spawner.start(start, 'x', 60.0)\n"
+        f"launch = LaunchSpec('process', argv={_launch().argv!r}, environment={_launch().environment!r}, modules=())\n"
+        "channel = spawner.start(launch, 'x', 60.0)\n"
         "fork_server = next(iter(spawner._fork_servers.values()))\n"
         "print(channel.pid, fork_server._process.pid, flush=True)\n"
         "sys.stdin.read()\n"
@@ -151,11 +154,11 @@ def test_all_are_gone_when_their_driver_is_killed(tmp_path: Path) -> None:
             os.close(handle)
 
 
-def test_a_worker_does_not_wait_for_a_session_that_is_gone() -> None:
-    """A session may be killed in the very moment that a worker is left to it: it never becomes its parent."""
+def test_a_worker_does_not_wait_for_a_session_that_has_ended() -> None:
+    """A session that is killed just as the worker is forked never becomes the worker's parent."""
     script = (
-        "import socket\nfrom pytest_duet.workers.forkserver import _be_worker\n"
-        "_be_worker(socket.socketpair()[0], [], [], lambda _: print('at work', flush=True))\n"
+        "import socket\nfrom pytest_duet.workers.forkserver import _run_worker\n"
+        "_run_worker(socket.socketpair()[0], [], [], lambda _: print('at work', flush=True))\n"
     )
     environment = {**os.environ, orphans.PARENT_VARIABLE: "1"}
     done = subprocess.run(
@@ -168,13 +171,10 @@ def test_a_worker_does_not_wait_for_a_session_that_is_gone() -> None:
     assert b"at work\n" == done.stdout
 
 
-def test_no_descriptor_is_left_open(spawner: Spawner) -> None:
+def test_no_descriptor_stays_open(spawner: Spawner) -> None:
     def one() -> int:
-        with closing(_client(spawner, _start())) as client:
+        with closing(_client(spawner, _launch())) as client:
             client.hello()
         return len(list(Path("/proc/self/fd").iterdir()))
 
     assert one() == one()
-
-
-# --- what it imports --------------------------------------------------------------------------------------------------

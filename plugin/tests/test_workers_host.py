@@ -1,4 +1,4 @@
-"""The host: what it times, what it keeps, what it gives back, and how failures become replies."""
+"""What the host times and keeps, and how failures become replies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pytest_duet.protocol import (
     DescribeReply,
     ErrorReply,
     Hello,
-    NonFinite,
     OutputsReply,
     Prepare,
     PrepareReply,
@@ -31,6 +30,7 @@ from pytest_duet.protocol import (
     VerifyReply,
 )
 from pytest_duet.protocol import Outputs as OutputsRequest
+from pytest_duet.values import NonFinite
 from pytest_duet.workers.codec import encode
 from pytest_duet.workers.host import Host
 
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
 
 
 class FakeThreads:
-    """Remembers what it was told; reports one more than asked."""
+    """Records its calls; always reports two threads in effect."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.calls: list[object] = []
 
     def limit(self, threads: int) -> None:
-        self.told.append(threads)
+        self.calls.append(threads)
 
     def in_effect(self) -> int:
         return 2
 
     def restore(self) -> None:
-        self.told.append("restore")
+        self.calls.append("restore")
 
 
 class Steps(Implementation[int, int]):
-    """Writes down each step; its result is the number of the input."""
+    """Logs each step; its result is the number of the input."""
 
     def __init__(self, log: list[Any], during: Callable[[], None] = lambda: None) -> None:
         self.log, self._during, self._made = log, during, 0
@@ -88,7 +88,7 @@ class Steps(Implementation[int, int]):
 
 
 class Rig:
-    """A host around one implementation, with a clock that writes down when it is read and advances 100 ns each time."""
+    """A host of one implementation, with a clock that logs each reading and advances 100 ns at each."""
 
     def __init__(self, make: Callable[[JobReader, list[Any]], Implementation[Any, Any]] | None = None) -> None:
         self.log: list[Any] = []
@@ -127,14 +127,14 @@ def _failing(error: BaseException) -> Rig:
     return Rig(lambda _, log: Steps(log, fail)).ready()
 
 
-def test_the_parts_of_a_round_are_those_of_all_its_calls_together() -> None:
+def test_the_spans_of_a_round_are_summed_over_its_calls() -> None:
     assert {"update": [10 + 20, 30 + 40]} == Rig().ready().run(rounds=2, iterations=2).spans
 
 
-# --- what is inside the clock -----------------------------------------------------------------------------------------
+# --- what is timed ----------------------------------------------------------------------------------------------------
 
 
-def test_the_clock_runs_round_the_calls_and_the_device_and_nothing_else() -> None:
+def test_only_the_calls_and_the_wait_for_the_device_are_timed() -> None:
     rig = Rig().ready()
     rig.run(rounds=2, iterations=2, keep=1)
     assert [
@@ -144,17 +144,17 @@ def test_the_clock_runs_round_the_calls_and_the_device_and_nothing_else() -> Non
     ] == rig.log
 
 
-def test_a_round_is_one_number_however_many_calls_it_holds() -> None:
+def test_a_round_is_one_number_however_many_calls_it_has() -> None:
     reply = Rig().ready().run(rounds=3, iterations=5)
     assert ([100, 100, 100], {"samples": 7}) == (reply.elapsed_ns, reply.work)
 
 
-def test_results_are_dropped_outside_the_clock() -> None:
+def test_results_are_freed_outside_the_clock() -> None:
     log: list[Any] = []
 
     class Result:
         def __del__(self) -> None:
-            log.append("dropped")
+            log.append("freed")
 
     class Make(Steps):
         def run(self, given: int) -> Any:
@@ -163,7 +163,7 @@ def test_results_are_dropped_outside_the_clock() -> None:
     rig = Rig(lambda _, shared: Make(shared)).ready()
     rig.log = log
     rig.run(rounds=2, iterations=2)
-    assert ["clock", "clock", "dropped", "dropped"] * 2 == log
+    assert ["clock", "clock", "freed", "freed"] * 2 == log
 
 
 def test_verify_is_timed_as_one_call(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_verify_is_timed_as_one_call(tmp_path: Path) -> None:
     assert str(tmp_path / "x.npy") == reply.outputs["x"]
 
 
-def test_of_a_long_loss_curve_a_thousand_values_are_kept_the_first_and_the_last_among_them(tmp_path: Path) -> None:
+def test_a_long_loss_curve_is_thinned_to_a_thousand_values_with_the_first_and_last(tmp_path: Path) -> None:
     class Long(Steps):
         def outputs(self, result: int) -> Outputs:
             return Outputs({"x": np.array([float(result)])}, loss=[float(step) for step in range(12_500)])
@@ -193,19 +193,19 @@ def test_of_a_long_loss_curve_a_thousand_values_are_kept_the_first_and_the_last_
     assert len(encode(reply)) < LINE_LIMIT_BYTES
 
 
-def test_no_garbage_is_collected_while_the_clock_runs_and_the_collector_goes_on_afterwards() -> None:
+def test_garbage_collection_pauses_while_the_clock_runs() -> None:
     seen: list[bool] = []
     assert gc.isenabled()
     Rig(lambda _, log: Steps(log, lambda: seen.append(gc.isenabled()))).ready().run(rounds=2)
     assert ([False, False], True) == (seen, gc.isenabled())
 
 
-def test_the_collector_goes_on_after_a_failure_too() -> None:
+def test_garbage_collection_resumes_after_a_failure() -> None:
     _failing(ValueError("x")).run()
     assert gc.isenabled()
 
 
-def test_a_collector_that_was_off_stays_off() -> None:
+def test_disabled_garbage_collection_stays_disabled() -> None:
     gc.disable()
     try:
         Rig().ready().run()
@@ -216,15 +216,15 @@ def test_a_collector_that_was_off_stays_off() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_tracers_and_profilers_are_suspended_while_rounds_run_and_back_afterwards(*, fails: bool) -> None:
+def test_tracers_and_profilers_are_suspended_while_rounds_run(*, fails: bool) -> None:
     seen: list[object] = []
 
-    def look() -> None:
+    def record() -> None:
         seen.append((sys.gettrace(), sys.getprofile()))
         if fails:
             raise ValueError
 
-    rig = Rig(lambda _, log: Steps(log, look)).ready()
+    rig = Rig(lambda _, log: Steps(log, record)).ready()
     before = sys.gettrace(), sys.getprofile()
 
     def tracer(*_: object) -> None:
@@ -250,7 +250,7 @@ def _digest(number: float) -> str:
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2])
-def test_the_last_output_of_the_round_asked_for_is_kept(keep: int, tmp_path: Path) -> None:
+def test_the_last_output_of_the_requested_round_is_kept(keep: int, tmp_path: Path) -> None:
     rig = Rig().ready()
     reply = rig.run(rounds=3, iterations=2, keep=keep)
     expected = float(2 * keep + 2)
@@ -260,7 +260,7 @@ def test_the_last_output_of_the_round_asked_for_is_kept(keep: int, tmp_path: Pat
     assert (_digest(expected), [expected]) == (kept.digest, np.load(kept.outputs["x"]).tolist())
 
 
-def test_without_keep_nothing_is_kept_and_no_digest_is_given() -> None:
+def test_without_keep_there_is_no_kept_output_and_no_digest() -> None:
     rig = Rig().ready()
     assert None is rig.run(rounds=2).digest
     assert ("outputs", 2) not in rig.log
@@ -268,7 +268,7 @@ def test_without_keep_nothing_is_kept_and_no_digest_is_given() -> None:
     assert ErrorReply(id=4, kind="invalid", message="no round's output was kept; ask `run` to keep one") == refused
 
 
-def test_what_was_kept_stays_until_another_round_is(tmp_path: Path) -> None:
+def test_an_output_is_kept_until_another_one_is(tmp_path: Path) -> None:
     rig = Rig().ready()
     rig.run(keep=0)
     rig.run()
@@ -277,7 +277,7 @@ def test_what_was_kept_stays_until_another_round_is(tmp_path: Path) -> None:
     assert _digest(1.0) == kept.digest
 
 
-def test_a_round_that_is_not_run_cannot_be_kept() -> None:
+def test_a_round_beyond_the_last_cannot_be_kept() -> None:
     rig = Rig().ready()
     rig.run(keep=0)
     reply = rig.run(rounds=2, keep=2)
@@ -295,7 +295,7 @@ def test_preparing_a_job_drops_the_kept_output(tmp_path: Path) -> None:
 # --- preparing --------------------------------------------------------------------------------------------------------
 
 
-def test_preparing_reports_what_was_read_and_the_threads_in_effect(tmp_path: Path) -> None:
+def test_the_prepare_reply_has_what_was_read_and_the_threads_in_effect(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(1))
 
     class Reads(Steps):
@@ -318,30 +318,30 @@ def test_preparing_reports_what_was_read_and_the_threads_in_effect(tmp_path: Pat
         reply.dtype,
         reply.max_iterations,
     )
-    assert [4] == rig.threads.told
+    assert [4] == rig.threads.calls
 
 
-def test_a_variant_that_the_implementation_never_asks_for_is_refused() -> None:
+def test_a_variant_that_the_implementation_never_reads_is_refused() -> None:
     reply = Rig().host.handle(Prepare(id=1, job=messages.job(variant="gram")))
     assert isinstance(reply, ErrorReply)
     assert ("invalid", True) == (reply.kind, "variant 'gram' is not known here" in reply.message)
 
 
-def test_threads_are_limited_before_anything_is_constructed() -> None:
+def test_threads_are_limited_before_the_implementation_is_constructed() -> None:
     seen: list[object] = []
-    rig = Rig(lambda _, log: seen.extend(rig.threads.told) or Steps(log))
+    rig = Rig(lambda _, log: seen.extend(rig.threads.calls) or Steps(log))
     rig.ready()
     assert [1] == seen
 
 
-def test_closing_gives_threads_back() -> None:
+def test_closing_restores_the_threads() -> None:
     rig = Rig().ready()
     rig.host.close()
-    assert [1, "restore"] == rig.threads.told
+    assert [1, "restore"] == rig.threads.calls
     assert isinstance(rig.run(), ErrorReply)
 
 
-def test_a_job_that_cannot_be_prepared_leaves_none_behind() -> None:
+def test_a_job_that_cannot_be_prepared_drops_the_one_before() -> None:
     attempts = iter([Steps([]), ImplementationError("no")])
 
     def make(reader: JobReader, log: list[Any]) -> Steps:
@@ -356,7 +356,7 @@ def test_a_job_that_cannot_be_prepared_leaves_none_behind() -> None:
 
 
 @pytest.mark.parametrize("calls", [3, 4])
-def test_a_round_holds_no_more_calls_than_the_implementation_allows(calls: int) -> None:
+def test_a_round_may_have_only_as_many_calls_as_the_implementation_allows(calls: int) -> None:
     class Few(Steps):
         max_iterations = 3
 
@@ -377,16 +377,16 @@ def test_a_round_holds_no_more_calls_than_the_implementation_allows(calls: int) 
         (RecursionError("deep"), "failed", "RecursionError: deep"),
     ],
 )
-def test_whatever_an_implementation_raises_becomes_an_error_reply(error: Exception, kind: str, message: str) -> None:
+def test_an_exception_of_the_implementation_becomes_an_error_reply(error: Exception, kind: str, message: str) -> None:
     assert ErrorReply(id=2, kind=kind, message=message) == _failing(error).run()  # type: ignore[arg-type]
 
 
-def test_ctrl_c_is_nobodys_reply() -> None:
+def test_ctrl_c_is_not_turned_into_a_reply() -> None:
     with pytest.raises(KeyboardInterrupt):
         _failing(KeyboardInterrupt()).run()
 
 
-def test_after_a_failure_the_host_goes_on() -> None:
+def test_the_host_goes_on_after_a_failure() -> None:
     rig = _failing(ValueError("x"))
     rig.run()
     assert QuitReply(id=9) == rig.host.handle(Quit(id=9))
@@ -395,25 +395,25 @@ def test_after_a_failure_the_host_goes_on() -> None:
 @pytest.mark.parametrize(
     "error",
     [ValueError("x" * 10**6), ImplementationError("x" * 10**6), ValueError("\x00" * 10**5), ValueError("\udc80")],
-    ids=["long", "long and ours", "control characters", "no Unicode"],
+    ids=["long", "long and of duet", "control characters", "not Unicode"],
 )
 def test_every_error_reply_fits_a_line(error: Exception) -> None:
     assert encode(_failing(error).run())
 
 
 @pytest.mark.parametrize("request_", [Run(id=2, rounds=1, iterations=1, keep=None), Verify(id=2, into="/nowhere")])
-def test_nothing_runs_before_it_is_prepared(request_: Any) -> None:
+def test_nothing_runs_before_a_job_is_prepared(request_: Any) -> None:
     reply = Rig().host.handle(request_)
     assert ErrorReply(id=2, kind="invalid", message="nothing is prepared; send `prepare` first") == reply
 
 
-def test_a_folder_that_is_not_there_is_a_failure_of_this_request_alone() -> None:
+def test_a_missing_folder_fails_only_this_request() -> None:
     reply = Rig().ready().host.handle(Verify(id=3, into="/nowhere/at/all"))
     assert isinstance(reply, ErrorReply)
     assert ("failed", 3) == (reply.kind, reply.id)
 
 
-def test_plain_requests_get_plain_replies() -> None:
+def test_hello_describe_and_quit_are_answered() -> None:
     host = Rig().host
     assert messages.hello(7) == host.handle(Hello(id=7))
     assert DescribeReply(id=8, implementations=[messages.CAPABILITY]) == host.handle(Describe(id=8))

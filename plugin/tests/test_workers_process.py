@@ -1,4 +1,4 @@
-"""A worker's process may do anything; the channel ends it, says what happened, and nothing is left behind."""
+"""The channel ends a worker that misbehaves, says what happened, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def _fails(expected: type[MemberError], behaviour: str, *args: str, seconds: flo
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a worker little time to leave."""
+    """Give a worker little time to exit."""
     monkeypatch.setattr(process, "GRACE_SECONDS", 0.2)
 
 
-# --- a worker that behaves --------------------------------------------------------------------------------------------
+# --- normal operation -------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_behaves_is_answered_again_and_again_and_leaves_when_told() -> None:
-    channel = _start("chatter", "3")
+def test_a_worker_answers_several_requests_and_exits_when_closed() -> None:
+    channel = _start("answer_all", "3")
     for number in (1, 2):
         assert ErrorReply(id=number, kind="failed", message="xxx") == channel.exchange(Hello(id=number), seconds=30)
     channel.close()
@@ -67,93 +67,93 @@ def test_a_worker_that_behaves_is_answered_again_and_again_and_leaves_when_told(
     channel.close()
 
 
-def test_a_worker_has_its_environment_and_a_group_and_session_of_its_own() -> None:
-    channel = _start("show", "DUET_TEST", DUET_TEST="7")
+def test_a_worker_gets_its_environment_and_its_own_group_and_session() -> None:
+    channel = _start("log_environment", "DUET_TEST", DUET_TEST="7")
     with pytest.raises(Crashed) as caught:
         channel.exchange(HELLO, seconds=30)
     assert "7 True True" == caught.value.log
 
 
-def test_a_missing_program_is_unavailable_and_the_build_command_is_named() -> None:
+def test_a_missing_program_is_unavailable_and_the_error_names_the_build_command() -> None:
     with pytest.raises(
         Unavailable, match=r"^/no/duet-x cannot be started \(No such file or directory\); build it: b x$"
     ):
         spawn(["/no/duet-x"], name="x", environment={}, build="b x")
 
 
-def test_a_program_that_may_not_be_run_is_unavailable(tmp_path: Path) -> None:
+def test_a_program_without_permission_to_run_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "duet-x").write_bytes(b"\x7fELF")
     with pytest.raises(Unavailable, match=r"\(Permission denied\)$"):
         spawn([str(tmp_path / "duet-x")], name="x", environment={})
 
 
-# --- ends -------------------------------------------------------------------------------------------------------------
+# --- how a worker ends ------------------------------------------------------------------------------------------------
 
 
-def test_a_panic_is_a_crash_and_the_log_is_quoted() -> None:
-    text = _fails(Crashed, "leave_with", "101")
+def test_a_panic_is_a_crash_and_the_error_quotes_the_log() -> None:
+    text = _fails(Crashed, "exit_with", "101")
     assert "tch exited with status 101 while asked to hello\nthread 'main' panicked at src/main.rs:1" == text
 
 
 @pytest.mark.parametrize("status", ["126", "127"])
-def test_a_loader_that_failed_is_said_to_have(status: str) -> None:
-    assert f"exited with status {status} (it could not be loaded)" in _fails(Crashed, "leave_with", status)
+def test_the_error_says_that_the_program_could_not_be_loaded(status: str) -> None:
+    assert f"exited with status {status} (it could not be loaded)" in _fails(Crashed, "exit_with", status)
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGTERM"])
-def test_a_fatal_signal_is_a_crash_by_its_name(name: str) -> None:
+def test_a_fatal_signal_is_a_crash_and_the_error_names_it(name: str) -> None:
     assert f"tch died of {name} while asked to hello" == _fails(Crashed, "die_of", name)
 
 
-def test_a_kill_is_told_from_a_crash() -> None:
+def test_a_kill_is_distinguished_from_a_crash() -> None:
     assert "tch was killed while asked to hello (maybe out of memory)" == _fails(Killed, "die_of", "SIGKILL")
 
 
-def test_leaving_without_an_answer_is_a_fault_even_with_status_zero() -> None:
-    assert "tch left without answering hello" in _fails(ProtocolError, "leave_with", "0")
+def test_exiting_without_a_reply_is_an_error_even_with_status_zero() -> None:
+    assert "tch left without answering hello" in _fails(ProtocolError, "exit_with", "0")
 
 
-def test_a_worker_that_dies_is_not_waited_for_because_its_child_holds_the_pipe(impatient: None) -> None:
-    assert "was killed while asked to hello" in _fails(Killed, "die_with_heir", seconds=2)
+def test_the_death_of_a_worker_is_noticed_though_its_child_holds_the_pipe(impatient: None) -> None:
+    assert "was killed while asked to hello" in _fails(Killed, "die_before_child", seconds=2)
 
 
-def test_a_hang_before_the_greeting_ends_at_its_deadline() -> None:
+def test_a_worker_that_hangs_is_ended_at_the_deadline() -> None:
     assert "tch did not answer hello within 0.05 s" == _fails(TimedOut, "hang", seconds=0.05)
 
 
-def test_a_request_that_is_never_taken_ends_at_its_deadline(impatient: None) -> None:
+def test_a_worker_that_never_reads_is_ended_at_the_deadline(impatient: None) -> None:
     channel = _start("never_read")
-    # Whoever was there before us has filled the pipe: a line as long as may be does not fit any more.
+    # Fill the pipe, so that the request does not fit.
     os.write(channel._stdin, b"x" * 65536)
     with pytest.raises(TimedOut, match=r"^tch did not take its verify request in time$"):
         channel.exchange(Verify(id=1, into="x" * 65000), seconds=0.3)
     assert _is_gone(channel.pid)
 
 
-def test_a_closed_voice_is_a_fault_though_the_worker_lives(impatient: None) -> None:
+def test_closing_stdout_is_an_error_even_if_the_worker_goes_on(impatient: None) -> None:
     text = _fails(ProtocolError, "close_stdout")
     assert "tch closed its output while asked to hello, and stayed alive" in text
 
 
-def test_a_worker_that_will_not_leave_is_killed(impatient: None) -> None:
-    channel = _start("stay")
+def test_a_worker_that_does_not_exit_is_killed(impatient: None) -> None:
+    channel = _start("ignore_quit")
     channel.exchange(HELLO, seconds=30)
     channel.close()
     assert _is_gone(channel.pid)
 
 
-def test_who_asks_a_worker_that_has_ended_is_told_again_how_it_ended() -> None:
-    channel = _start("leave_with", "3")
+def test_a_request_to_an_ended_worker_raises_the_same_error_again() -> None:
+    channel = _start("exit_with", "3")
     with closing(channel):
-        said = []
+        errors = []
         for _ in range(2):
             with pytest.raises(Crashed) as caught:
                 channel.exchange(HELLO, seconds=30)
-            said.append(str(caught.value))
-    assert ["tch exited with status 3 while asked to hello"] * 2 == said
+            errors.append(str(caught.value))
+    assert ["tch exited with status 3 while asked to hello"] * 2 == errors
 
 
-def test_a_second_ctrl_c_while_a_worker_is_being_ended_does_not_spare_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_ctrl_c_does_not_keep_a_worker_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     channel = _start("hang")
 
     def interrupt(_: float) -> bool:
@@ -175,7 +175,7 @@ def test_ctrl_c_during_a_request_ends_the_worker() -> None:
     assert _is_gone(channel.pid)
 
 
-# --- what is no reply -------------------------------------------------------------------------------------------------
+# --- lines that are not replies ---------------------------------------------------------------------------------------
 
 REPLY = b'{"op":"quit","id":1}'
 
@@ -196,56 +196,56 @@ REPLY = b'{"op":"quit","id":1}'
     ],
     ids=["garbage", "UTF-16", "no UTF-8", "BOM", "CRLF", "NUL before", "NUL after", "empty", "space", "two in one"],
 )
-def test_what_is_no_reply_is_a_fault_with_an_excerpt_in_hex(content: bytes) -> None:
-    text = _fails(ProtocolError, "utter", content.hex())
+def test_a_line_that_is_not_a_reply_is_an_error_with_a_hex_excerpt(content: bytes) -> None:
+    text = _fails(ProtocolError, "write_and_wait", content.hex())
     assert text.startswith("tch, asked to hello: not a message")
     assert f"hex {content.removesuffix(bytes([10]))[:48].hex(' ')}" in text
 
 
-def test_a_line_that_was_not_finished_is_a_fault_with_an_excerpt_in_hex() -> None:
-    text = _fails(ProtocolError, "utter_and_leave", REPLY.hex())
+def test_an_unfinished_line_is_an_error_with_a_hex_excerpt() -> None:
+    text = _fails(ProtocolError, "write_and_exit", REPLY.hex())
     assert REPLY[:48].hex(" ") in text
 
 
-def test_two_replies_that_come_at_once_are_taken_apart(impatient: None) -> None:
-    with closing(_start("utter", (REPLY + b"\n" + REPLY + b"\n").hex())) as channel:
+def test_two_replies_that_arrive_together_are_read_one_by_one(impatient: None) -> None:
+    with closing(_start("write_and_wait", (REPLY + b"\n" + REPLY + b"\n").hex())) as channel:
         assert [1, 1] == [channel.exchange(HELLO, seconds=30).id for _ in range(2)]
 
 
-# --- too much ---------------------------------------------------------------------------------------------------------
+# --- too much output --------------------------------------------------------------------------------------------------
 
 
-def _growth(what: Callable[[], Any]) -> int:
-    """Return by how much the peak of this process rose while `what` was done, in bytes."""
+def _growth(action: Callable[[], Any]) -> int:
+    """Return by how many bytes the peak memory of this process rose during `action`."""
     reset_peak(os.getpid())
     before = peak_bytes(os.getpid())
-    what()
+    action()
     return peak_bytes(os.getpid()) - before
 
 
-def test_a_line_without_end_is_cut_off_and_does_not_fill_our_memory() -> None:
+def test_an_endless_line_is_cut_off_and_does_not_fill_the_memory() -> None:
     text: list[str] = []
-    grown = _growth(lambda: text.append(_fails(ProtocolError, "endless", "")))
+    grown = _growth(lambda: text.append(_fails(ProtocolError, "endless_line", "")))
     assert "a line without end is over the limit of 65536 bytes: 'xxxx" in text[0]
     assert grown < 16 * MIB
 
 
-def test_a_flood_that_ignores_the_polite_signal_does_not_fill_our_memory(impatient: None) -> None:
-    grown = _growth(lambda: _fails(ProtocolError, "endless", "stubborn"))
+def test_a_flood_from_a_worker_that_ignores_sigterm_does_not_fill_the_memory(impatient: None) -> None:
+    grown = _growth(lambda: _fails(ProtocolError, "endless_line", "stubborn"))
     assert grown < 16 * MIB
 
 
-def test_a_flood_at_the_end_does_not_fill_our_memory(impatient: None) -> None:
-    channel = _start("flood_when_told_to_leave")
+def test_a_flood_during_close_does_not_fill_the_memory(impatient: None) -> None:
+    channel = _start("flood_after_stdin_ends")
     channel.exchange(HELLO, seconds=30)
     assert _growth(channel.close) < 16 * MIB
     assert _is_gone(channel.pid)
 
 
 @pytest.mark.timeout(5)
-def test_a_flood_of_a_worker_that_takes_no_requests_has_an_end(impatient: None) -> None:
-    channel = _start("deaf_flood")
-    # Its first bytes show that it is up, and deaf.
+def test_a_flood_from_a_worker_that_takes_no_requests_is_ended(impatient: None) -> None:
+    channel = _start("flood_without_stdin")
+    # Its first bytes log_environment that it has started and closed stdin.
     assert select.select([channel._stdout], [], [], 30)[0]
 
     def ask() -> None:
@@ -258,15 +258,15 @@ def test_a_flood_of_a_worker_that_takes_no_requests_has_an_end(impatient: None) 
 
 def test_a_whole_line_over_the_limit_is_refused() -> None:
     line = b'{"op":"error","kind":"failed","message":"' + b"x" * 66000 + b'","id":1}\n'
-    channel = _start("chatter", "66000")
+    channel = _start("answer_all", "66000")
     with closing(channel), pytest.raises(ProtocolError, match="is over the limit of 65536"):
         channel.exchange(HELLO, seconds=30)
     assert len(line) > 65536
 
 
-def test_more_than_a_session_may_say_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_output_than_a_worker_may_write_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "SESSION_LIMIT_BYTES", 100_000)
-    channel = _start("chatter", "40000")
+    channel = _start("answer_all", "40000")
     for number in (1, 2, 3):
         channel.exchange(Hello(id=number), seconds=30)
     with pytest.raises(ProtocolError, match="more than 100000 bytes came from one worker"):
@@ -274,7 +274,7 @@ def test_more_than_a_session_may_say_is_refused(monkeypatch: pytest.MonkeyPatch)
     assert _is_gone(channel.pid)
 
 
-def test_a_flooded_log_blocks_nobody_and_only_its_end_is_quoted() -> None:
+def test_a_flooded_log_does_not_block_and_only_its_end_is_quoted() -> None:
     channel = _start("flood_log", b"THE END".hex())
     channel.exchange(HELLO, seconds=30)
     with pytest.raises(Crashed) as caught:
@@ -283,7 +283,7 @@ def test_a_flooded_log_blocks_nobody_and_only_its_end_is_quoted() -> None:
     assert "e" * 4089 + "THE END" == caught.value.log
 
 
-def test_what_a_log_would_tell_a_terminal_is_not_quoted() -> None:
+def test_a_quoted_log_has_no_character_that_a_terminal_acts_on() -> None:
     channel = _start("flood_log", b"\n\x1b[31mred\x07\x9b\xff".hex())
     channel.exchange(HELLO, seconds=30)
     with pytest.raises(Crashed) as caught:
@@ -293,36 +293,36 @@ def test_what_a_log_would_tell_a_terminal_is_not_quoted() -> None:
     assert [] == [letter for letter in text if letter != "\n" and (ord(letter) < 32 or 127 <= ord(letter) < 160)]
 
 
-def test_a_look_is_taken_while_waiting() -> None:
-    looks: list[int] = []
+def test_tick_is_called_while_waiting() -> None:
+    ticks: list[int] = []
     enough = threading.Event()
 
-    def look() -> None:
-        looks.append(1)
-        if len(looks) == 3:
+    def tick() -> None:
+        ticks.append(1)
+        if len(ticks) == 3:
             enough.set()
             raise KeyboardInterrupt
 
     channel = _start("hang")
     with pytest.raises(KeyboardInterrupt):
-        channel.exchange(HELLO, seconds=30, tick=look)
+        channel.exchange(HELLO, seconds=30, tick=tick)
     assert enough.is_set()
 
 
-# --- nothing is left --------------------------------------------------------------------------------------------------
+# --- nothing is left behind -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", ["close", "fault"])
-@pytest.mark.parametrize(("behaviour", "left_behind"), [("brood", 0), ("daemonise", 1)])
-def test_the_children_of_a_worker_are_gone_with_it(behaviour: str, left_behind: int, end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["close", "error"])
+@pytest.mark.parametrize(("behaviour", "left_behind"), [("leave_child", 0), ("leave_daemon", 1)])
+def test_the_children_of_a_worker_end_with_it(behaviour: str, left_behind: int, end: str, tmp_path: Path) -> None:
     fifo = tmp_path / "held"
     os.mkfifo(fifo)
-    # Readable from here on; its end comes when the last writer, the worker's child, is gone.
+    # Poll reports a hang-up once the last writer, the worker's child, has ended.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         channel = _start(behaviour, str(fifo))
         channel.exchange(HELLO, seconds=30)
-        if end == "fault":
+        if end == "error":
             with pytest.raises(MemberError):
                 channel.exchange(Hello(id=2), seconds=30)
         channel.close()
@@ -334,24 +334,24 @@ def test_the_children_of_a_worker_are_gone_with_it(behaviour: str, left_behind: 
         os.close(reader)
 
 
-def test_a_child_of_the_users_own_is_let_live() -> None:
-    theirs = subprocess.Popen([sys.executable, "-S", "-E", str(MISBEHAVE), "hang"], stdin=subprocess.DEVNULL)
+def test_a_child_that_the_user_started_stays_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-S", "-E", str(MISBEHAVE), "hang"], stdin=subprocess.DEVNULL)
     try:
-        with closing(_start("chatter", "1")) as channel:
+        with closing(_start("answer_all", "1")) as channel:
             channel.exchange(HELLO, seconds=30)
-        assert theirs.poll() is None
+        assert child.poll() is None
         assert 0 == channel.left_behind
     finally:
-        theirs.kill()
-        theirs.wait()
+        child.kill()
+        child.wait()
 
 
-def test_no_descriptor_is_left_open() -> None:
+def test_no_descriptor_stays_open() -> None:
     def count() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     before = count()
-    _fails(Crashed, "leave_with", "1")
-    with closing(_start("chatter", "1")) as channel:
+    _fails(Crashed, "exit_with", "1")
+    with closing(_start("answer_all", "1")) as channel:
         channel.exchange(HELLO, seconds=30)
     assert before == count()

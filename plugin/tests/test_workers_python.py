@@ -1,4 +1,4 @@
-"""Finding Python implementations: task folders as packages, plain functions, and what is said where there is none."""
+"""Python implementations are found in task folders and in files of plain functions."""
 
 from __future__ import annotations
 
@@ -11,17 +11,9 @@ import pytest
 
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import JobReader
-from pytest_duet.protocol import (
-    Describe,
-    DescribeReply,
-    ErrorReply,
-    Hello,
-    HelloReply,
-    NonFinite,
-    Prepare,
-    PrepareReply,
-)
+from pytest_duet.protocol import Describe, DescribeReply, ErrorReply, Hello, HelloReply, Prepare, PrepareReply
 from pytest_duet.spec.schema import Framework
+from pytest_duet.values import NonFinite
 from pytest_duet.workers.python import FunctionCall, framework_host, function_host, load_function, load_module
 
 from .fakes import messages
@@ -29,66 +21,66 @@ from .fakes import messages
 FUNCTIONS = Path(__file__).parent / "fakes" / "functions.py"
 
 
-def _room(folder: Path, **files: str) -> Path:
+def _task_folder(folder: Path, **files: str) -> Path:
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
     return folder
 
 
-# --- task folders ------------------------------------------------------------------------------------------------------------
+# --- task folders -----------------------------------------------------------------------------------------------------
 
 
-def test_modules_of_a_room_import_each_other_relatively(tmp_path: Path) -> None:
-    task_folder = _room(tmp_path / "room_a", data="from .helper import VALUE\n", helper="VALUE = 7\n")
+def test_modules_of_a_task_import_each_other_relatively(tmp_path: Path) -> None:
+    task_folder = _task_folder(tmp_path / "task_a", data="from .helper import VALUE\n", helper="VALUE = 7\n")
     assert 7 == load_module(task_folder, "data").VALUE
 
 
 def test_a_module_is_loaded_once(tmp_path: Path) -> None:
-    task_folder = _room(tmp_path / "room_b", data="TOKEN = object()\n")
+    task_folder = _task_folder(tmp_path / "task_b", data="TOKEN = object()\n")
     assert load_module(task_folder, "data").TOKEN is load_module(task_folder, "data").TOKEN
 
 
-def test_two_rooms_of_one_name_in_two_trees_are_kept_apart(tmp_path: Path) -> None:
-    one = _room(tmp_path / "one" / "room_c", data="from .helper import VALUE\n", helper="VALUE = 1\n")
-    two = _room(tmp_path / "two" / "room_c", data="from .helper import VALUE\n", helper="VALUE = 2\n")
+def test_two_folders_of_one_task_name_are_kept_apart(tmp_path: Path) -> None:
+    one = _task_folder(tmp_path / "one" / "task_c", data="from .helper import VALUE\n", helper="VALUE = 1\n")
+    two = _task_folder(tmp_path / "two" / "task_c", data="from .helper import VALUE\n", helper="VALUE = 2\n")
     assert [1, 2, 1] == [load_module(task_folder, "data").VALUE for task_folder in (one, two, one)]
 
 
-def test_rooms_share_what_stands_beside_them(tmp_path: Path) -> None:
+def test_tasks_share_modules_beside_their_folders(tmp_path: Path) -> None:
     (tmp_path / "shared.py").write_text("VALUE = 5\n")
-    task_folder = _room(tmp_path / "room_h", data="from ..shared import VALUE\n")
+    task_folder = _task_folder(tmp_path / "task_h", data="from ..shared import VALUE\n")
     assert 5 == load_module(task_folder, "data").VALUE
 
 
-def test_what_rooms_share_is_one_of_each_tree(tmp_path: Path) -> None:
+def test_each_benches_folder_has_its_own_shared_modules(tmp_path: Path) -> None:
     task_folders = []
-    for tree, value in (("one", 1), ("two", 2)):
-        task_folders.append(_room(tmp_path / tree / "room_i", data="from ..shared import VALUE\n"))
-        (tmp_path / tree / "shared.py").write_text(f"VALUE = {value}\n")
+    for benches, value in (("one", 1), ("two", 2)):
+        task_folders.append(_task_folder(tmp_path / benches / "task_i", data="from ..shared import VALUE\n"))
+        (tmp_path / benches / "shared.py").write_text(f"VALUE = {value}\n")
     assert [1, 2, 1] == [load_module(task_folder, "data").VALUE for task_folder in (*task_folders, task_folders[0])]
 
 
-def test_a_room_does_not_shadow_modules_of_the_world(tmp_path: Path) -> None:
-    task_folder = _room(tmp_path / "room_d", json="BROKEN = True\n", data="import json\nFOUND = json.__name__\n")
+def test_a_task_does_not_shadow_modules_of_the_standard_library(tmp_path: Path) -> None:
+    task_folder = _task_folder(tmp_path / "task_d", json="BROKEN = True\n", data="import json\nFOUND = json.__name__\n")
     assert "json" == load_module(task_folder, "data").FOUND
     assert str(task_folder) not in sys.path
 
 
-def test_a_missing_module_of_a_room_is_an_error_of_the_spec(tmp_path: Path) -> None:
-    task_folder = _room(tmp_path / "room_e")
-    with pytest.raises(SpecError, match=r"room_e/quality\.py does not exist; create it or drop what names it"):
+def test_a_missing_module_of_a_task_is_a_spec_error(tmp_path: Path) -> None:
+    task_folder = _task_folder(tmp_path / "task_e")
+    with pytest.raises(SpecError, match=r"task_e/quality\.py does not exist; create it or drop what names it"):
         load_module(task_folder, "quality")
 
 
-def test_a_room_that_needs_what_is_not_installed_is_unavailable(tmp_path: Path) -> None:
-    task_folder = _room(tmp_path / "room_f", data="import no_such_module_anywhere\n")
-    with pytest.raises(Unavailable, match=r"room_f/data\.py needs module 'no_such_module_anywhere'"):
+def test_a_task_that_needs_a_module_that_is_not_installed_is_unavailable(tmp_path: Path) -> None:
+    task_folder = _task_folder(tmp_path / "task_f", data="import no_such_module_anywhere\n")
+    with pytest.raises(Unavailable, match=r"task_f/data\.py needs module 'no_such_module_anywhere'"):
         load_module(task_folder, "data")
 
 
-def test_a_room_that_fails_by_itself_shows_its_own_error(tmp_path: Path) -> None:
-    task_folder = _room(tmp_path / "room_g", data="1 / 0\n")
+def test_a_task_module_that_fails_raises_its_own_error(tmp_path: Path) -> None:
+    task_folder = _task_folder(tmp_path / "task_g", data="1 / 0\n")
     with pytest.raises(ZeroDivisionError):
         load_module(task_folder, "data")
 
@@ -98,15 +90,15 @@ def test_a_room_that_fails_by_itself_shows_its_own_error(tmp_path: Path) -> None
 IMPLEMENTATION = "IMPLEMENTATIONS = {('b', 'train'): None, ('a', 'train'): None}\n"
 
 
-def test_a_framework_has_what_its_rooms_have(tmp_path: Path) -> None:
-    _room(tmp_path / "room_i", impl_mine=IMPLEMENTATION)
-    _room(tmp_path / "room_h", impl_mine=IMPLEMENTATION, impl_other="1 / 0\n")
-    _room(tmp_path / "room_j", data="")
+def test_a_framework_has_the_implementations_of_its_tasks(tmp_path: Path) -> None:
+    _task_folder(tmp_path / "task_i", impl_mine=IMPLEMENTATION)
+    _task_folder(tmp_path / "task_h", impl_mine=IMPLEMENTATION, impl_other="1 / 0\n")
+    _task_folder(tmp_path / "task_j", data="")
     framework = Framework(title="Mine", language="python", distributions=["numpy"], details={"sep": "os:sep"})
     host = framework_host(tmp_path, "mine", framework)
     described = host.handle(Describe(id=1))
     assert isinstance(described, DescribeReply)
-    assert [("room_h", "a"), ("room_h", "b"), ("room_i", "a"), ("room_i", "b")] == [
+    assert [("task_h", "a"), ("task_h", "b"), ("task_i", "a"), ("task_i", "b")] == [
         (each.task, each.algorithm) for each in described.implementations
     ]
     hello = host.handle(Hello(id=2))
@@ -121,11 +113,11 @@ def test_a_framework_has_what_its_rooms_have(tmp_path: Path) -> None:
     assert f"CPython {sys.version.split()[0]}" == hello.compiler
 
 
-def test_an_algorithm_or_room_the_framework_lacks_is_unsupported(tmp_path: Path) -> None:
-    _room(tmp_path / "room_k", impl_mine=IMPLEMENTATION)
+def test_an_algorithm_that_the_framework_lacks_is_unsupported(tmp_path: Path) -> None:
+    _task_folder(tmp_path / "task_k", impl_mine=IMPLEMENTATION)
     host = framework_host(tmp_path, "mine", Framework(title="Mine", language="python"))
-    reply = host.handle(Prepare(id=1, job=messages.job(task="room_k", algorithm="c", phase="train")))
-    assert ErrorReply(id=1, kind="unsupported", message="mine has no c train in room_k/impl_mine.py") == reply
+    reply = host.handle(Prepare(id=1, job=messages.job(task="task_k", algorithm="c", phase="train")))
+    assert ErrorReply(id=1, kind="unsupported", message="mine has no c train in task_k/impl_mine.py") == reply
 
 
 # --- functions --------------------------------------------------------------------------------------------------------
@@ -142,13 +134,13 @@ def test_a_function_is_called_with_parameters_and_arrays_by_name(tmp_path: Path)
     assert [3.0, 6.0] == call.run(call.fresh()).tolist()
 
 
-def test_a_function_may_write_into_what_it_was_given(tmp_path: Path) -> None:
+def test_a_function_may_write_into_its_arguments(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([1.0]))
     call = _call(load_function(FUNCTIONS, "double"), x=tmp_path / "x.npy")
     assert [[2.0], [2.0]] == [call.run(call.fresh()).tolist() for _ in range(2)]
 
 
-def test_a_function_gets_a_number_in_words_as_the_number() -> None:
+def test_a_function_gets_a_non_finite_number_as_a_float() -> None:
     call = _call(lambda bound: bound, {"bound": NonFinite("inf")})
     assert float("inf") == call.run(call.fresh())
 
@@ -170,17 +162,17 @@ def test_a_result_becomes_named_arrays(result: Any, expected: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("result", [None, "text", object(), 1j, 2**70])
-def test_a_result_that_is_no_number_is_refused(result: Any) -> None:
+def test_a_result_that_is_not_a_number_is_refused(result: Any) -> None:
     with pytest.raises(ImplementationError, match=f"output 'result' is a {type(result).__name__}; return numbers"):
         _call(lambda: result).outputs(result)
 
 
-def test_a_whole_number_too_large_for_a_worker_is_refused_and_not_wrapped() -> None:
+def test_an_integer_too_large_for_a_worker_is_refused() -> None:
     with pytest.raises(ImplementationError):
         _call(lambda: 2**63).outputs(2**63)
 
 
-def test_a_function_reads_everything_its_job_has(tmp_path: Path) -> None:
+def test_a_function_reads_its_whole_job(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(1))
     host = function_host(lambda x, k: x, "t")
     job = messages.job(params={"k": 1}, data={"x": str(tmp_path / "x.npy")})
@@ -198,18 +190,18 @@ def test_a_function_is_found_by_file_and_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["absent", "Inside.absent", "NOT_A_FUNCTION", ""])
-def test_a_name_that_is_no_function_is_unavailable(name: str) -> None:
+def test_a_name_that_is_not_a_function_is_unavailable(name: str) -> None:
     with pytest.raises(Unavailable, match=f"has no function {name!r} at its top level"):
         load_function(FUNCTIONS, name)
 
 
-def test_what_is_no_python_file_is_unavailable(tmp_path: Path) -> None:
+def test_a_file_that_is_not_python_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "x.txt").touch()
     with pytest.raises(Unavailable, match="is not importable as a Python file"):
         load_function(tmp_path / "x.txt", "f")
 
 
-def test_a_function_may_import_what_stands_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_may_import_modules_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "duet_neighbour.py").write_text("ANSWER = 42\n")
     (tmp_path / "bench_x.py").write_text("from duet_neighbour import ANSWER\n\ndef answer():\n    return ANSWER\n")

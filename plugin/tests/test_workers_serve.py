@@ -1,4 +1,4 @@
-"""``duet serve``: a Python implementation behind the protocol, driven by lines as any worker is."""
+"""``duet serve`` answers the protocol with a Python implementation, line by line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVE = (sys.executable, "-m", "pytest_duet", "serve")
 
 
 class Served:
-    """A worker on two pipes."""
+    """A process of ``duet serve`` and its pipes."""
 
     def __init__(self, *arguments: str, **options: Any) -> None:
         self.process = subprocess.Popen(
@@ -48,19 +48,19 @@ class Served:
         return self.ask("prepare", 2, job={**job, **rest, **changes})
 
     def end(self) -> tuple[bytes, bytes]:
-        """Close stdin, and return what is left of stdout and the log."""
+        """Close stdin; return the rest of stdout, and the log."""
         return self.process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
 def adder() -> Iterator[Served]:
-    """One worker for all tests that only ask it."""
+    """One worker for all tests that leave it running."""
     served = Served("--callable", f"{FUNCTIONS}::add", "--task", "add")
     yield served
     served.end()
 
 
-def test_a_function_says_who_it_is(adder: Served) -> None:
+def test_a_served_function_identifies_itself(adder: Served) -> None:
     hello = adder.ask("hello", protocol=1)
     assert ("hello", 1, "python", "interpreted") == (
         hello["op"],
@@ -73,7 +73,7 @@ def test_a_function_says_who_it_is(adder: Served) -> None:
     assert [{"task": "add", "algorithm": "default", "phase": "call"}] == described["implementations"]
 
 
-def test_a_print_in_an_implementation_goes_to_the_log_and_not_into_the_protocol(tmp_path: Path) -> None:
+def test_what_an_implementation_prints_goes_to_the_log(tmp_path: Path) -> None:
     served = Served("--callable", f"{FUNCTIONS}::add", "--task", "add")
     assert {"n": 2, "m": 3} == served.prepare("add", {"n": 2, "m": 3})["params"]
     verified = served.ask("verify", 3, into=str(tmp_path))
@@ -86,17 +86,17 @@ def test_a_print_in_an_implementation_goes_to_the_log_and_not_into_the_protocol(
     assert 3 == log.count(b"adding below Python")
 
 
-def test_a_default_need_not_be_given(adder: Served, tmp_path: Path) -> None:
+def test_an_argument_with_a_default_may_be_omitted(adder: Served, tmp_path: Path) -> None:
     adder.prepare("add", {"n": 2})
     assert 3 == int(np.load(adder.ask("verify", 3, into=str(tmp_path))["outputs"]["result"]))
 
 
-def test_another_task_than_the_one_served_is_unsupported(adder: Served) -> None:
+def test_a_task_that_is_not_served_is_unsupported(adder: Served) -> None:
     reply = adder.prepare("subtract", {})
     assert ("error", "unsupported", 2) == (reply["op"], reply["kind"], reply["id"])
 
 
-def test_a_call_that_does_not_fit_fails_alone(adder: Served, tmp_path: Path) -> None:
+def test_a_call_with_wrong_arguments_fails_and_the_worker_goes_on(adder: Served, tmp_path: Path) -> None:
     adder.prepare("add", {"wrong": 1})
     reply = adder.ask("verify", 3, into=str(tmp_path))
     assert ("error", "failed") == (reply["op"], reply["kind"])
@@ -104,13 +104,13 @@ def test_a_call_that_does_not_fit_fails_alone(adder: Served, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b'{"op":"quit","id":1}\r\n', b"\xff\n", b'{"op":"explode","id":9}\n'])
-def test_a_line_that_is_no_request_is_refused_and_the_worker_stays(line: bytes, adder: Served) -> None:
+def test_a_line_that_is_not_a_request_is_refused_and_the_worker_goes_on(line: bytes, adder: Served) -> None:
     reply = adder.write(line)
     assert ("error", "invalid", 0) == (reply["op"], reply["kind"], reply["id"])
     assert "hello" == adder.ask("hello", 4, protocol=1)["op"]
 
 
-def test_a_line_over_the_limit_is_refused_once_and_the_worker_stays() -> None:
+def test_a_line_over_the_limit_is_refused_once_and_the_worker_goes_on() -> None:
     served = Served("--callable", f"{FUNCTIONS}::add", "--task", "add")
     reply = served.write(b'{"op":"verify","id":1,"into":"' + b"x" * LINE_LIMIT_BYTES + b'"}\n')
     assert ("error", "invalid", 0) == (reply["op"], reply["kind"], reply["id"])
@@ -126,7 +126,7 @@ def test_quit_is_answered_and_ends_the_worker() -> None:
 
 
 @pytest.mark.parametrize("function", ["shout", "garble"])
-def test_an_error_of_any_length_or_spelling_is_a_reply_and_the_worker_stays(function: str, tmp_path: Path) -> None:
+def test_an_error_message_of_any_length_or_encoding_becomes_a_reply(function: str, tmp_path: Path) -> None:
     served = Served("--callable", f"{FUNCTIONS}::{function}", "--task", "t")
     served.prepare("t", {"n": 100_000})
     try:
@@ -137,7 +137,7 @@ def test_an_error_of_any_length_or_spelling_is_a_reply_and_the_worker_stays(func
     assert ["error", "describe"] == replies
 
 
-def test_a_reply_that_would_be_too_long_is_an_error_and_the_worker_stays() -> None:
+def test_a_reply_over_the_limit_becomes_an_error_reply() -> None:
     served = Served("--callable", f"{FUNCTIONS}::Inside.nested", "--task", "t")
     served.prepare("t", {"n": 1})
     try:
@@ -151,7 +151,7 @@ def test_a_reply_that_would_be_too_long_is_an_error_and_the_worker_stays() -> No
     assert ["error", "describe"] == replies
 
 
-# --- ends -------------------------------------------------------------------------------------------------------------
+# --- how a worker ends ------------------------------------------------------------------------------------------------
 
 PARENT = """
 import os, subprocess, sys
@@ -163,7 +163,7 @@ worker.wait()
 """
 
 
-def test_a_worker_ends_with_its_parent_though_its_pipes_stay_open() -> None:
+def test_a_worker_ends_with_its_parent_even_if_its_pipes_stay_open() -> None:
     requests, to_worker = os.pipe()
     from_worker, replies = os.pipe()
     serve = [*SERVE, "--callable", f"{FUNCTIONS}::add", "--task", "add"]
@@ -181,7 +181,7 @@ def test_a_worker_ends_with_its_parent_though_its_pipes_stay_open() -> None:
         assert b'"describe"' in os.read(from_worker, 65536)
         parent.kill()
         parent.wait()
-        # A pidfd becomes readable when its process ends; stdin is still open, so that cannot have ended it.
+        # A pidfd becomes readable when its process ends. Stdin is still open, so its end is not the cause.
         assert [worker] == select.select([worker], [], [], 5)[0]
         os.close(worker)
     finally:
@@ -191,7 +191,7 @@ def test_a_worker_ends_with_its_parent_though_its_pipes_stay_open() -> None:
         os.close(from_worker)
 
 
-def test_a_worker_can_be_stopped_by_a_signal_while_it_waits() -> None:
+def test_a_signal_stops_a_waiting_worker() -> None:
     served = Served("--callable", f"{FUNCTIONS}::add", "--task", "add")
     served.ask("describe", 1)
     served.process.send_signal(signal.SIGTERM)
@@ -246,7 +246,7 @@ def benches(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_framework_is_served_from_its_rooms(benches: Path, tmp_path: Path) -> None:
+def test_a_framework_is_served_from_its_task_folders(benches: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([1.0, 2.0, 3.0]))
     served = Served("--benches", str(benches), "--framework", "mine")
     hello = served.ask("hello", protocol=1)
@@ -268,20 +268,20 @@ def test_a_framework_is_served_from_its_rooms(benches: Path, tmp_path: Path) -> 
     assert (b"", b"summing\n") == (rest, log)
 
 
-def test_an_unknown_framework_is_a_usage_error_that_names_the_nearest(benches: Path) -> None:
+def test_an_unknown_framework_is_a_usage_error_that_suggests_the_nearest(benches: Path) -> None:
     served = Served("--benches", str(benches), "--framework", "mien")
     _, log = served.end()
     assert 2 == served.process.returncode
     assert b"unknown framework 'mien'; did you mean 'mine'?" in log
 
 
-def test_serving_nothing_is_a_usage_error() -> None:
+def test_serve_without_framework_or_function_is_a_usage_error() -> None:
     served = Served()
     _, log = served.end()
     assert (2, True) == (served.process.returncode, b"give --benches and --framework, or --callable" in log)
 
 
-def test_a_worker_that_starts_as_an_orphan_leaves_at_once() -> None:
+def test_a_worker_that_starts_as_an_orphan_exits_at_once() -> None:
     served = subprocess.run(
         [sys.executable, "-m", "pytest_duet", "serve", "--callable", "none.py::f"],
         env={**os.environ, PARENT_VARIABLE: "1"},

@@ -1,4 +1,4 @@
-"""Threads are limited by a framework's own setter, or by the pools of its libraries, and given back."""
+"""Threads are limited through a framework's own setter or its libraries' pools, and restored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def framework(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """A framework with a thread count of its own, at first 8."""
+    """A framework with its own thread count, initially 8."""
     module = types.ModuleType("duet_fake_framework")
     module.count = 8  # type: ignore[attr-defined]
     module.get = lambda: module.count  # type: ignore[attr-defined]
@@ -33,7 +33,7 @@ def framework(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    """Put the pools of this process back, whatever a test did."""
+    """Restore the thread pools of this process after a test."""
     with threadpoolctl.threadpool_limits(limits=None):
         yield
 
@@ -42,7 +42,7 @@ def _pools() -> list[int]:
     return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
 
 
-def test_a_setter_and_a_getter_are_used_and_undone(framework: types.ModuleType, restored: None) -> None:
+def test_limits_through_a_setter_and_getter_are_restored(framework: types.ModuleType, restored: None) -> None:
     limited = Threads("duet_fake_framework:put", "duet_fake_framework:get")
     assert 8 == limited.in_effect()
     limited.limit(1)
@@ -68,7 +68,7 @@ def test_without_a_getter_the_largest_pool_counts(restored: None) -> None:
     assert before == _pools()
 
 
-def test_limiting_twice_restores_what_was_before_the_first(restored: None) -> None:
+def test_limiting_twice_restores_the_original_limit(restored: None) -> None:
     before = _pools()
     limited = Threads()
     limited.limit(1)
@@ -77,12 +77,12 @@ def test_limiting_twice_restores_what_was_before_the_first(restored: None) -> No
     assert before == _pools()
 
 
-def test_without_any_pool_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_pool_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_pools", list)
     assert 1 == Threads().in_effect()
 
 
-def test_without_threadpoolctl_nothing_is_known_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_threadpoolctl_there_is_one_thread_and_no_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads.importlib.util, "find_spec", lambda _: None)
     limited = Threads()
     limited.limit(1)
@@ -90,7 +90,7 @@ def test_without_threadpoolctl_nothing_is_known_and_nothing_fails(monkeypatch: p
     assert (1, []) == (limited.in_effect(), blas())
 
 
-def test_libraries_of_linear_algebra_are_named_with_version_and_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blas_libraries_are_listed_with_version_and_threading_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     pools = [
         {"user_api": "blas", "internal_api": "openblas", "version": "0.3.30", "threading_layer": "pthreads"},
         {"user_api": "blas", "internal_api": "mkl", "version": None},
@@ -100,7 +100,7 @@ def test_libraries_of_linear_algebra_are_named_with_version_and_layer(monkeypatc
     assert ["openblas 0.3.30 pthreads", "mkl"] == blas()
 
 
-def test_an_attribute_of_an_attribute_can_be_named() -> None:
+def test_a_nested_attribute_is_resolved() -> None:
     import os.path
 
     assert os.path.join is resolve("os:path.join")

@@ -1,8 +1,8 @@
-"""What a Python implementation is: the seam between a task's ``impl_<framework>.py`` and the harness that runs it.
+"""The base class of Python implementations, and the reader of their jobs.
 
-Not for running one: ``workers.host`` does. The Rust twin is the trait ``Implementation`` of ``rust_crates/duet-worker``.
+``workers.host`` runs implementations. The Rust twin is the trait ``Implementation`` of ``rust_crates/duet-worker``.
 
-A task's module holds one mapping, from (algorithm, phase) to what prepares it::
+A task's ``impl_<framework>.py`` maps each (algorithm, phase) to its implementation::
 
     IMPLEMENTATIONS = {("linear", "train"): LinearTrain, ("linear", "predict"): LinearPredict}
 """
@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 
 from pytest_duet.errors import ImplementationError
-from pytest_duet.protocol import Job, NonFinite, Scalar
+from pytest_duet.values import NonFinite, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
+
+    from pytest_duet.protocol import Job
 
     Prepare = Callable[["JobReader"], "Implementation[Any, Any]"]
 
@@ -34,9 +36,9 @@ OutputT = TypeVar("OutputT")
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one call produced: `arrays` by name for parity, and how it converged.
+    """What one call produced: named `arrays`, which parity compares, and how it converged.
 
-    `loss` is the loss of each step, in order; `iterations` is what the algorithm itself counts.
+    `loss` is the loss of each step, in order. `iterations` is the algorithm's own count.
     """
 
     arrays: Mapping[str, npt.NDArray[np.generic]]
@@ -46,84 +48,84 @@ class Outputs:
 
 
 class Implementation(ABC, Generic[InputT, OutputT]):
-    """A prepared job. Its constructor takes a `JobReader` and does all that a round must not pay for.
+    """A prepared job. The constructor takes a `JobReader` and does all work that does not belong in a timed round.
 
-    The clock runs round `run` alone: `fresh` makes each call's input before it starts, `outputs` reads a result after it
-    stopped. Every call starts from scratch, so what `run` changes must live in its input.
+    Only `run` and `sync` are timed: `fresh` makes each call's input before the clock starts, and `outputs` reads a result
+    after it stops. Every call starts from scratch, so anything that `run` changes must be part of its input.
     """
 
     max_iterations: ClassVar[int | None] = None
-    """The most calls one round may hold, where inputs are too large to lie side by side."""
+    """The most calls that one round may have, for inputs so large that few fit into memory at once."""
 
     def fresh(self) -> InputT:
-        """Return the input of one call; override where a call consumes or changes it."""
+        """Return the input of one call; override it if a call consumes or changes its input."""
         return None  # type: ignore[return-value]  # a call without input takes None
 
     @abstractmethod
     def run(self, given: InputT) -> OutputT:
-        """Do the timed work and return its result, so that nothing can be optimised away."""
+        """Do the timed work and return its result."""
 
     @abstractmethod
     def outputs(self, result: OutputT) -> Outputs:
-        """Return what parity compares, from what `run` returned."""
+        """Return what parity compares, given the `result` of `run`."""
 
     def sync(self) -> None:
-        """Wait for the device; called inside the clock."""
+        """Wait for the device to finish; this is timed."""
 
-    def spans(self, result: OutputT) -> dict[str, int]:  # noqa: ARG002 - a call without parts has nothing to tell
-        """Return how long named parts of the call took, in ns, as `run` noted in its result."""
+    def spans(self, result: OutputT) -> dict[str, int]:  # noqa: ARG002 - by default a call has no spans
+        """Return how long named parts of the call took, in ns, as `run` recorded in its result."""
         return {}
 
     def work(self) -> dict[str, int]:
-        """Return how much one call does, such as ``{"samples": 442}``, for throughput."""
+        """Return the work of one call, such as ``{"samples": 442}``, for throughput."""
         return {}
 
 
 class JobReader:
-    """A job as an implementation reads it; what was read is remembered, so that nothing unread can be attested."""
+    """Reads a job for an implementation and records what was read: the worker attests only that."""
 
     def __init__(self, job: Job) -> None:
-        """Wrap `job`; nothing is read yet."""
+        """Create a reader of `job`; nothing is read yet."""
         self.job = job
         self.read_params: dict[str, Scalar] = {}
         self.read_data: dict[str, str] = {}
-        self._asked: set[str] = set()
+        self._used: set[str] = set()
 
     @property
     def algorithm(self) -> str:
-        """Which algorithm of the task is asked for."""
+        """The algorithm to run, one of the task's."""
         return self.job.algorithm
 
     @property
     def variant(self) -> str:
-        """Which legitimate way of the framework is asked for; empty for the plain one."""
-        self._asked.add("variant")
+        """The variant to run, one of the framework's; empty for the plain one."""
+        self._used.add("variant")
         return self.job.variant
 
     @property
     def threads(self) -> int:
-        """How many threads may run, for libraries that must be told in each call."""
+        """How many threads may run, for libraries that take the number in each call."""
         return self.job.threads
 
     @property
     def device(self) -> str:
-        """Where to compute: ``cpu``, or ``cuda:N``."""
-        self._asked.add("device")
+        """The device to compute on: ``cpu`` or ``cuda:N``."""
+        self._used.add("device")
         return self.job.device
 
-    def check_heeded(self) -> None:
-        """Refuse an implementation that never asked for a variant or device that is not the plain one.
+    def check_used(self) -> None:
+        """Check that the implementation read the variant and the device, unless they are the plain ones.
 
         Raises:
-            ImplementationError: it would run something else than what it attests.
+            ImplementationError: it did not, so it would run something else than it attests.
 
         """
         for name, value, plain in (("variant", self.job.variant, ""), ("device", self.job.device, "cpu")):
-            if value != plain and name not in self._asked:
-                raise ImplementationError(f"{name} {value!r} is not known here: the implementation never asked for it")
+            if value != plain and name not in self._used:
+                raise ImplementationError(f"{name} {value!r} is not known here: the implementation never read it")
 
     def scalar(self, name: str) -> Scalar:
-        """Return parameter `name`, whatever its type."""
+        """Return the parameter `name`, whatever its type."""
         try:
             value = self.job.params[name]
         except KeyError:
@@ -133,7 +135,7 @@ class JobReader:
         return value
 
     def number(self, name: str) -> float:
-        """Return the number `name`."""
+        """Return the parameter `name`, a number, as a float."""
         value = self.scalar(name)
         if isinstance(value, NonFinite):
             return float(value.nonfinite)
@@ -142,24 +144,24 @@ class JobReader:
         return float(value)
 
     def integer(self, name: str) -> int:
-        """Return the integer `name`."""
+        """Return the integer parameter `name`."""
         value = self.scalar(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(name, value, "an integer")
         return value
 
     def flag(self, name: str) -> bool:
-        """Return the truth value `name`."""
+        """Return the boolean parameter `name`."""
         value = self.scalar(name)
         if not isinstance(value, bool):
             raise self._wrong(name, value, "true or false")
         return value
 
     def text(self, name: str) -> str:
-        """Return the text `name`."""
+        """Return the string parameter `name`."""
         value = self.scalar(name)
         if not isinstance(value, str):
-            raise self._wrong(name, value, "text")
+            raise self._wrong(name, value, "a string")
         return value
 
     @staticmethod
@@ -167,7 +169,7 @@ class JobReader:
         return ImplementationError(f"parameter {name!r} is {value!r}; it must be {wanted}")
 
     def content(self, name: str) -> bytes:
-        """Return the bytes of data file `name` and remember their SHA-256."""
+        """Return the bytes of data file `name` and record their SHA-256."""
         try:
             path = self.job.data[name]
         except KeyError:
@@ -183,7 +185,7 @@ class JobReader:
         return np.require(array, requirements=[order])
 
     def document(self, name: str) -> str:
-        """Return the text in data file `name`: prose, or JSON such as a tokeniser's."""
+        """Return the text of data file `name`, such as a corpus or the JSON of a tokeniser."""
         return self.content(name).decode()
 
     def tensors(self, name: str) -> dict[str, npt.NDArray[np.generic]]:

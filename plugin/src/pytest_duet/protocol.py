@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Final, Literal
 
 import msgspec
+
+from pytest_duet.values import Int64, Number, Scalar
 
 VERSION: Final = 1
 """Incremented whenever a message changes its fields. A worker of another version is unavailable."""
@@ -20,32 +21,8 @@ LINE_LIMIT_BYTES: Final = 64 * 1024
 SESSION_LIMIT_BYTES: Final = 16 * 1024 * 1024
 """The most that one worker may write to its protocol channel before it ends."""
 
-
-class NonFinite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number that JSON cannot hold, by its name: ``{"nonfinite": "nan"}``."""
-
-    nonfinite: Literal["nan", "inf", "-inf"]
-
-
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Index = Annotated[int, msgspec.Meta(ge=0)]
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer of 64 bits. Larger ones are errors, and the largest do not fit a float."""
-
-Number = Whole | float | NonFinite
-Scalar = bool | int | float | str | NonFinite
-
-
-def to_number(value: float) -> Number:
-    """Return `value` as messages carry it: itself if it is finite, else its name."""
-    if math.isfinite(value):
-        return value
-    return NonFinite("nan" if math.isnan(value) else "inf" if value > 0 else "-inf")
-
-
-def from_number(value: Number) -> float:
-    """Return the float that a number in a message stands for."""
-    return float(value.nonfinite) if isinstance(value, NonFinite) else float(value)
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_only=True):
@@ -187,19 +164,19 @@ class VerifyReply(Message, frozen=True, tag="verify"):
 
     outputs: dict[str, str]
     digest: str
-    iterations: Whole | None
+    iterations: Int64 | None
     converged: bool | None
     loss: list[Number]
-    elapsed_ns: Whole
+    elapsed_ns: Int64
 
 
 class RunReply(Message, frozen=True, tag="run"):
     """Nanoseconds of each round, digest of the kept output, named spans (ns of each round) and the work of one call."""
 
-    elapsed_ns: list[Whole]
+    elapsed_ns: list[Int64]
     digest: str | None
-    spans: dict[str, list[Whole]]
-    work: dict[str, Whole]
+    spans: dict[str, list[Int64]]
+    work: dict[str, Int64]
 
 
 class OutputsReply(Message, frozen=True, tag="outputs"):

@@ -1,4 +1,4 @@
-"""Workers that exist only as scripts: a channel with prepared replies, and a client whose clock is a list.
+"""A channel with scripted replies, and a client with scripted durations.
 
 Not a test.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ScriptedChannel:
-    """Gives prepared replies, or what a function of the request returns."""
+    """Returns the given replies in order; a function among them is called with the request."""
 
     def __init__(self, *replies: Reply | Callable[[Request], Reply]) -> None:
         self.pid = os.getpid()
@@ -37,12 +37,12 @@ class ScriptedChannel:
         return reply(request) if callable(reply) else reply
 
     def close(self) -> None:
-        """Note that it was closed."""
+        """Record that it was closed."""
         self.closed = True
 
 
 class FakeClient:
-    """A client whose rounds last what `ns` says, one after the other; an error among them is raised, once and for all."""
+    """A client whose rounds take the durations `ns`, in order; an error among them is raised."""
 
     def __init__(self, name: str, ns: Iterable[int | MemberError], *, log: list[tuple[Any, ...]] | None = None) -> None:
         self.name = name
@@ -52,12 +52,12 @@ class FakeClient:
         self.greeted = False
 
     def hello(self) -> HelloReply:
-        """Greet."""
+        """Return a greeting."""
         self.greeted = True
         return messages.hello()
 
     def prepare(self, job: Job) -> PrepareReply:
-        """Prepare exactly what was asked, for whoever has greeted."""
+        """Return a reply that fits `job`; `hello` must have been called."""
         assert self.greeted
         return messages.prepared(params=job.params, threads=job.threads)
 

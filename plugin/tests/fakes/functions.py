@@ -1,4 +1,4 @@
-"""Plain functions that are served as workers in tests.
+"""Plain functions that tests serve as workers.
 
 Not a test.
 """
@@ -11,20 +11,20 @@ from pytest_duet.errors import ImplementationError
 
 
 def add(n, m=1):
-    """Add, and say so where a library would: on stdout, by Python and by the descriptor."""
+    """Add, and write to stdout as libraries do, through Python and through the descriptor."""
     print("adding", n, m)  # noqa: T201 - what libraries do
     os.write(1, b"adding below Python\n")
     return n + m
 
 
 def shout(n):
-    """Fail with a message as long as `n`."""
+    """Fail with a message of `n` characters."""
     message = "x" * n
     raise ImplementationError(message)
 
 
 def garble(n):
-    """Fail with text that is no Unicode."""
+    """Fail with a message of `n` characters that are not Unicode."""
     message = "\udc80" * n
     raise ValueError(message)
 
@@ -40,7 +40,7 @@ class Inside:
 
     @staticmethod
     def nested(n):
-        """Return what is given."""
+        """Return `n`."""
         return np.float64(n)
 
 

@@ -1,4 +1,4 @@
-"""Messages that say nothing in particular, with what a test cares about put in.
+"""Messages with default fields, of which a test changes those it needs.
 
 Not a test.
 """
@@ -57,7 +57,7 @@ def hello(request_id: int = 1, **changes: Any) -> HelloReply:
 
 
 def prepared(request_id: int = 1, **changes: Any) -> PrepareReply:
-    """Return what a worker says that prepared exactly `job()`."""
+    """Return the reply of a worker that prepared exactly `job()`."""
     plain: dict[str, Any] = {
         "params": {},
         "threads": 1,
@@ -70,7 +70,7 @@ def prepared(request_id: int = 1, **changes: Any) -> PrepareReply:
 
 
 def verified(request_id: int = 1, **changes: Any) -> VerifyReply:
-    """Return what a worker says that ran once."""
+    """Return the reply of a worker that ran once."""
     plain: dict[str, Any] = {
         "outputs": {},
         "digest": "ef" * 32,
@@ -83,12 +83,12 @@ def verified(request_id: int = 1, **changes: Any) -> VerifyReply:
 
 
 def timed(request_id: int = 1, **changes: Any) -> RunReply:
-    """Return one round of a microsecond."""
+    """Return the reply with one round of a microsecond."""
     plain: dict[str, Any] = {"elapsed_ns": [1000], "digest": None, "spans": {}, "work": {}}
     return RunReply(id=request_id, **{**plain, **changes})
 
 
 def kept(request_id: int = 1, **changes: Any) -> OutputsReply:
-    """Return the outputs of the round that was kept."""
+    """Return the reply with the kept outputs."""
     plain: dict[str, Any] = {"outputs": {"x": "out/x.npy"}, "digest": "ef" * 32}
     return OutputsReply(id=request_id, **{**plain, **changes})

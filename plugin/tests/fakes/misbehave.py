@@ -1,4 +1,4 @@
-"""A worker that misbehaves as its first argument says. Plain Python without imports that cost time: it starts at once.
+"""A worker that misbehaves as its first argument says. It imports no slow module, so it starts at once.
 
 Not a test.
 """
@@ -9,30 +9,30 @@ import sys
 
 
 def read() -> bytes:
-    """Wait for a request."""
+    """Return a request."""
     return os.read(0, 65536)
 
 
-def say(line: bytes) -> None:
-    """Write to the protocol channel, all of it."""
+def write(line: bytes) -> None:
+    """Write all of `line` to stdout."""
     while line:
         line = line[os.write(1, line) :]
 
 
 def answer(request: bytes, size: int = 0) -> None:
-    """Reply to `request` as a worker should, with a text of `size`."""
+    """Reply to `request` correctly, with a message of `size` characters."""
     number = request.rsplit(b'"id":', 1)[1].rstrip(b"}\n")
-    say(b'{"op":"error","kind":"failed","message":"' + b"x" * size + b'","id":' + number + b"}\n")
+    write(b'{"op":"error","kind":"failed","message":"' + b"x" * size + b'","id":' + number + b"}\n")
 
 
 def die_of(name: str) -> None:
-    """Be ended by signal `name`."""
+    """Die of signal `name`."""
     read()
     os.kill(os.getpid(), getattr(signal, name))
     signal.pause()
 
 
-def leave_with(status: str) -> None:
+def exit_with(status: str) -> None:
     """Log a panic and exit."""
     read()
     os.write(2, b"thread 'main' panicked at src/main.rs:1\n")
@@ -40,65 +40,65 @@ def leave_with(status: str) -> None:
 
 
 def hang() -> None:
-    """Never say anything."""
+    """Never write anything."""
     signal.pause()
 
 
 def close_stdout() -> None:
-    """Stay alive without a voice."""
+    """Close stdout and stay alive."""
     read()
     os.close(1)
     signal.pause()
 
 
-def utter(content: str) -> None:
-    """Write bytes given in hex, then wait."""
+def write_and_wait(content: str) -> None:
+    """Write `content`, given in hex, then wait."""
     read()
-    say(bytes.fromhex(content))
+    write(bytes.fromhex(content))
     signal.pause()
 
 
-def utter_and_leave(content: str) -> None:
-    """Write bytes given in hex, then exit without fault."""
+def write_and_exit(content: str) -> None:
+    """Write `content`, given in hex, then exit with status 0."""
     read()
-    say(bytes.fromhex(content))
+    write(bytes.fromhex(content))
 
 
-def endless(stubborn: str) -> None:
-    """Write one line without end; if `stubborn`, ignore the polite way to end it."""
+def endless_line(stubborn: str) -> None:
+    """Write one line without end; if `stubborn`, ignore SIGTERM."""
     if stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     read()
     while True:
-        say(b"x" * 65536)
+        write(b"x" * 65536)
 
 
-def flood_when_told_to_leave() -> None:
-    """Answer once; when stdin ends, write without end."""
+def flood_after_stdin_ends() -> None:
+    """Answer once; after stdin ends, write without end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answer(read())
     while read():
         pass
     while True:
-        say(b"x" * 65536)
+        write(b"x" * 65536)
 
 
-def deaf_flood() -> None:
-    """Close stdin, so that requests break, and write without end."""
+def flood_without_stdin() -> None:
+    """Close stdin, so that requests fail, and write without end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.close(0)
     while True:
-        say(b"x" * 65536)
+        write(b"x" * 65536)
 
 
-def chatter(size: str) -> None:
-    """Answer every request at length."""
+def answer_all(size: str) -> None:
+    """Answer every request with a message of `size` characters."""
     while request := read():
         answer(request, int(size))
 
 
 def flood_log(last: str) -> None:
-    """Write a megabyte of log before answering, and after it too, then die."""
+    """Write a megabyte of log before answering and another after it, then exit."""
     request = read()
     for _ in range(256):
         os.write(2, b"e" * 4096)
@@ -111,46 +111,47 @@ def flood_log(last: str) -> None:
 
 
 def never_read() -> None:
-    """Take no request; write a log all the while."""
+    """Read no request; write to the log without end."""
     while True:
         os.write(2, b"e" * 4096)
 
 
-def brood(fifo: str) -> None:
-    """Leave a child behind that holds `fifo` open, and answer."""
+def hold_open(fifo: str, ready_writer: int) -> None:
+    """Open `fifo` and wait, without the standard streams; write to `ready_writer` when it is open."""
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)
+    os.open(fifo, os.O_WRONLY)
+    os.write(ready_writer, b"x")
+    signal.pause()
+
+
+def leave_child(fifo: str) -> None:
+    """Start a child that holds `fifo` open, and answer."""
     request = read()
-    ready, told = os.pipe()
+    ready_reader, ready_writer = os.pipe()
     if os.fork() == 0:
-        for descriptor in (0, 1, 2):
-            os.close(descriptor)
-        os.open(fifo, os.O_WRONLY)
-        os.write(told, b"x")
-        signal.pause()
-    os.read(ready, 1)
+        hold_open(fifo, ready_writer)
+    os.read(ready_reader, 1)
     answer(request)
     read()
 
 
-def daemonise(fifo: str) -> None:
-    """Leave a child in a session of its own that holds `fifo` open, and answer."""
+def leave_daemon(fifo: str) -> None:
+    """Start an orphan in its own session that holds `fifo` open, and answer."""
     request = read()
-    ready, told = os.pipe()
+    ready_reader, ready_writer = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            for descriptor in (0, 1, 2):
-                os.close(descriptor)
-            os.open(fifo, os.O_WRONLY)
-            os.write(told, b"x")
-            signal.pause()
+            hold_open(fifo, ready_writer)
         os._exit(0)
-    os.read(ready, 1)
+    os.read(ready_reader, 1)
     answer(request)
     read()
 
 
-def die_with_heir() -> None:
-    """Die while a child of ours still holds our stdout."""
+def die_before_child() -> None:
+    """Die while a child still holds stdout open."""
     read()
     if os.fork() == 0:
         signal.pause()
@@ -158,16 +159,16 @@ def die_with_heir() -> None:
     signal.pause()
 
 
-def stay() -> None:
-    """Answer, then neither leave when told to nor when asked by the system; hold the FIFO open to show we are there."""
+def ignore_quit() -> None:
+    """Answer, then ignore the end of stdin and SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answer(read())
     while True:
         signal.pause()
 
 
-def show(variable: str) -> None:
-    """Log an environment variable and the leader of our group, then die."""
+def log_environment(variable: str) -> None:
+    """Log an environment variable and whether this process leads its group and session, then exit."""
     read()
     os.write(2, f"{os.environ.get(variable)} {os.getpgid(0) == os.getpid()} {os.getsid(0) == os.getpid()}".encode())
     os._exit(3)

@@ -1,4 +1,4 @@
-"""An NVML that can be told what to answer and when to fail.
+"""A fake NVML with scripted answers and errors.
 
 Not a test.
 """
@@ -10,11 +10,11 @@ from typing import Any
 
 
 class NVMLError(Exception):
-    """What the binding raises."""
+    """The error that the binding raises."""
 
 
 def make(**changes: Any) -> types.ModuleType:
-    """Return a module in place of ``pynvml``: one GPU, process 7 holds 100 and 5 bytes, busy by 40 %."""
+    """Return a stand-in for ``pynvml``: one GPU, 40 % busy, on which process 7 has 100 and 5 bytes."""
     module = types.ModuleType("pynvml")
     module.calls = []  # type: ignore[attr-defined]
 

@@ -1,7 +1,7 @@
-"""A worker that fits the tiny ridge honestly, apart from the one fault that its first argument names.
+"""A worker that fits the small ridge correctly, apart from the one fault that its first argument names.
 
-Not a test. The second argument is how many nanoseconds it claims a call takes; it never looks at a clock of its own.
-numpy is imported where it is used: most processes only tell times, and there are many of them.
+Not a test. The second argument is how many nanoseconds it claims for a call; it reads no clock. numpy is imported where it
+is used: there are many of these processes, and most of them need only report durations.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def digest(outputs: dict[str, np.ndarray]) -> str:
 
 
 class Worker:
-    """One session: remembers the job and what was kept."""
+    """Holds the job and the kept output."""
 
     def __init__(self) -> None:
         self.job: dict[str, Any] = {}
         self.kept: dict[str, np.ndarray] = {}
         self.content: dict[str, bytes] = {}
         self.runs = 0
-        self.told = 0
+        self.rounds_sent = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any] | bytes | None:
         """Return the reply: a message, raw bytes, or None for silence."""
@@ -186,13 +186,13 @@ class Worker:
             return self._burn(request)
         elapsed: list[Any] = [CALL_NS * calls] * rounds
         if FAULT == "never_settles":
-            elapsed = [round(ns * 1.01 ** min(self.told + number, 400)) for number, ns in enumerate(elapsed)]
-        self.told += rounds
+            elapsed = [round(ns * 1.01 ** min(self.rounds_sent + number, 400)) for number, ns in enumerate(elapsed)]
+        self.rounds_sent += rounds
         timed = self.runs > 1
         if timed:
-            fate = self._fate(elapsed)
-            if fate is not None:
-                return fate
+            wrong = self._misbehave(elapsed)
+            if wrong is not None:
+                return wrong
         if keep is not None:
             self.kept = self.fit()
         if FAULT in {"wrong_later", "repeats_digest"}:
@@ -207,10 +207,10 @@ class Worker:
     def _ran(self, elapsed: list[Any], kept: str | None) -> dict[str, Any]:
         return {"op": "run", "elapsed_ns": elapsed, "digest": kept, "spans": {}, "work": {}}
 
-    def _fate(  # noqa: C901, PLR0911, PLR0912 - a list of faults, one a case
+    def _misbehave(  # noqa: C901, PLR0911, PLR0912 - a list of faults, one a case
         self, elapsed: list[Any]
     ) -> dict[str, Any] | bytes | None:
-        """Misbehave in timed rounds; lists are changed in place."""
+        """Return a wrong reply to a timed run, change `elapsed` in place, or do nothing."""
         match FAULT:
             case "zero_round":
                 elapsed[-1] = 0
@@ -245,7 +245,7 @@ class Worker:
         return None
 
     def _burn(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Work on many threads, whatever was attested; numpy lets go of the interpreter's lock."""
+        """Work on many threads, whatever was attested; numpy releases the interpreter lock."""
         import numpy as np
 
         with contextlib.suppress(OSError):
@@ -270,15 +270,15 @@ class Worker:
         return self._ran(elapsed, digest(self.kept) if request["keep"] is not None else None)
 
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
-        said = self.fit() if FAULT == "repeats_digest" else self.kept
-        return {"op": "outputs", "outputs": self.write(self.kept, request["into"]), "digest": digest(said)}
+        claimed = self.fit() if FAULT == "repeats_digest" else self.kept
+        return {"op": "outputs", "outputs": self.write(self.kept, request["into"]), "digest": digest(claimed)}
 
     def quit(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"op": "quit"}
 
 
 def main() -> None:
-    """Answer line by line until told to quit, or nobody asks any more."""
+    """Answer line by line until `quit` or the end of stdin."""
     worker = Worker()
     if FAULT == "floods_log":
         sys.stderr.write("noise\n" * 50_000)

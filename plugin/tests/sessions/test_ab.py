@@ -67,7 +67,7 @@ def _lines(result: Result) -> dict[str, str]:
 
 
 WORDS = ("FAIL", "INVALID", "UNSEEN", "ok")
-HONEST, TWIN = "tiny/fit-train-small-honest", "tiny/fit-train-small-twin"
+HONEST, TWIN = "tiny/fit-train-small/honest", "tiny/fit-train-small/twin"
 
 
 # --- what it finds ----------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repositor
     result = _ab(repository, "main")
 
     assert CANNOT_DECIDE == result.exit_code
-    assert {HONEST: "ok", TWIN: "UNSEEN", "tiny/fit-train-small-newcomer": "ok"} == _lines(result)
+    assert {HONEST: "ok", TWIN: "UNSEEN", "tiny/fit-train-small/newcomer": "ok"} == _lines(result)
     assert "head does not have it" in result.stdout
     assert "new: base does not have it" in result.stdout
 

@@ -171,7 +171,7 @@ def test_a_wider_margin_lets_less_be_seen(pair, session, before, way) -> None:
         options = []
     result = session(option, *options)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["  margin: 50 %; the 90 % interval must lie *", "* judges, by the margin of 50 %"])
+    result.stdout.fnmatch_lines(["  margin: 50 %; the 90 % interval must lie *", "* decides, by the margin of 50 %"])
     assert pair.saved().groups[0].margins == {"twin": 0.5}
 
 
@@ -331,7 +331,7 @@ def test_a_gate_over_nothing_but_new_cases_decides_nothing(pytester, pair, sessi
     load_suite.cache_clear()
     result = session(option, "--duet-allow-missing=*")
     assert result.ret == CANNOT_DECIDE
-    result.stdout.fnmatch_lines(["gate: * passed; nothing was compared with anything; exit status 11, cannot decide"])
+    result.stdout.fnmatch_lines(["gate: * passed; no case was compared; exit status 11, cannot decide"])
 
 
 # --- which status outranks which ------------------------------------------------------------------------------------------
@@ -378,7 +378,7 @@ def test_what_an_advisory_gate_cannot_decide_is_a_skip_of_the_junit_file(pyteste
 
 def test_the_explanation_names_everything_the_verdict_rests_on(pair, session, snapshot) -> None:
     result = session("--duet-explain=*/twin")
-    text = "\n".join(result.outlines).partition("how it came about")[2].partition("\n")[2].partition("saved:")[0]
+    text = "\n".join(result.outlines).partition("duet: explanation")[2].partition("\n")[2].partition("saved:")[0]
     assert snapshot == text
 
 

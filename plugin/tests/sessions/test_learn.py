@@ -84,11 +84,19 @@ def test_a_run_that_fails_is_named_and_takes_the_verdict_away(suite: Suite) -> N
     assert "no gradient" in result.stdout
 
 
-def test_every_run_is_saved(suite: Suite) -> None:
+def test_what_every_member_earned_is_a_saved_run_like_any_other(suite: Suite) -> None:
     _learn(suite, "--seeds", "2", "--member", "twin")
 
-    (path,) = (suite.root / "results").glob("*/learning/*.json")
-    assert [0, 1] == [run["seed"] for run in json.loads(path.read_text())["members"]["twin"]["runs"]]
+    run = suite.saved()
+    assert ("learn", True, ["tiny/fit-train-small@seed=0", "tiny/fit-train-small@seed=1"]) == (
+        run.mode,
+        run.complete,
+        [group.id for group in run.groups],
+    )
+    for group in run.groups:
+        assert [("honest", "ok"), ("twin", "ok")] == [(each.name, each.status) for each in group.members]
+        assert all(each.first_call_ns and each.quality[0].metric == "r2" for each in group.members)
+    assert [] == suite.journals()
 
 
 @pytest.mark.parametrize("args", [("--member", "twim"), ("--workload", "smal"), ("--profile", "smok")])

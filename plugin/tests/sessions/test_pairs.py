@@ -166,9 +166,12 @@ def test_inputs_that_differ_between_items_are_refused_and_leave_no_speed(pyteste
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        ("duet([1, 2])", "duet(...): input 'n' is a list; give numbers, texts or numpy arrays of numbers"),
-        ("duet(None)", "duet(...): input 'n' is a NoneType; give numbers, texts or numpy arrays of numbers"),
-        ("duet(np.array(['a']))", "duet(...): input 'n' is a ndarray; give numbers, texts or numpy arrays of numbers"),
+        ("duet([1, 2])", "duet(...): input 'n' is a list; give numbers, strings or numpy arrays of numbers"),
+        ("duet(None)", "duet(...): input 'n' is a NoneType; give numbers, strings or numpy arrays of numbers"),
+        (
+            "duet(np.array(['a']))",
+            "duet(...): input 'n' is a ndarray; give numbers, strings or numpy arrays of numbers",
+        ),
         ("duet()", "duet(...): the inputs do not fit first(n, scale=1.0): missing a required argument: 'n'"),
         ("duet(1, 2, 3)", "duet(...): the inputs do not fit first(n, scale=1.0): too many positional arguments"),
         ("duet(n=1, m=2)", "duet(...): the inputs do not fit first(n, scale=1.0): got an unexpected keyword *'m'"),

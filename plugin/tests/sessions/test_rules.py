@@ -166,7 +166,7 @@ def test_a_busy_machine_is_said_where_several_threads_are_timed(pair, session, m
     session("--duet-threads=all")
 
     (group,) = pair.saved().groups
-    why = "other work kept 42% of the processors busy; several threads can only be compared on an idle machine"
+    why = "other work kept 42% of the CPUs busy; several threads can only be compared on an idle machine"
     assert [why] == group.flags
 
 
@@ -267,7 +267,7 @@ def test_growth_by_something_unknown_is_a_usage_error(pytester, session) -> None
     result = session()
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is no whole number of *; did you mean 'rows'?*"])
+    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is no integer of *; did you mean 'rows'?*"])
 
 
 def test_the_spec_may_give_a_member_a_margin_of_its_own(pytester, session) -> None:

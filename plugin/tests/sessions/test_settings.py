@@ -156,7 +156,7 @@ def test_a_plan_runs_nothing_and_names_what_is_missing(gaps, session, clock, way
     assert (clock.now, gaps.runs()) == (1, [])
     result.stdout.fnmatch_lines(
         [
-            "tiny/fit-train-small (40x3): <= * s",
+            "tiny/fit-train-small (rows 40): <= * s",
             "  honest * would run",
             "  absent * unavailable: absent is not installed (no module 'no_such_module'); pip install *nowhere*",
             "  unbuilt * unavailable: target/release/duet-unbuilt is not built; build it: duet build unbuilt",

@@ -1,4 +1,4 @@
-"""The whole terminal output and the whole file of a session that comes out the same every time."""
+"""The whole terminal output and the whole saved file of a deterministic session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.report import terminal
+from pytest_duet.report.formats import terminal
 
 from .suites import REFERENCE_NS, Missing, Program, Python, Suite
 
@@ -29,12 +29,12 @@ SCRUBBED = {
     "data_digest",
     "features",
 }
-"""What depends on the machine, the moment or the libraries."""
+"""Keys that depend on the machine, the time or the libraries."""
 
 
 @pytest.fixture
 def every(pytester: pytest.Pytester) -> Suite:
-    """Return a written suite with one member of each kind of fate."""
+    """Return a written suite with a member for each outcome."""
     rules = '[[unsound]]\nmember = "unsound"\nreason = "it is broken"\nreproducer = "tests/x.py::test_y"\n'
     members: Mapping[str, Any] = {
         "honest": Python(REFERENCE_NS, role="reference"),
@@ -53,14 +53,14 @@ def every(pytester: pytest.Pytester) -> Suite:
 
 
 def table(result: pytest.RunResult) -> str:
-    """Return the verdict table: what stands between our line and the saved file's name."""
+    """Return the verdict table: the text between the heading and the name of the saved file."""
     text = "\n".join(result.outlines).partition("= duet =")[2].partition("\n")[2]
     text = re.sub(r"attested: .*?(?=\n  \S|\n\n)", "attested: ...", text, flags=re.DOTALL)
     return text.partition("saved: ")[0]
 
 
 def scrub(value: Any) -> Any:
-    """Return `value` without what depends on the machine; errors of rounding become their sign."""
+    """Return `value` without what depends on the machine, and with rounding errors set to 0."""
     if isinstance(value, dict):
         return {key: "..." if key in SCRUBBED else scrub(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -82,17 +82,17 @@ def test_the_saved_run(pytester, every, session, snapshot) -> None:
     assert snapshot == json.dumps(scrub(json.loads(path.read_text())), indent=1, sort_keys=True)
 
 
-def test_the_table_stands_below_the_tables_of_pytest_benchmark(pair, session) -> None:
+def test_the_verdict_table_is_below_those_of_pytest_benchmark(pair, session) -> None:
     session().stdout.fnmatch_lines(["* benchmark 'tiny/fit-train-small': 2 tests *", "*= duet =*", "saved: results/*"])
 
 
 @pytest.mark.parametrize("options", [["-p", "no:terminal"], ["--tb=no", "-qq"]])
-def test_an_unusual_reporter_is_no_obstacle(pair, session, options) -> None:
+def test_an_unusual_reporter_does_not_disturb_the_session(pair, session, options) -> None:
     assert session(*options).ret == pytest.ExitCode.OK
     assert pair.saved().complete
 
 
-def test_each_test_shows_its_own_share_of_the_time(pytester, pair, session) -> None:
+def test_each_test_has_its_own_share_of_the_time(pytester, pair, session) -> None:
     session("--junitxml=junit.xml").assert_outcomes(passed=2)
 
     text = (pytester.path / "junit.xml").read_text()
@@ -102,11 +102,11 @@ def test_each_test_shows_its_own_share_of_the_time(pytester, pair, session) -> N
     }
     for name, expected in seconds.items():
         (found,) = re.findall(rf'name="bench_tiny\[fit-train-small-{name}\]" time="([\d.]+)"', text)
-        # The rest is the fixture's own setup and end.
+        # The rest is the setup and teardown of the fixture.
         assert expected <= float(found) < expected + 1.0
 
 
-def test_where_the_table_cannot_be_written_each_case_still_has_its_word(pair, session, monkeypatch) -> None:
+def test_where_the_table_fails_the_status_of_each_case_is_shown(pair, session, monkeypatch) -> None:
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("of ours")
 
@@ -114,6 +114,6 @@ def test_where_the_table_cannot_be_written_each_case_still_has_its_word(pair, se
     result = session()
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["duet: a fault of pytest-duet, please report it: ZeroDivisionError: of ours", "*/honest  ok", "*/twin  ok"]
+        ["duet: internal error, please report it: ZeroDivisionError: of ours", "*/honest  ok", "*/twin  ok"]
     )
     result.stdout.fnmatch_lines(["saved: *"])

@@ -14,10 +14,11 @@ from pytest_duet.analysis.comparison import ratio_interval
 from pytest_duet.analysis.gate import confirm, judge_family, side, with_sight
 from pytest_duet.analysis.verdict import lean, word
 from pytest_duet.defaults import ALPHA, JUDGED, PRINTED
-from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Change
+from pytest_duet.records.summaries import RunSummary
 from pytest_duet.stats.prediction import predict
 from pytest_duet.stats.ratio import exponential
+from pytest_duet.values import to_number
 from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import msgspec
 
 from pytest_duet.analysis.verdict import Bounds, Evidence, judge
 from pytest_duet.defaults import ALARM_ABOVE, JUDGED, PRINTED, STRICT
-from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Comparison, Effect, Interval, TestResult
 from pytest_duet.records.timings import NOT_TIMED, fault, rounds_ns
 from pytest_duet.stats.classical_tests import classical_tests
@@ -20,6 +19,7 @@ from pytest_duet.stats.corrections import Method, adjust
 from pytest_duet.stats.effects import cliffs_delta, hedges_g
 from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, exponential, ratio_of_means
 from pytest_duet.stats.signed_rank import location
+from pytest_duet.values import to_number
 from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:

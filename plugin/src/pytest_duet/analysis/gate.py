@@ -137,8 +137,8 @@ def of_pair(
     change alarms depends on its family (`judge_family`). `smallest` is the smallest relative change that would have
     alarmed in this family, which is larger than what the comparison alone could show; None where no change would have.
     """
-    from pytest_duet.protocol import to_number
     from pytest_duet.records.schema import Change
+    from pytest_duet.values import to_number
 
     reason = comparison.reason
     if comparison.judged and comparison.verdict == "inconclusive" and comparison.cells >= ENOUGH_CELLS:
@@ -181,7 +181,7 @@ def judge_family(changes: Sequence[Change], alpha: float = ALPHA) -> list[Change
     """Return `changes` with p-values adjusted by Holm and their alarms: all cases of a gate job are one family."""
     import msgspec
 
-    from pytest_duet.protocol import from_number, to_number
+    from pytest_duet.values import from_number, to_number
 
     p_values = [None if change.p is None else from_number(change.p) for change in changes]
     alarmed, adjusted = alarms(p_values, alpha)

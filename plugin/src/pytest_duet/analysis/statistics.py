@@ -12,7 +12,6 @@ import msgspec
 
 from pytest_duet.analysis.comparison import compare_run, ratio_interval, recorded_test
 from pytest_duet.defaults import PRINTED
-from pytest_duet.protocol import from_number, to_number
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
 from pytest_duet.records.timings import rounds_ns
 from pytest_duet.stats.corrections import Method, adjust, simultaneous
@@ -21,6 +20,7 @@ from pytest_duet.stats.meta_analysis import combine_runs, standard_error
 from pytest_duet.stats.ratio import cell_log_ratios, exponential
 from pytest_duet.stats.rounds import PerRound, per_round
 from pytest_duet.stats.signed_rank import location
+from pytest_duet.values import from_number, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

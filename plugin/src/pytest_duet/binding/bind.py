@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_duet.binding.datasets import obtain, recipe_digest
 from pytest_duet.errors import DataError, Invalid, Refused, SpecError, Unavailable
-from pytest_duet.protocol import NonFinite, from_number
 from pytest_duet.spec.imports import with_those_beside
 from pytest_duet.spec.launch import launch_spec
 from pytest_duet.spec.suite import load_suite
+from pytest_duet.values import NonFinite, from_number
 from pytest_duet.workers.python import framework_host, function_host, load_function, load_module, load_shared
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_duet.binding.datasets import DataSet
-    from pytest_duet.protocol import Scalar
     from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
+    from pytest_duet.values import Scalar
     from pytest_duet.workers.host import Host
 
     Array = npt.NDArray[np.generic]

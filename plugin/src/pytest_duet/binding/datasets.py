@@ -18,14 +18,14 @@ import numpy as np
 
 from pytest_duet.digests import content_digest
 from pytest_duet.errors import DataError
-from pytest_duet.protocol import to_number
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from pytest_duet.protocol import Scalar
+    from pytest_duet.values import Scalar
 
     Content = npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]] | str
     Make = Callable[[], Mapping[str, Content]]

@@ -119,11 +119,11 @@ def ab(
         found, names = Found([group]), commands
     else:
         try:
-            wanted = means(expression)
+            means(expression)
         except SpecError as error:
             raise click.UsageError(f"-k: {error}") from error
         try:
-            found, names = of_commits(base, head, wanted, profile, benches.resolve(), progress.line)
+            found, names = of_commits(base, head, expression, profile, benches.resolve(), progress.line)
         except WorktreeError as error:
             give_up(error, advisory=advisory)
         except KeyboardInterrupt:

@@ -26,10 +26,10 @@ def build(frameworks: tuple[str, ...], benches: Path) -> None:
         click.echo(line, err=True)
 
     suite = load_suite(benches.resolve())
-    built = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
+    buildable = [name for name, each in suite.frameworks.items() if each.language == "rust" and not each.command]
     for name in frameworks:
-        known("Rust framework", name, built)
-    chosen = list(frameworks) or built
+        known("Rust framework", name, buildable)
+    chosen = list(frameworks) or buildable
     failed = [
         name
         for index, name in enumerate(chosen, 1)

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -17,6 +16,7 @@ from pytest_duet.analysis import margins
 from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide, exit_status
 from pytest_duet.cli.common_options import give_up, json_option
+from pytest_duet.cli.console import console, print_json
 from pytest_duet.errors import SpecError, StoreError
 from pytest_duet.records import baselines, machine
 from pytest_duet.report import changes as pages
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pytest_duet.exit_status import Exit
     from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.summaries import RunSummary
-
-_LEAST_WIDTH: Final = 72
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
@@ -148,13 +146,14 @@ def finish(
     """Print `decisions` and end the command with the exit status that follows from them."""
     status = exit_status(decisions, advisory=advisory)
     if as_json:
-        click.echo(_json(decisions, status))
+        print_json(_document(decisions, status))
         sys.exit(int(status))
     if explain is not None:
         _explain(decisions, explain)
-    plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
-    width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
-    text = pages.render(decisions, width, status, all_cases=all_cases, advisory=advisory, plain=plain)
+    shown = console()
+    text = pages.render(
+        decisions, shown.width, status, all_cases=all_cases, advisory=advisory, ascii_only=shown.ascii_only
+    )
     click.echo(text, nl=False)
     sys.exit(int(status))
 
@@ -170,11 +169,10 @@ def _explain(decisions: Sequence[Decided], pattern: str) -> None:
         click.echo("\n".join([*reasons.of_decision(each), ""]))
 
 
-def _json(decisions: Sequence[Decided], status: Exit) -> str:
-    document = {
+def _document(decisions: Sequence[Decided], status: Exit) -> dict[str, object]:
+    return {
         "exit_status": int(status),
         "cases": [
             {"decision": each.decision, "why": each.why, **msgspec.to_builtins(each.change)} for each in decisions
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode()

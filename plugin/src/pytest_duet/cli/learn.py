@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from pytest_duet import __version__
+from pytest_duet.analysis.learning import Learning, Trial
+from pytest_duet.analysis.learning import document as numbers
 from pytest_duet.cli.common_options import (
     benches_option,
     json_option,
@@ -19,12 +20,12 @@ from pytest_duet.cli.common_options import (
     results_option,
     threads_option,
 )
+from pytest_duet.cli.console import print_json
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.exit_status import Exit
-from pytest_duet.protocol import from_number
 from pytest_duet.report import learn as pages
-from pytest_duet.report.learn import Learning, Trial
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,8 +99,7 @@ def learn(
     if not learning.trials:
         raise click.Abort
     if as_json:
-        document = {"version": __version__, "profile": profile, "threads": threads, **pages.document(learning)}
-        click.echo(msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2).decode())
+        print_json({"version": __version__, "profile": profile, "threads": threads, **numbers(learning)})
     else:
         click.echo(pages.render(learning), nl=False)
     saved = session.save(session.analysed())

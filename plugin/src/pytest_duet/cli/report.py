@@ -1,75 +1,64 @@
-"""``duet report``: show a saved run, or put its table into a document.
-
-Not for measuring: it reads what a session saved, judges it anew and renders it.
-"""
+"""``duet report``: show a saved run, or put its tables into documents."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
-from pytest_duet import __version__
 from pytest_duet.analysis.comparison import compare_run
+from pytest_duet.cli.console import console
 from pytest_duet.errors import StoreError
-from pytest_duet.exit_status import Exit
 from pytest_duet.records import files, journal, store
-from pytest_duet.report import markdown, terminal
+from pytest_duet.report import formats
+from pytest_duet.report.formats import markdown
+from pytest_duet.report.markers import BEGIN, END, fill
+from pytest_duet.report.text_table import NARROWEST
 
 if TYPE_CHECKING:
     from pytest_duet.records.schema import RunRecord
 
-BEGIN: Final = "<!-- duet:begin -->"
-END: Final = "<!-- duet:end -->"
+
+class _FormatOption(click.Option):
+    """``--format``: its choices and help are those of the registered formats, looked up when they are needed."""
 
 
-class StorageFailure(click.ClickException):
-    """A file cannot be read or written."""
-
-    exit_code = Exit.STORAGE_FAILED
+_DEFAULT: Final = "terminal"
 
 
 @click.command("report")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "markdown", "json"]),
-    help="How to show it: for reading here (the default), for a document, or for programs.",
-)
-@click.option("--width", type=click.IntRange(min=terminal.NARROWEST), help="Characters in a line.")
+@click.option("--format", "chosen", cls=_FormatOption, help="How to show it.")
+@click.option("--width", type=click.IntRange(min=NARROWEST), help="Characters in a line.")
 @click.option("-v", "--verbose", count=True, help="Effect sizes, tests, readings and attestations too.")
 @click.option("-q", "--quiet", count=True, help="One line a group.")
 @click.option(
     "--into",
+    "documents",
+    multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Put the Markdown between {BEGIN} and {END} of this file instead of printing it.",
+    help=f"Put the Markdown between {BEGIN} and {END} of this file instead of printing it; the markers may name a "
+    f"section: {', '.join(filter(None, markdown.SECTIONS))}. May be repeated.",
 )
-def report(run: Path, form: str | None, width: int | None, verbose: int, quiet: int, into: Path | None) -> None:
+def report(
+    run: Path, chosen: str | None, width: int | None, verbose: int, quiet: int, documents: tuple[Path, ...]
+) -> None:
     """Show the run saved in RUN (.json), or what a journal (.jsonl) kept of one.
 
-    Its verdicts are derived anew from the rounds it holds. The exit status is 14 where a file cannot be used.
+    Verdicts are derived anew from the rounds in the file. The exit status is 14 where a file cannot be used.
     """
-    if into is not None and form not in {None, "markdown"}:
-        msg = f"--into takes Markdown, not --format {form}"
-        raise click.UsageError(msg)
-    try:
-        record = _load(run)
-        if into is not None:
-            splice(into, markdown.render(record, run.stem))
-        elif form == "markdown":
-            click.echo(markdown.render(record, run.stem), nl=False)
-        elif form == "json":
-            click.echo(_json(record, run.stem))
-        else:
-            click.echo(_terminal(record, width, verbose - quiet), nl=False)
-    except StoreError as error:
-        raise StorageFailure(str(error)) from error
+    if documents and chosen not in {None, "markdown"}:
+        raise click.UsageError(f"--into takes Markdown, not --format {chosen}")
+    record = _load(run)
+    if documents:
+        _put_into(documents, record, run.stem)
+        return
+    shown = console(width)
+    options = formats.Options(run.stem, shown.width, verbose - quiet, shown.colour, shown.ascii_only)
+    click.echo(formats.available()[chosen or _DEFAULT].render(record, options), nl=False)
 
 
 def _load(path: Path) -> RunRecord:
@@ -83,42 +72,24 @@ def _load(path: Path) -> RunRecord:
     return msgspec.structs.replace(record, comparisons=compare_run(record.groups))
 
 
-def _terminal(record: RunRecord, width: int | None, verbosity: int) -> str:
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    columns = width or shutil.get_terminal_size(fallback=(100, 24)).columns
-    return terminal.render(record, columns, verbosity, colour=sys.stdout.isatty(), ascii_only=encoding != "utf8")
-
-
-def _json(record: RunRecord, stem: str) -> str:
-    document = {
-        "run": stem,
-        "created": record.created,
-        "judged_by": __version__,
-        "machine": record.machine,
-        "profile": record.profile,
-        "mode": record.mode,
-        "complete": record.complete,
-        "comparisons": record.comparisons,
-    }
-    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode()
-
-
-def splice(path: Path, text: str) -> None:
-    """Replace what stands between the two markers of the file at `path` by `text`, whole or not at all.
+def _put_into(documents: tuple[Path, ...], record: RunRecord, stem: str) -> None:
+    """Put the sections each document asks for between its markers; write nothing where one of them cannot be used.
 
     Raises:
-        StoreError: the file cannot be read or written, or does not have each marker once and in order.
+        StoreError: a file cannot be read or written, or its markers are not as they must be.
 
     """
-    target = Path(os.path.realpath(path))  # unlike Path.resolve, it leaves a link in a circle to whoever opens it
-    try:
-        document = files.read_regular(target).decode()
-    except UnicodeDecodeError as error:
-        msg = f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8"
-        raise StoreError(msg) from error
-    if document.count(BEGIN) != 1 or document.count(END) != 1 or document.index(BEGIN) > document.index(END):
-        msg = f"{path}: must hold {BEGIN} once and, after it, {END} once; add them where the table belongs"
-        raise StoreError(msg)
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    files.write_whole(target, f"{before}{BEGIN}\n{text}{END}{after}".encode())
+    filled = {}
+    for path in documents:
+        target = Path(
+            os.path.realpath(path)
+        )  # unlike Path.resolve, it leaves a circular link to fail when it is opened
+        try:
+            text = files.read_regular(target).decode()
+            filled[target] = fill(text, markdown.SECTIONS, lambda section: markdown.render(record, stem, section))
+        except UnicodeDecodeError as error:
+            raise StoreError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+        except ValueError as error:
+            raise StoreError(f"{path}: {error}") from error
+    for target, text in filled.items():
+        files.write_whole(target, text.encode())

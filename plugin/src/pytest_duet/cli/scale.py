@@ -6,8 +6,6 @@ Not for verdicts at one size: ``pytest benches`` gives those.
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -21,6 +19,7 @@ from pytest_duet.cli.common_options import (
     results_option,
     threads_option,
 )
+from pytest_duet.cli.console import console, print_json
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.errors import SpecError, nearest
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
-_LEAST_WIDTH: Final = 72
 
 
 class Range(click.ParamType[tuple[str, int, int]]):
@@ -139,11 +137,10 @@ def scale(
     run = session.analysed()
     saved = session.save(run)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(pages.document(run, name, done), order="sorted"), indent=2))
+        print_json(pages.document(run, name, done))
     else:
-        plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
-        width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
-        click.echo(pages.render(run, name, done, width, ascii_only=plain), nl=False)
+        shown = console()
+        click.echo(pages.render(run, name, done, shown.width, ascii_only=shown.ascii_only), nl=False)
     for error in session.errors:
         progress.line(f"duet: not saved: {error}")
     if saved is not None:

@@ -1,6 +1,6 @@
-"""``duet serve``: be a worker, with a Python implementation behind the protocol.
+"""``duet serve``: run as a worker with Python implementations.
 
-Not for people: ``measure`` starts it, where a Python member needs a process of its own.
+pytest-duet starts this command itself when a Python member needs its own process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def serve(benches: Path | None, framework: str | None, function: str | None, tas
     from pytest_duet.workers.serve import die_with_parent
     from pytest_duet.workers.serve import serve as answer
 
-    # First of all: importing takes seconds, and nobody may be left to import for.
+    # Do this first: the imports below take seconds, and the parent may die meanwhile.
     die_with_parent()
     from pytest_duet.errors import Unavailable, nearest
     from pytest_duet.spec.suite import load_suite
@@ -38,8 +38,8 @@ def serve(benches: Path | None, framework: str | None, function: str | None, tas
     suite = load_suite(benches.resolve())
     if framework not in suite.frameworks:
         raise click.UsageError(f"unknown framework {framework!r}{nearest(framework, suite.frameworks)}")
-    # While nobody has asked yet: whoever starts several workers need not wait for one after the other. What is wrong with
-    # an import is told when asked.
+    # Import before the first request, so that several workers that start together import at the same time. If an import
+    # fails, the reply to `hello` reports it.
     with contextlib.suppress(Unavailable):
         import_modules(suite.frameworks[framework])
     answer(framework_host(suite.benches, framework, suite.frameworks[framework]))

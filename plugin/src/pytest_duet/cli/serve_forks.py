@@ -1,6 +1,6 @@
-"""``duet serve-forks``: be the process that Python workers are forked from.
+"""``duet serve-forks``: run as the fork server of Python workers.
 
-Not for people: ``measure`` starts it.
+pytest-duet starts this command itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def serve_forks(descriptor: int, modules: tuple[str, ...]) -> None:
     from pytest_duet.workers.serve import die_with_parent
 
     die_with_parent()
-    # What every worker needs, so that no child imports it again.
+    # Every worker needs these modules; import them once for all children.
     import pytest_duet.cli.serve
     import pytest_duet.spec.suite
     import pytest_duet.workers.python  # noqa: F401

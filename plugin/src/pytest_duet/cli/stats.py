@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 import click
-import msgspec
 
 from pytest_duet.analysis import statistics
 from pytest_duet.cli.common_options import json_option
+from pytest_duet.cli.console import console, print_json
 from pytest_duet.errors import StoreError
 from pytest_duet.records import store
 from pytest_duet.report import statistics as pages
-
-_LEAST_WIDTH: Final = 72
 
 
 @click.command("stats")
@@ -49,19 +44,20 @@ def stats(
     if len(runs) > 1 and (per_round or policy != "auto"):
         raise click.UsageError("--per-round and --test need a single run; name one")
     records = store.load_different(runs)
-    plain = "utf" not in (sys.stdout.encoding or "ascii").lower()
-    width = max(_LEAST_WIDTH, shutil.get_terminal_size(fallback=(100, 24)).columns)
+    shown = console()
     if len(records) == 1:
         found = [each for each in statistics.analyse(records[0], rounds=per_round) if fnmatchcase(each.case, pattern)]
-        click.echo(_json(found) if as_json else pages.render(found, width, policy=policy, plain=plain), nl=as_json)
+        if as_json:
+            print_json(found)
+        else:
+            click.echo(pages.render(found, shown.width, policy=policy, ascii_only=shown.ascii_only), nl=False)
         return
     machines = {record.machine.fingerprint: record.machine.cpu for record in records}
     if len(machines) > 1:
         raise StoreError(f"the runs are from {len(machines)} machines, which are never pooled; name those of one")
     over = [each for each in statistics.analyse_across(records) if fnmatchcase(each.case, pattern)]
     name = next(iter(machines.values()))
-    click.echo(_json(over) if as_json else pages.render_across(over, name, width, plain=plain), nl=as_json)
-
-
-def _json(found: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(found, order="deterministic"), indent=2).decode()
+    if as_json:
+        print_json(over)
+    else:
+        click.echo(pages.render_across(over, name, shown.width, ascii_only=shown.ascii_only), nl=False)

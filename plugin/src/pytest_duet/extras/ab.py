@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.ids import GroupKey
-    from pytest_duet.protocol import Scalar
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec, LaunchSpec
     from pytest_duet.spec.suite import Suite
+    from pytest_duet.values import Scalar
     from pytest_duet.vocabulary import Language
 
 BASE: Final = "base"

@@ -16,6 +16,7 @@ from pytest_duet.extras.ab import Case, cases, pair_of, undecided, without
 from pytest_duet.ids import framework_of
 from pytest_duet.phases.build import build_worker
 from pytest_duet.spec.launch import launch_spec
+from pytest_duet.spec.selectors import expression as means
 from pytest_duet.spec.suite import load_suite
 
 if TYPE_CHECKING:
@@ -46,15 +47,15 @@ class Found:
 
 
 def of_commits(
-    base: str, head: str, wanted: Callable[[str], bool], profile: str, benches: Path, say: Callable[[str], None]
+    base: str, head: str, expression: str, profile: str, benches: Path, say: Callable[[str], None]
 ) -> tuple[Found, tuple[str, str]]:
     """Return what there is to compare between commits `base` and `head` (the working tree where empty), and their names.
 
-    `wanted` says of each case, by its id, whether it was asked for. `say` gets a line about what is built.
+    Only cases that `expression` means count, all where it is empty. `say` gets a line about what is built.
 
     Raises:
         WorktreeError: a commit cannot be had.
-        SpecError: head's spec cannot be read, or no case was asked for.
+        SpecError: head's spec cannot be read, or no case is like `expression`.
 
     """
     root = worktrees.repository(benches.parent)
@@ -65,9 +66,12 @@ def of_commits(
     suites = (_suite(before, inside), load_suite(after.root / inside))
     if profile not in suites[1].profiles:
         raise SpecError(f"--profile: unknown profile {profile!r}; known: {', '.join(sorted(suites[1].profiles))}")
+    wanted = means(expression)
     in_base, in_head = ([case for case in cases(suite, profile) if wanted(case.id)] for suite in suites)
     if not in_base and not in_head:
-        raise SpecError(f"-k: the expression matches no case of {inside}; `duet plan` lists them")
+        raise SpecError(
+            f"-k: no case of {inside} is like {expression!r}; `pytest benches --collect-only -q` lists them"
+        )
     both = [case for case in in_head if case in in_base]
     # The project may be a folder of a larger repository.
     projects = (worktrees.Worktree(suites[0].project, before.name), worktrees.Worktree(suites[1].project, after.name))

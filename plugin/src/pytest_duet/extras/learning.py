@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pytest_duet.binding.group import LiveGroup
-from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Bound
 from pytest_duet.validate.checkpoint import obtain_files
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -10,9 +10,9 @@ import math
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_duet.errors import MemberError
-from pytest_duet.protocol import to_number
 from pytest_duet.records.schema import Reading
 from pytest_duet.spec.derived import convergence_steps
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

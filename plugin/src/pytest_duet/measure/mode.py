@@ -1,7 +1,4 @@
-"""Where members live while they are timed, and what else a mode decides; there is one engine for all of them.
-
-Not for running any of it: ``group`` and ``timing`` do.
-"""
+"""The measurement modes: which processes members run in, what is observed, and when timing stops."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ from pytest_duet.measure.stop import Stop
 
 @dataclass(frozen=True)
 class Mode:
-    """What a mode decides.
+    """The settings of one mode.
 
-    `fresh`: every cell has processes of its own, for Python too. `observed`: memory and processor are looked at. `alike`: by
-    what factor calls may differ and still be equally many in a round.
+    If `fresh`, every cell has new processes, for Python members too. If `observed`, memory and CPU use are observed.
+    `alike` is the factor below which the calls of a pair may differ and still be equally many in a round.
     """
 
     name: str
@@ -32,12 +29,13 @@ class Mode:
 DIRECT: Final = Mode("direct", fresh=False)
 PAIRED: Final = Mode("paired", fresh=True)
 MODES: Final = {mode.name: mode for mode in (DIRECT, PAIRED)}
-"""What a session can be told to use."""
+"""The modes that a user can select."""
 
 
 def base_and_head(decisions: int) -> Mode:
-    """Return the mode in which two builds of the same implementation are compared, `decisions` of which make the family.
+    """Return the mode that compares two builds of one implementation, in a family of `decisions`.
 
-    However far apart two estimates of such calls are, one of them may have met a slow moment of the machine.
+    Both builds get the same number of calls in a round, however far apart their estimates are: the machine may have been
+    slow during one of them.
     """
     return Mode("ab", fresh=True, observed=False, alike=math.inf, stop=Stop.of_gate(decisions, ALPHA))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pytest_duet.binding import attest
 from pytest_duet.binding.member import make_job
 from pytest_duet.errors import MemberError, Refused
-from pytest_duet.protocol import from_number
 from pytest_duet.telemetry.cpu import CpuUtilisation
 from pytest_duet.telemetry.probe import Unobservable, unavailable, watch
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,6 +1,6 @@
-"""Keep this process and its workers on one processor while they take turns, and give the others back afterwards.
+"""Pin this process and its workers to one CPU while they take turns, and restore their CPUs afterwards.
 
-Not for workers that are observed: the thread check needs more than one processor.
+Observed workers are not pinned: the thread check needs more than one CPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def restored(pids: Iterable[int]) -> Iterator[None]:
-    """Restore the processors that `pids` may use now when the block ends."""
+    """Restore the CPU affinity of `pids` when the block ends."""
     if not hasattr(os, "sched_getaffinity"):
         yield
         return
@@ -33,9 +33,9 @@ def restored(pids: Iterable[int]) -> Iterator[None]:
 
 
 def obstacle(pids: Iterable[int]) -> str:
-    """Return why `pids` cannot be pinned here, empty where they can."""
+    """Return why `pids` cannot be pinned on this system, or an empty string if they can."""
     if not hasattr(os, "sched_getaffinity"):
-        return "this system does not let processes be pinned"
+        return "this system cannot pin processes to a CPU"
     try:
         for pid in pids:
             os.sched_setaffinity(pid, os.sched_getaffinity(pid))
@@ -45,19 +45,19 @@ def obstacle(pids: Iterable[int]) -> str:
 
 
 def pin_to_one(pids: Iterable[int], rng: random.Random) -> None:
-    """Move all threads of `pids` to one processor, drawn from those this process was given at its start."""
+    """Pin all threads of `pids` to one CPU, drawn from `ALLOWED`."""
     chosen = rng.choice(sorted(ALLOWED))
     for pid in pids:
         _set(pid, {chosen})
 
 
-# Taken once: while members are timed this process has one processor itself.
+# Read once at import: while members are timed, this process is pinned to one CPU itself.
 ALLOWED: frozenset[int] = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
-"""The processors this process was given; empty where the system does not tell."""
+"""The CPUs that this process had at its start; empty if the system does not report them."""
 
 
 def _set(pid: int, cpus: Collection[int]) -> None:
-    """Set the affinity of every thread of `pid`; one that ended meanwhile needs none."""
+    """Set the CPU affinity of every thread of `pid`; ignore threads that have ended."""
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""Fresh processes for watching, started before they are needed: an interpreter takes seconds to import its libraries.
+"""Fresh processes for observation, started before they are needed: Python takes seconds to import its libraries.
 
-Not for timing: a process that has worked before is never handed out.
+A process is handed out only once, so it has never run anything before.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     """The group that comes next, and the names of its members that were selected."""
 
 
-_LOWEST = 19
+_LOWEST_PRIORITY = 19
 
 
 class Prewarmed:
-    """Unused served workers, by what starts them; several members of one framework are started alike."""
+    """Holds unused workers by the command that starts them, which members of one framework share."""
 
     def __init__(self) -> None:
-        """Hold none yet."""
+        """Start no process yet."""
         self._waiting: dict[tuple[str, ...], list[Client]] = {}
 
     def __enter__(self) -> Self:
-        """Return this object, to be closed."""
+        """Return this object."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close every process that waits."""
+        """Close this object."""
         self.close()
 
     def start(self, upcoming: Upcoming) -> None:
-        """Start a process for the first of the `upcoming` members that is timed in this process; others start in no time.
+        """Start a process for the first of the `upcoming` members that is timed in this process; others start at once anyway.
 
-        One and no more, and at the lowest priority: an import must not take from the worker that is observed meanwhile.
-        None where there is only one CPU.
+        Only one process is started, and at the lowest priority, so that its imports do not disturb the worker that is
+        observed meanwhile. None is started if this process has only one CPU.
         """
         group, names = upcoming
         slow = (
@@ -62,14 +62,14 @@ class Prewarmed:
             return
         with contextlib.suppress(MemberError):
             client = open_client(group, name, served=True)
-            _set_niceness(client.pid, _LOWEST)
+            _set_niceness(client.pid, _LOWEST_PRIORITY)
             self._waiting.setdefault(group.launches[name].argv, []).append(client)
 
     def settle(self) -> None:
-        """Wait until none of them is busy importing, so that nobody else works while the clock runs."""
+        """Wait until all waiting processes have finished importing, so that none of them works while the clock runs."""
         for clients in self._waiting.values():
             for client in clients:
-                # One that cannot even greet says why when it is taken.
+                # If a worker cannot answer, the next request to it raises the reason.
                 with contextlib.suppress(MemberError):
                     client.hello()
 
@@ -84,13 +84,13 @@ class Prewarmed:
         if waiting:
             client = waiting.pop()
             client.rename(name)
-            # Alone at work it loses nothing by a low priority, where the system does not let it be raised again.
+            # If the system forbids this, the low priority does not matter: no other process is busy.
             _set_niceness(client.pid, 0)
             return client
         return open_client(group, name, served=True)
 
     def close(self) -> None:
-        """Let all go that were not taken."""
+        """Close every process that was not taken."""
         for clients in self._waiting.values():
             for client in clients:
                 client.close()

@@ -1,7 +1,4 @@
-"""Decide when there are enough cells: once enough can be seen, never because of what is seen.
-
-Not for running cells (``timing``) and not for judging (``comparison``).
-"""
+"""Decide when there are enough cells: by how precise the ratios are, never by what they say."""
 
 from __future__ import annotations
 
@@ -16,46 +13,46 @@ from pytest_duet.stats.signed_rank import least_shift, location
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MOST_CELLS: Final = 40
-STEP: Final = 4
+MAX_CELLS: Final = 40
+CELLS_STEP: Final = 4
 HALF_WIDTH: Final = 0.0194
-"""Half of the 90 % interval of a log-ratio that a margin of 5 % can be judged with: twice that is log(1.05 / 1.01)."""
+"""The widest half of a 90 % interval of a log-ratio that decides on a margin of 5 %: half of log(1.05 / 1.01)."""
 SHARE: Final = 0.1
-"""Across languages ratios are large, and a tenth of one is narrow enough."""
-
+"""A large log-ratio, as between languages, needs only this relative half-width."""
 PATIENCE: Final = 3.0
-"""A gate that cannot see its margin yet has decided nothing: better to measure for longer than for nothing."""
+"""A gate may take this many times its seconds: if it stops before it can see its margin, it has decided nothing."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """At least `least` cells, then `STEP` more until every half-width is at most max(`HALF_WIDTH`, `SHARE` · |log-ratio|).
+    """A stopping rule: `least` cells, then `CELLS_STEP` more at a time until the ratios are precise enough or there are `most`.
 
-    With a `level` it is a gate that decides: until it would alarm at that level on what the margin lets pass. `patience` is
-    how many times the seconds that were planned for it may take.
+    Without a `level`, a ratio is precise enough if the half-width of its interval is at most
+    max(`HALF_WIDTH`, `SHARE` · |log-ratio|). With a `level`, the rule is a gate's: a ratio is precise enough if the gate
+    would alarm at that level on a change as large as the margin. Measuring may take `patience` times the planned seconds.
     """
 
     least: int = CELLS
-    most: int = MOST_CELLS
+    most: int = MAX_CELLS
     level: float | None = None
     patience: float = 1.0
 
     @classmethod
     def of_gate(cls, decisions: int, alpha: float) -> Stop:
-        """Return the rule for a family of `decisions` at level `alpha`.
+        """Return the rule of a gate that makes a family of `decisions` at level `alpha`.
 
-        With fewer cells than log2(decisions / alpha) no outcome whatever could be significant after Holm's correction.
+        With fewer than log2(decisions / alpha) cells no outcome could be significant after Holm's correction.
         """
         return cls(least=max(CELLS, fewest_units(alpha, decisions)), level=alpha / max(1, decisions), patience=PATIENCE)
 
     def is_reached(self, cells: int, log_ratios: Iterable[Sequence[float]]) -> bool:
-        """Say whether `cells` are enough, given the log-ratios of every comparison."""
+        """Return whether `cells` are enough, given the log-ratios of every comparison."""
         if cells < self.least:
             return False
         if cells >= self.most:
             return True
         enough = self._is_narrow if self.level is None else self._would_alarm
-        return (cells - self.least) % STEP == 0 and all(enough(each) for each in log_ratios)
+        return (cells - self.least) % CELLS_STEP == 0 and all(enough(each) for each in log_ratios)
 
     def _would_alarm(self, log_ratios: Sequence[float]) -> bool:
         assert self.level is not None

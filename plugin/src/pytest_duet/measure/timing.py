@@ -1,6 +1,6 @@
-"""Run the rounds of a group's members in turns, so that whatever slows the machine slows all of them alike.
+"""Run the rounds of a group's members in turns, so that whatever slows the machine slows all members alike.
 
-Not for deciding how many rounds (``schedule``, ``stop``), and not for telemetry: nobody looks while the clock runs.
+``schedule`` and ``stop`` decide how many rounds there are. Nothing is observed while the clock runs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_duet.errors import MemberError
 from pytest_duet.measure.pinning import pin_to_one, restored
-from pytest_duet.measure.schedule import LEAST_CELLS, LEAST_CYCLES
+from pytest_duet.measure.schedule import MIN_CELLS, MIN_CYCLES
 from pytest_duet.stats.ratio import cell_log_ratios
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from pytest_duet.measure.worker_provider import WorkerProvider, Workers
     from pytest_duet.workers.client import Client
 
-SPARE: Final = 0.1
-"""Of what is left of a budget, the share that is not planned with: the machine may get slower still."""
+RESERVE: Final = 0.1
+"""The share of the remaining budget that is left unplanned, in case the machine gets slower."""
 
-Keep = tuple[int, float, int]
-"""The cell, how far into it from 0 to 1, and the round of the burst."""
+KeptRound = tuple[int, float, int]
+"""The cell, the position within its measured cycles from 0 to 1, and the round of the burst."""
 
 
 @dataclass
 class Timed:
-    """What timing one member gave: `cells` → cycles → rounds in ns, and the `work` of a call.
+    """The times of one member: `cells` → cycles → rounds in ns, and the `work` of a call.
 
-    `spans` sums the named parts over all measured rounds, in ns.
+    `spans` has the sum of each span over all measured rounds, in ns.
     """
 
     cells: list[list[list[int]]] = field(default_factory=list)
@@ -45,10 +45,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Timing:
-    """How members are timed: `pairs` are those whose ratio is wanted, each with the one it is set against.
+    """How members are timed: `pairs` lists the ratios that must become precise, as (member, the one it is compared with).
 
-    `check_kept` sees, off the clock, the worker that kept a round and the digest it gave of it; it raises `MemberError`
-    where the output is wrong.
+    `check_kept` gets a member's name, the worker that kept its output, and the digest it reported. It is called off the
+    clock and raises `MemberError` if the output is wrong.
     """
 
     schedule: Schedule
@@ -63,76 +63,77 @@ class Timing:
 def time_members(
     provider: WorkerProvider,
     names: Sequence[str],
-    how: Timing,
+    timing: Timing,
     rng: random.Random,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Timed]:
-    """Return the rounds of every member; one that fails keeps its error and leaves the others to go on.
+    """Return the times of every member. If one fails, its error is returned with its times, and the others go on.
 
-    Which round's output is kept is drawn here, so that no implementation can know it. The budget is for rounds: what it
-    takes to start processes does not count. Where the machine is slower than it was when the schedule was made, later cells
-    get fewer cycles, so that there are still as many cells as it takes to decide.
+    The round whose output is kept is drawn here, so that no implementation can know it. The budget is for rounds: starting
+    processes does not count. If the machine is slower than it was when the schedule was made, later cells get fewer
+    cycles, so that there are still enough cells to decide.
     """
     timed = {name: Timed() for name in names}
-    keep_at = {name: _draw(how.schedule, rng) for name in names}
-    took: list[float] = []
-    cycles = how.schedule.cycles
+    keep_at = {name: _draw(timing.schedule, rng) for name in names}
+    cell_seconds: list[float] = []
+    cycles = timing.schedule.cycles
     all_cycles = 0
-    while not _is_enough(took, timed, how):
+    while not _is_enough(cell_seconds, timed, timing):
         running = [name for name in names if timed[name].error is None]
         if not running:
             break
-        cell = len(took)
-        how.progress(f"timing, cell {cell + 1} of {max(how.stop.least, cell + 1)}")
+        cell = len(cell_seconds)
+        timing.progress(f"timing, cell {cell + 1} of {max(timing.stop.least, cell + 1)}")
         with provider.cell(running) as workers:
-            took.append(_cell(cell, cycles, workers, timed, keep_at, how, rng, clock))
-        all_cycles += how.schedule.warmup + cycles
-        cycles = _next_cycles(took, all_cycles, how)
+            cell_seconds.append(_run_cell(cell, cycles, workers, timed, keep_at, timing, rng, clock))
+        all_cycles += timing.schedule.warmup + cycles
+        cycles = _next_cycles(cell_seconds, all_cycles, timing)
     return timed
 
 
-def _next_cycles(took: Sequence[float], all_cycles: int, how: Timing) -> int:
-    """Return how many cycles the next cell has: as many as were planned, if the cells that must come still fit then."""
-    planned, missing = how.schedule.cycles, how.stop.least - len(took)
-    if missing <= 0:
+def _next_cycles(cell_seconds: Sequence[float], all_cycles: int, timing: Timing) -> int:
+    """Return how many cycles the next cell has: as planned, or fewer if the missing cells would not fit otherwise."""
+    planned, missing = timing.schedule.cycles, timing.stop.least - len(cell_seconds)
+    spent = sum(cell_seconds)
+    if missing <= 0 or not spent:
         return planned
-    left = (1 - SPARE) * (how.budget_seconds - sum(took)) / missing
-    task_folder = int(left / (sum(took) / all_cycles)) - how.schedule.warmup if sum(took) else planned
-    return min(planned, max(min(planned, LEAST_CYCLES), task_folder))
+    seconds_per_cell = (1 - RESERVE) * (timing.budget_seconds - spent) / missing
+    affordable = int(seconds_per_cell / (spent / all_cycles)) - timing.schedule.warmup
+    return min(planned, max(min(planned, MIN_CYCLES), affordable))
 
 
-def _draw(schedule: Schedule, rng: random.Random) -> Keep:
-    """Draw the round to keep, from cells that surely run."""
-    return rng.randrange(LEAST_CELLS), rng.random(), rng.randrange(schedule.burst)
+def _draw(schedule: Schedule, rng: random.Random) -> KeptRound:
+    """Draw the round to keep, from the first `MIN_CELLS` cells, which always run."""
+    return rng.randrange(MIN_CELLS), rng.random(), rng.randrange(schedule.burst)
 
 
-def _is_enough(took: Sequence[float], timed: Mapping[str, Timed], how: Timing) -> bool:
-    cells = len(took)
-    if cells >= LEAST_CELLS and sum(took) + took[-1] > how.budget_seconds * how.stop.patience:
+def _is_enough(cell_seconds: Sequence[float], timed: Mapping[str, Timed], timing: Timing) -> bool:
+    cells = len(cell_seconds)
+    if cells >= MIN_CELLS and sum(cell_seconds) + cell_seconds[-1] > timing.budget_seconds * timing.stop.patience:
         return True
-    return cells >= how.stop.least and how.stop.is_reached(cells, _log_ratios(timed, how))
+    return cells >= timing.stop.least and timing.stop.is_reached(cells, _log_ratios(timed, timing))
 
 
-def _log_ratios(timed: Mapping[str, Timed], how: Timing) -> list[list[float]]:
-    calls = how.schedule.calls
+def _log_ratios(timed: Mapping[str, Timed], timing: Timing) -> list[list[float]]:
+    calls = timing.schedule.calls
     return [
         cell_log_ratios(timed[name].cells, calls[name], timed[other].cells, calls[other])
-        for name, other in how.pairs
+        for name, other in timing.pairs
         if timed[name].error is None and timed[other].error is None
     ]
 
 
-def _cell(
+def _run_cell(
     cell: int,
     cycles: int,
     workers: Workers,
     timed: Mapping[str, Timed],
-    keep_at: Mapping[str, Keep],
-    how: Timing,
+    keep_at: Mapping[str, KeptRound],
+    timing: Timing,
     rng: random.Random,
     clock: Callable[[], float],
 ) -> float:
-    """Run one cell and return the seconds it took."""
+    """Run one cell and return how many seconds its rounds took."""
     clients: dict[str, Client] = {}
     for name, client in workers.items():
         timed[name].cells.append([])
@@ -142,30 +143,30 @@ def _cell(
             clients[name] = client
     kept: dict[str, str | None] = {}
     with restored([client.pid for client in clients.values()]):
-        if how.pinned:
+        if timing.pinned:
             pin_to_one([client.pid for client in clients.values()], rng)
         started = clock()
-        for cycle in range(-how.schedule.warmup, cycles):
+        for cycle in range(-timing.schedule.warmup, cycles):
             order = [name for name in clients if timed[name].error is None]
             rng.shuffle(order)
             for name in order:
-                kept_in, share, round_ = keep_at[name]
-                keep = round_ if (kept_in, int(share * cycles)) == (cell, cycle) else None
-                digest = _burst(clients[name], timed[name], how.schedule, cycle, keep)
+                kept_cell, position, kept_round = keep_at[name]
+                keep = kept_round if (kept_cell, int(position * cycles)) == (cell, cycle) else None
+                digest = _run_burst(clients[name], timed[name], timing.schedule, cycle, keep)
                 if keep is not None:
                     kept[name] = digest
-        took = clock() - started
+        elapsed = clock() - started
     for name, digest in kept.items():
         if timed[name].error is None:
             try:
-                how.check_kept(name, clients[name], digest)
+                timing.check_kept(name, clients[name], digest)
             except MemberError as error:
                 timed[name].error = error
-    return took
+    return elapsed
 
 
-def _burst(client: Client, member: Timed, schedule: Schedule, cycle: int, keep: int | None) -> str | None:
-    """Run one burst and file its rounds unless it is warm-up; return the digest of the round that was kept."""
+def _run_burst(client: Client, member: Timed, schedule: Schedule, cycle: int, keep: int | None) -> str | None:
+    """Run one burst and store its rounds, except in warm-up (`cycle` below 0); return the digest of the kept output."""
     try:
         reply = client.run(schedule.burst, schedule.calls[client.name], keep)
     except MemberError as error:
@@ -173,7 +174,7 @@ def _burst(client: Client, member: Timed, schedule: Schedule, cycle: int, keep: 
         return None
     if cycle >= 0:
         member.cells[-1].append(reply.elapsed_ns)
-        for span, parts in reply.spans.items():
-            member.spans[span] = member.spans.get(span, 0) + sum(parts)
+        for span, rounds_ns in reply.spans.items():
+            member.spans[span] = member.spans.get(span, 0) + sum(rounds_ns)
     member.work = reply.work
     return reply.digest

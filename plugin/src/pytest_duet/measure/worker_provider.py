@@ -1,7 +1,4 @@
-"""Hand out the workers of one cell: the same in every cell, or fresh processes of all members each time.
-
-Not for asking them to run (``timing``), nor for how a process is started (``workers.spawner``).
-"""
+"""Provide the workers of each cell: the same ones in every cell, or new processes of all members for each."""
 
 from __future__ import annotations
 
@@ -21,31 +18,31 @@ if TYPE_CHECKING:
     from pytest_duet.workers.spawner import Spawner
 
 Workers = dict[str, "Client | MemberError"]
-"""The worker of each member in one cell, or why it has none."""
+"""The worker of each member in one cell, or the error why it has none."""
 
 
 class WorkerProvider(Protocol):
-    """Where the workers of each cell come from."""
+    """Provides the workers of each cell."""
 
     def cell(self, names: Sequence[str]) -> AbstractContextManager[Workers]:
-        """Return the workers of the members `names`, ready to run, for one cell."""
+        """Return a context with the workers of members `names`, ready to run one cell."""
 
 
 class Persistent:
-    """The same workers in every cell."""
+    """Provides the same workers in every cell."""
 
     def __init__(self, clients: Mapping[str, Client]) -> None:
-        """Hand out `clients`."""
+        """Provide `clients`."""
         self._clients = clients
 
     @contextmanager
     def cell(self, names: Sequence[str]) -> Iterator[Workers]:
-        """Yield them."""
+        """Yield the clients of members `names`."""
         yield {name: self._clients[name] for name in names}
 
 
 class Fresh:
-    """New processes in every cell, started in an order drawn anew, prepared and held to what was checked before."""
+    """Provides new processes for every cell: started in random order, prepared, and checked against the first attestation."""
 
     def __init__(
         self, members: Mapping[str, Member], group: BoundGroup, files: Files, spawner: Spawner, rng: random.Random
@@ -56,7 +53,7 @@ class Fresh:
 
     @contextmanager
     def cell(self, names: Sequence[str]) -> Iterator[Workers]:
-        """Yield new workers, and end them afterwards."""
+        """Yield new workers of members `names`, and close them afterwards."""
         workers: Workers = {}
         order = list(names)
         self._rng.shuffle(order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -162,8 +163,11 @@ def _outputs_beside(path: Path) -> Path:
 
 
 def _arrays(content: bytes) -> Mapping[str, np.ndarray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(str(error)) from error
 
 
 def _restore(member: Member, record: MemberRecord) -> None:

@@ -15,11 +15,11 @@ from pytest_duet.binding.datasets import obtain
 from pytest_duet.digests import content_digest
 from pytest_duet.errors import SpecError
 from pytest_duet.ids import framework_of, variant_of
-from pytest_duet.protocol import to_number
 from pytest_duet.spec.group import DataSpec, GroupSpec, LaunchSpec, MemberSpec
 from pytest_duet.spec.launch import function_launch, function_name, thread_environment
 from pytest_duet.spec.schema import ParityRule
 from pytest_duet.validate.parity import CLOSE_ENOUGH
+from pytest_duet.values import to_number
 from pytest_duet.workers.python import function_host
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.binding.datasets import DataSet
     from pytest_duet.plugin.items import BenchItem
-    from pytest_duet.protocol import Scalar
     from pytest_duet.spec.schema import Profile
+    from pytest_duet.values import Scalar
 
     Array = npt.NDArray[np.generic]
 

@@ -1,6 +1,6 @@
-"""Say on the terminal what a long group is doing, on one line that comes and goes.
+"""Show what a long group is doing on one transient line of the terminal.
 
-Not for results, and silent where nobody watches: in a file or a CI log pytest's own dots do.
+Nothing is written to a file or a CI log, where pytest's own dots suffice.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ _CLEAR = "\r\x1b[2K"
 
 
 class Progress:
-    """Called with what is going on; an empty text clears the line."""
+    """Called with the current step; an empty string clears the line."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Find out whether anybody watches."""
+        """Show nothing unless pytest writes to a terminal."""
         self._capture = config.pluginmanager.get_plugin("capturemanager")
         self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self._shown = bool(self._reporter and self._reporter.isatty and config.option.verbose >= 0)
         self._open = False
 
     def __call__(self, what: str) -> None:
-        """Show `what` in place of what was shown before."""
+        """Show `what` instead of the previous step."""
         if not self._shown or not (what or self._open):
             return
         text = _CLEAR + what[: max(self._reporter._tw.fullwidth - 1, 10)]  # noqa: SLF001 - there is no public width

@@ -1,7 +1,4 @@
-"""Write the verdict table, and where it was saved, below pytest's own tables.
-
-Not for what is in it: ``report`` renders.
-"""
+"""Write the verdict table, and where the run was saved, below pytest's own tables."""
 
 from __future__ import annotations
 
@@ -9,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_duet.errors import reason_of
 from pytest_duet.exit_status import Exit
-from pytest_duet.report import changes, explain, terminal
+from pytest_duet.report import changes, explain
+from pytest_duet.report.escape import needs_ascii
+from pytest_duet.report.formats import terminal
 from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def write(reporter: Any, duet_session: PytestSession) -> None:
     reporter.write_sep("=", "duet")
     try:
         _write(reporter, duet_session, duet_session.run)
-    except Exception as fault:  # noqa: BLE001 - whatever is wrong with the table, what was measured must be told
+    except Exception as fault:  # noqa: BLE001 - whatever is wrong with the table, the results must be shown
         _plainly(reporter, duet_session.run, fault)
     for message in duet_session.faults:
         reporter.write_line(f"duet: {message}", red=True)
@@ -39,7 +38,7 @@ def write(reporter: Any, duet_session: PytestSession) -> None:
 def _write(reporter: Any, duet_session: PytestSession, run: RunRecord) -> None:
     width = reporter._tw.fullwidth  # noqa: SLF001 - there is no public width
     encoding = getattr(reporter._tw._file, "encoding", None) or "utf-8"  # noqa: SLF001 - nor a public stream
-    ascii_only = not encoding.lower().startswith("utf")
+    ascii_only = needs_ascii(encoding)
     text = terminal.render(run, width, reporter.verbosity, ascii_only=ascii_only)
     for line in text.rstrip("\n").split("\n"):
         reporter.write_line(line)
@@ -50,8 +49,8 @@ def _write(reporter: Any, duet_session: PytestSession, run: RunRecord) -> None:
 
 
 def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
-    """Write what became of each case and nothing that would have to be worked out."""
-    reporter.write_line(f"duet: a fault of pytest-duet, please report it: {reason_of(fault)}", red=True)
+    """Write the status of each case and nothing that would have to be computed."""
+    reporter.write_line(f"duet: internal error, please report it: {reason_of(fault)}", red=True)
     for group in run.groups:
         for member in group.members:
             reporter.write_line(f"{group.case_id(member.name)}  {member.status}")
@@ -65,7 +64,7 @@ def _explain(reporter: Any, duet_session: PytestSession) -> None:
     for decided in decisions:
         if matches(pattern, decided.change.case):
             lines += [*explain.of_decision(decided), ""]
-    reporter.write_sep("-", "duet: how it came about")
+    reporter.write_sep("-", "duet: explanation")
     for line in lines or [f"--duet-explain: no case of this run matches {pattern!r}"]:
         reporter.write_line(line)
 
@@ -77,7 +76,7 @@ def _gate(reporter: Any, duet_session: PytestSession, gate: Gate, *, ascii_only:
         reporter.write_line(f"gate: cannot decide: {gate.error}")
         return
     if not duet_session.run.complete:
-        reporter.write_line("gate: not asked, since the session did not come to its end")
+        reporter.write_line("gate: not decided, because the session did not finish")
         return
     text = changes.render(
         gate.decisions,
@@ -85,7 +84,7 @@ def _gate(reporter: Any, duet_session: PytestSession, gate: Gate, *, ascii_only:
         Exit(duet_session.status()),
         all_cases=reporter.verbosity > 0,
         advisory=gate.settings.gate_advisory,
-        plain=ascii_only,
+        ascii_only=ascii_only,
     )
     for line in text.rstrip("\n").split("\n"):
         reporter.write_line(line)

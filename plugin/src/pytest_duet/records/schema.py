@@ -8,7 +8,8 @@ import msgspec
 
 from pytest_duet.defaults import ALARM_ABOVE, MARGIN
 from pytest_duet.ids import CaseId
-from pytest_duet.protocol import Features, Number, Scalar, Whole
+from pytest_duet.protocol import Features
+from pytest_duet.values import Int64, Number, Scalar
 from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
 
 # History of the schema:
@@ -33,8 +34,8 @@ class Machine(Record, frozen=True):
 
     fingerprint: str
     cpu: str
-    logical_cpus: Whole
-    memory_bytes: Whole
+    logical_cpus: Int64
+    memory_bytes: Int64
     kernel: str
     architecture: str
 
@@ -109,13 +110,13 @@ class MemberRecord(Record, frozen=True):
     attestation: Attestation | None = None
     parity: list[ParityRecord] = []
     quality: list[Bound] = []
-    iterations: Whole | None = None
+    iterations: Int64 | None = None
     converged: bool | None = None
-    first_call_ns: Whole | None = None
+    first_call_ns: Int64 | None = None
     calls_per_round: Calls = 1
-    cells: list[list[list[Whole]]] = []
-    work: dict[str, Whole] = {}
-    spans: dict[str, Whole] = {}
+    cells: list[list[list[Int64]]] = []
+    work: dict[str, Int64] = {}
+    spans: dict[str, Int64] = {}
     readings: list[Reading] = []
 
 
@@ -142,7 +143,7 @@ class GroupRecord(Record, frozen=True):
     reference: str
     data_digest: str
     verified_only: bool
-    elapsed_ns: Whole
+    elapsed_ns: Int64
     members: list[MemberRecord]
     flags: list[str] = []
     margins: dict[str, Margin] = {}

@@ -1,4 +1,1 @@
-"""What a run says, as rows and as text.
-
-Not for deciding anything: every number and every word comes from records.
-"""
+"""A run as rows and as text: everything shown comes from records and ``analysis``; nothing is computed or decided here."""

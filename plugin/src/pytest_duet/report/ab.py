@@ -1,7 +1,4 @@
-"""What ``duet ab`` says: one line a case, the worst first, and one for all of them.
-
-Not for deciding (``gate``).
-"""
+"""What ``duet ab`` prints: one line a case, the worst first, and one line for all of them."""
 
 from __future__ import annotations
 
@@ -9,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
-from pytest_duet.protocol import from_number
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +23,7 @@ WORDS: Final[dict[Decision, str]] = {
     "cannot decide": "UNSEEN",
     "passed": "ok",
 }
-"""From the worst on; also the order of lines."""
+"""The worst first; lines are in this order."""
 
 
 def lines(decisions: Sequence[Decided]) -> Iterator[str]:
@@ -41,11 +38,11 @@ def _what(decided: Decided) -> str:
     if change.ratio is None:
         return decided.why
     parts = [f"{measured(change)}, {change.verdict}"]
-    # A pass needs no reason; whatever else does.
+    # A pass needs no reason; everything else does.
     if decided.decision != "passed":
         parts.append(decided.why)
     if decided.decision == "cannot decide":
-        parts.append("give it more --seconds or a quieter machine")
+        parts.append("use more --seconds or a quieter machine")
     return "; ".join([*parts, _evidence(change)])
 
 
@@ -64,7 +61,7 @@ def _evidence(change: Change) -> str:
 
 
 def summary(decisions: Sequence[Decided], names: tuple[str, str], *, complete: bool) -> str:
-    """Return how many cases came to what, of which two builds."""
+    """Return the two builds and the number of cases of each decision."""
     counts = Counter(each.decision for each in decisions)
     found = ", ".join(f"{counts[word]} {WORDS[word]}" for word in WORDS if counts[word]) or "no cases"
     cut = "" if complete else "; interrupted: the rest was not measured"

@@ -1,11 +1,7 @@
-"""How cases changed and what the gate decides of each, as plain text: a line a case, the reason below it.
-
-Not for deciding (``gate``), and not for members of one run (``terminal``).
-"""
+"""How cases changed and what the gate decided about each, as plain text: a line a case, the reason below it."""
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -13,7 +9,9 @@ from pytest_duet import units
 from pytest_duet.analysis.gate import compared
 from pytest_duet.defaults import ALPHA
 from pytest_duet.exit_status import Exit
-from pytest_duet.report.escape import for_ascii, for_line
+from pytest_duet.report.escape import for_line
+from pytest_duet.report.formatting import NOTHING
+from pytest_duet.report.text_table import Layout, page, wrapped
 from pytest_duet.vocabulary import Decision
 
 if TYPE_CHECKING:
@@ -22,10 +20,9 @@ if TYPE_CHECKING:
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.records.schema import Interval
 
-_NOTHING: Final = "–"
-_GAP: Final = "  "
-_TITLES: Final = ("case", "before", "now", "change [95 %]", "could see", "verdict", "gate")
-_RIGHT: Final = frozenset({"before", "now", "could see"})
+_HEADINGS: Final = ("case", "before", "now", "change [95 %]", "could see", "verdict", "gate")
+_RIGHT: Final = [heading in {"before", "now", "could see"} for heading in _HEADINGS]
+_INDENT: Final = "    "
 
 
 def render(
@@ -35,45 +32,34 @@ def render(
     *,
     all_cases: bool,
     advisory: bool = False,
-    plain: bool = False,
+    ascii_only: bool = False,
 ) -> str:
-    """Return the table of `decisions` and one line with what follows; only what did not pass unless `all_cases`.
-
-    `plain` writes nothing but ASCII. The text ends with a newline.
-    """
+    """Return the table of `decisions`, of all cases or of those that did not pass, and a summary; ends with a newline."""
     shown = [each for each in decisions if all_cases or each.decision != "passed"]
     lines = [*_table(shown, width), *([""] if shown else []), *summary(decisions, status, width, advisory=advisory)]
-    text = "\n".join(line.rstrip() for line in lines) + "\n"
-    return for_ascii(text) if plain else text
+    return page(lines, ascii_only=ascii_only)
 
 
 def _table(shown: Sequence[Decided], width: int) -> Iterator[str]:
-    rows = [_cells(each) for each in shown]
+    rows = [_texts(each) for each in shown]
     if not rows:
         return
-    wide = [max(len(title), *(len(row[at]) for row in rows)) for at, title in enumerate(_TITLES)]
-    yield _line(_TITLES, wide)
+    layout = Layout.of([_HEADINGS, *rows], _RIGHT)
+    yield layout.line(_HEADINGS)
     for each, row in zip(shown, rows, strict=True):
-        yield _line(row, wide)
+        yield layout.line(row)
         if each.why:
-            yield from textwrap.wrap(for_line(each.why), width, initial_indent="    ", subsequent_indent="    ")
+            yield from wrapped(each.why, width, _INDENT, _INDENT)
 
 
-def _line(cells: Sequence[str], wide: Sequence[int]) -> str:
-    return _GAP.join(
-        cell.rjust(size) if title in _RIGHT else cell.ljust(size)
-        for title, cell, size in zip(_TITLES, cells, wide, strict=True)
-    )
-
-
-def _cells(decided: Decided) -> list[str]:
+def _texts(decided: Decided) -> list[str]:
     change = decided.change
     texts = [
         change.case,
-        _NOTHING if change.base_ns is None else units.duration(change.base_ns),
-        _NOTHING if change.head_ns is None else units.duration(change.head_ns),
-        _NOTHING if change.ratio is None else changed(change.ratio, change.interval),
-        _NOTHING if change.smallest_change is None else units.percent(change.smallest_change),
+        NOTHING if change.base_ns is None else units.duration(change.base_ns),
+        NOTHING if change.head_ns is None else units.duration(change.head_ns),
+        NOTHING if change.ratio is None else changed(change.ratio, change.interval),
+        NOTHING if change.smallest_change is None else units.percent(change.smallest_change),
         change.verdict,
         decided.decision,
     ]
@@ -91,7 +77,7 @@ def _signed(ratio: float) -> str:
 
 
 def summary(decisions: Sequence[Decided], status: Exit, width: int, *, advisory: bool) -> Iterator[str]:
-    """Yield what follows, in a sentence or two: counts, the family, the exit status."""
+    """Yield the lines of the summary: counts, the number of cases tested together, the exit status."""
     counts = Counter(each.decision for each in decisions)
     each = ", ".join(f"{counts[word]} {word}" for word in get_args(Decision) if counts[word]) or "no cases"
     family = max((decided.change.family for decided in decisions), default=0)
@@ -100,10 +86,10 @@ def summary(decisions: Sequence[Decided], status: Exit, width: int, *, advisory:
         if family
         else ""
     )
-    forgiven = " (what cannot be decided is forgiven)" if advisory and counts["cannot decide"] else ""
-    nothing = "" if compared(decisions) else "; nothing was compared with anything"
+    forgiven = " (cases that cannot be decided pass as advisory)" if advisory and counts["cannot decide"] else ""
+    nothing = "" if compared(decisions) else "; no case was compared"
     text = f"gate: {each}{rule}{nothing}; exit status {int(status)}{_meaning(status)}{forgiven}"
-    yield from textwrap.wrap(text, width, subsequent_indent="    ")
+    yield from wrapped(text, width)
 
 
 def _meaning(status: Exit) -> str:

@@ -1,7 +1,4 @@
-"""One door out for each place that text is shown: whatever workers, specs or files say stays text there.
-
-Not for formatting numbers (``units``).
-"""
+"""Escape text for each place it is shown in, so that what comes from workers, specs or files stays plain text there."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import unicodedata
 from typing import Final
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-"""Unicode categories that move, hide or reorder what is beside them: controls, bidi marks, line separators."""
+"""Unicode categories that move, hide or reorder the text around them: controls, bidi marks, line separators."""
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]#~$])")
 _ENTITIES: Final = (
@@ -27,13 +24,13 @@ _ASCII: Final = str.maketrans(
 
 
 def for_line(text: str) -> str:
-    """Return `text` as one line that nothing acts upon: white space is one space, hidden characters are `?`."""
+    """Return `text` as one line without control characters: white space is one space, hidden characters are `?`."""
     words = " ".join(text.split())
     return "".join("?" if unicodedata.category(letter) in _HIDDEN else letter for letter in words)
 
 
 def for_markdown(text: str) -> str:
-    """Return `text` as one line of literal Markdown, fit for a table's cell."""
+    """Return `text` as one line of literal Markdown that also fits into a table."""
     escaped = _MARKDOWN.sub(r"\\\1", for_line(text))
     for plain, entity in _ENTITIES:
         escaped = escaped.replace(plain, entity)
@@ -41,5 +38,10 @@ def for_markdown(text: str) -> str:
 
 
 def for_ascii(text: str) -> str:
-    """Return `text` in ASCII, for outputs that can show nothing else; what has no likeness becomes `?`."""
+    """Return `text` in ASCII, for outputs that can show nothing else; characters without a counterpart become `?`."""
     return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+
+def needs_ascii(encoding: str | None) -> bool:
+    """Return whether a stream of this `encoding` can show no more than ASCII for certain."""
+    return not (encoding or "ascii").lower().startswith("utf")

@@ -1,7 +1,4 @@
-"""How a verdict or a decision of the gate came about, in sentences: everything it rests on, in the order it was used.
-
-Not for making them: ``comparison``, ``baseline`` and ``gate`` do.
-"""
+"""How a verdict or a decision of the gate was made: everything it rests on, a line each, in the order it was used."""
 
 from __future__ import annotations
 
@@ -9,37 +6,33 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.analysis.verdict import ENOUGH_CELLS
-from pytest_duet.protocol import from_number
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
+from pytest_duet.report.model import build
 from pytest_duet.spec.selectors import matches
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_duet.analysis.gate import Decided
-    from pytest_duet.records.schema import Change, Comparison, GroupRecord, Interval, RunRecord
+    from pytest_duet.records.schema import Change, Interval, RunRecord
+    from pytest_duet.report.model import Row
 
 
 def of_run(run: RunRecord, pattern: str) -> list[str]:
-    """Return how the verdict on each case of `run` that `pattern` matches came about; empty where none does."""
-    waiting = list(run.comparisons)
+    """Return how the verdict on each case of `run` that `pattern` matches was made; empty where none matches."""
     lines: list[str] = []
-    for group in run.groups:
-        for member in group.members:
-            # Groups of one id that differ in threads or device come in the same order as their comparisons.
-            own = next((c for c in waiting if (c.group, c.member) == (group.id, member.name)), None)
-            if own is not None:
-                waiting.remove(own)
-            case = group.case_id(member.name)
-            if matches(pattern, case):
-                lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(group, member.name, own)), ""]
+    for row in build(run).rows():
+        case = row.group.case_id(row.member.name)
+        if matches(pattern, case):
+            lines += [for_line(case), *(f"  {for_line(line)}" for line in _member(row)), ""]
     return lines
 
 
-def _member(group: GroupRecord, name: str, comparison: Comparison | None) -> Iterator[str]:
+def _member(row: Row) -> Iterator[str]:
+    group, role, comparison = row.group, row.member.role, row.comparison
     if comparison is None:
-        role = next(member.role for member in group.members if member.name == name)
         yield f"no verdict: it is the {role}" if role != "rival" else "no verdict: it was not compared"
         return
     yield f"verdict: {comparison.verdict}{f' ({comparison.reason})' if comparison.reason else ''}"
@@ -47,33 +40,33 @@ def _member(group: GroupRecord, name: str, comparison: Comparison | None) -> Ite
     if comparison.ratio is None:
         return
     yield f"units: {comparison.cells} cells, mode {group.mode}; one log-ratio each, the median over its cycles"
-    yield f"estimate: {comparison.estimator}: time of this over time of that {units.factor(comparison.ratio)}"
+    yield f"estimate: {comparison.estimator}: time of this over time of the other {units.factor(comparison.ratio)}"
     yield from _intervals(comparison.interval, comparison.judged)
     yield f"margin: {units.percent(comparison.margin)}; {_rule(comparison.cells)}"
     if comparison.smallest_change is not None:
-        yield f"smallest change it could have seen: {units.percent(comparison.smallest_change)}"
+        yield f"smallest change the interval could have shown: {units.percent(comparison.smallest_change)}"
     for test in comparison.tests[:1]:
         adjusted = ", ".join(f"{method} {units.p_value(from_number(p))}" for method, p in test.p_adjusted.items())
         p = "unknown" if test.p is None else units.p_value(from_number(test.p))
-        yield f"beside it, deciding nothing: {test.name} p {p}{f'; over the whole table {adjusted}' if adjusted else ''}"
+        yield f"for information only: {test.name} p {p}{f'; over the whole table {adjusted}' if adjusted else ''}"
     for flag in [*group.flags, *comparison.flags]:
         yield f"flag: {flag}"
 
 
 def _intervals(printed: Interval | None, judged: Interval | None) -> Iterator[str]:
-    for what, interval in (("printed", printed), ("judges", judged)):
+    for what, interval in (("printed", printed), ("decides", judged)):
         if interval:
             yield f"{interval.confidence:.0%} interval ({what}): {units.interval(interval.low, interval.high)}"
 
 
 def _rule(cells: int) -> str:
     if cells < ENOUGH_CELLS:
-        return f"below {ENOUGH_CELLS} cells the 99 % interval must clear it"
+        return f"below {ENOUGH_CELLS} cells the 99 % interval must lie beyond it"
     return "the 90 % interval must lie wholly beyond it, or wholly within"
 
 
 def of_decision(decided: Decided) -> list[str]:
-    """Return how the gate came to decide of one case."""
+    """Return how the gate decided about one case."""
     change = decided.change
     lines = [change.case, *(f"  {line}" for line in _decision(decided, change))]
     return [for_line(lines[0]), *(f"  {for_line(line)}" for line in lines[1:])]
@@ -88,7 +81,7 @@ def _decision(decided: Decided, change: Change) -> Iterator[str]:
     if change.judged is None:
         return
     yield f"units: {change.units} {change.unit}"
-    yield f"verdict: {change.verdict}; the 90 % interval {units.interval(change.judged.low, change.judged.high)} judges, by the margin of {units.percent(change.margin)}"
+    yield f"verdict: {change.verdict}; the 90 % interval {units.interval(change.judged.low, change.judged.high)} decides, by the margin of {units.percent(change.margin)}"
     if change.p is not None:
         adjusted = (
             ""
@@ -97,6 +90,6 @@ def _decision(decided: Decided, change: Change) -> Iterator[str]:
         )
         yield f"alarm: {'yes' if change.alarm else 'no'}; p {units.p_value(from_number(change.p))}{adjusted}; only above {units.percent(change.alarm_above)}"
     if change.bound is not None:
-        yield f"one run alone alarms from {changed(change.bound, None)} on"
+        yield f"a single run raises an alarm from {changed(change.bound, None)}"
     if change.smallest_change is not None:
-        yield f"smallest change it could have seen: {units.percent(change.smallest_change)}"
+        yield f"smallest change the interval could have shown: {units.percent(change.smallest_change)}"

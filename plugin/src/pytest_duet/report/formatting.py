@@ -1,7 +1,4 @@
-"""The words and numbers of one row, the same in every report.
-
-Not for layout, and not for escaping: what comes from outside passes ``escape`` where it is laid out.
-"""
+"""The words and numbers of one row as text, the same in every report; text is escaped where it is laid out."""
 
 from __future__ import annotations
 
@@ -9,25 +6,30 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
 from pytest_duet.analysis.comparison import CORRECTIONS, FAMILY_TEST
-from pytest_duet.protocol import from_number
 from pytest_duet.records.timings import rounds_ns
-from pytest_duet.report.model import AVERAGE_MEMORY, CPU_UTILISATION, PEAK_MEMORY
 from pytest_duet.stats.signed_rank import SMALL
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
 
 NOTHING: Final = "–"
-"""Stands where a row has no such number."""
+"""Shown where a row has no such number."""
 
-_NAMES: Final[dict[str, str]] = {"benjamini-hochberg": "Benjamini-Hochberg", "holm": "Holm"}
+CORRECTION_NAMES: Final[Mapping[str, str]] = {
+    "bonferroni": "Bonferroni",
+    "holm": "Holm",
+    "benjamini-hochberg": "Benjamini-Hochberg",
+    "benjamini-yekutieli": "Benjamini-Yekutieli",
+}
+"""Each correction for several comparisons as its authors spell it."""
 
 
 def heading(group: GroupRecord) -> str:
-    """Return what all members of a group share: ``regression · linear · train · synthetic (20000x100) · 1 thread``."""
+    """Return what the members of a group share: ``regression · linear · train · synthetic (20000x100) · 1 thread``."""
     size = f" ({group.workload_size})" if group.workload_size else ""
     threads = "1 thread" if group.threads == 1 else f"{group.threads} threads"
     parts = [group.task, group.algorithm, group.phase, f"{group.workload}{size}", threads, group.device, group.dtype]
@@ -48,18 +50,36 @@ def speed_up(row: Row) -> str:
 
 
 def against(row: Row) -> str:
-    """Return what a rival is set against where that is not the reference: ``against sklearn.dual``; else nothing."""
+    """Return ``against sklearn.dual`` for a rival that is compared with another member than the reference, else nothing."""
     named = row.comparison.against if row.comparison else ""
     return f"against {named}" if named else ""
 
 
 def verdict(row: Row) -> str:
-    """Return the verdict, or what the row is instead of a rival."""
+    """Return the verdict, or the role of a member that has none."""
+    if row.group.verified_only:
+        return "verified only"
     if row.comparison is not None:
         return row.comparison.verdict
     if row.member.role != "rival":
         return row.member.role
     return "alone" if row.time_ns is not None else NOTHING
+
+
+def verdict_against(row: Row) -> str:
+    """Return the verdict with the member it is about where that is not the reference: ``faster against sklearn.dual``."""
+    return f"{verdict(row)} {against(row)}".rstrip()
+
+
+def remarks(row: Row) -> Iterator[str]:
+    """Yield what a reader must know to read the verdict of a row, a line each."""
+    if row.comparison is None or not row.shown:
+        return
+    if named := against(row):
+        yield named
+    if row.comparison.reason:
+        yield row.comparison.reason
+    yield from (f"flag: {flag}" for flag in row.comparison.flags)
 
 
 def parity(row: Row) -> str:
@@ -79,6 +99,11 @@ def quality(row: Row) -> str:
     return NOTHING if row.quality is None else units.quality(from_number(row.quality.value))
 
 
+def quality_metric(row: Row) -> str:
+    """Return the name of the first quality metric."""
+    return row.quality.metric if row.quality else ""
+
+
 def reading(row: Row, metric: str) -> str:
     """Return the value of one telemetry metric."""
     found = row.reading(metric) if row.time_ns is not None else None
@@ -87,34 +112,19 @@ def reading(row: Row, metric: str) -> str:
     return units.reading(from_number(found.value), found.unit)
 
 
-def peak_memory(row: Row) -> str:
-    """Return the peak memory."""
-    return reading(row, PEAK_MEMORY)
-
-
-def average_memory(row: Row) -> str:
-    """Return the average memory."""
-    return reading(row, AVERAGE_MEMORY)
-
-
-def cpu_utilisation(row: Row) -> str:
-    """Return the CPU utilisation."""
-    return reading(row, CPU_UTILISATION)
-
-
 def cells(row: Row) -> str:
-    """Return how many cells the judgement rests on."""
+    """Return the number of cells the verdict rests on."""
     return str(len(row.member.cells)) if row.shown and row.member.cells else NOTHING
 
 
 def smallest_change(row: Row) -> str:
-    """Return the smallest change that would have been seen."""
+    """Return the smallest change the interval would have shown."""
     change = row.comparison.smallest_change if row.comparison else None
     return NOTHING if change is None or not row.shown else units.percent(change)
 
 
 def details(row: Row) -> Iterator[str]:
-    """Yield what a curious reader wants to know about a row, a line each; no number where none may be shown."""
+    """Yield the lines that ``-v`` adds to a row; a row that shows no numbers has none here either."""
     member = row.member
     if row.shown and row.comparison is not None:
         comparison = row.comparison
@@ -145,13 +155,13 @@ def details(row: Row) -> Iterator[str]:
 
 
 def _work(count: int, of: str, ns: float) -> str:
-    """Return how long one of `count` takes and how many are done in a second, as in ``5 steps, 2 ms each (500 per s)``."""
+    """Return the time and the rate of each unit of work, as in ``5 steps, 2.00 ms each (500 /s)``."""
     each = f", {units.duration(ns / count)} each ({units.rate(count / ns * 1e9)})" if count else ""
     return f"{count} {of}{each}"
 
 
 def _parts(member: MemberRecord) -> Iterator[str]:
-    """Yield what each named part of a call takes on average, and its share, as in ``update 2 ms (40 %)``."""
+    """Yield the mean time and the share of each named part of a call, as in ``update 2.00 ms (40 %)``."""
     rounds = rounds_ns(member)
     calls = len(rounds) * member.calls_per_round
     for name, ns in member.spans.items():
@@ -174,7 +184,7 @@ def _inverse(interval: Interval) -> str:
 def _test(test: TestResult) -> str:
     text = f"{test.name} p {units.p_value(from_number(test.p))}" if test.p is not None else f"{test.name} p unknown"
     adjusted = [
-        f"{_NAMES.get(method, method)} p {units.p_value(from_number(test.p_adjusted[method]))}"
+        f"{CORRECTION_NAMES[method]} p {units.p_value(from_number(test.p_adjusted[method]))}"
         for method in CORRECTIONS
         if method in test.p_adjusted
     ]
@@ -214,33 +224,33 @@ def _attestation(row: Row) -> Iterator[str]:
 
 
 def counts(report: Report) -> str:
-    """Return how many cases there are of each status."""
+    """Return the number of cases of each status."""
     total = sum(count for _, count in report.statuses)
     each = ", ".join(f"{count} {status}" for status, count in report.statuses)
     return f"{total} {'case' if total == 1 else 'cases'}: {each}" if total else "no cases"
 
 
 def verdict_counts(report: Report) -> str:
-    """Return how many verdicts there are of each word."""
+    """Return the number of cases of each verdict."""
     return ", ".join(f"{count} {word}" for word, count in report.verdicts) or "none"
 
 
 def scope(report: Report) -> list[str]:
-    """Return what the verdicts hold for, as sentences."""
+    """Return what the verdicts apply to and how they are made, as sentences."""
     run = report.run
     where = "in this process" if run.mode == "direct" else "in fresh processes"
     sentences = [f"Mode {run.mode}, profile {run.profile}: the verdicts are about this machine, this run, {where}."]
     if not run.complete:
-        sentences.append("The run did not come to its end: what is missing was not measured.")
+        sentences.append("The run was interrupted: what is missing was not measured.")
     margins = sorted({row.comparison.margin for row in report.rows() if row.comparison and row.comparison.ratio})
     if margins:
         named = ", ".join(units.percent(margin) for margin in margins)
         sentences.append(
             "Speed-up is time of the reference over time of this member, with its 95 % interval; "
-            f"a difference below the margin of {named} does not matter, and the 90 % interval judges."
+            f"a difference below the margin of {named} does not matter, and the 90 % interval decides the verdict."
         )
     if report.family:
         number = "1 comparison" if report.family == 1 else f"{report.family} comparisons"
-        methods = " and ".join(_NAMES.get(method, method) for method in CORRECTIONS)
+        methods = " and ".join(CORRECTION_NAMES[method] for method in CORRECTIONS)
         sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences

@@ -1,17 +1,14 @@
-"""A run as tables of rows: everything a report shows, still as numbers.
-
-Not for turning them into text: ``phrases`` does, and ``terminal`` and ``markdown`` lay it out.
-"""
+"""A run as tables of rows: everything a report shows, still as numbers; ``formatting`` turns them into text."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.protocol import from_number
 from pytest_duet.records.timings import typical_call_ns
+from pytest_duet.values import from_number
 from pytest_duet.vocabulary import STATUSES, Status, Verdict, with_reason
 
 if TYPE_CHECKING:
@@ -28,15 +25,12 @@ if TYPE_CHECKING:
         RunRecord,
     )
 
-PEAK_MEMORY: Final = "peak_memory"
-AVERAGE_MEMORY: Final = "average_memory"
-CPU_UTILISATION: Final = "cpu_utilisation"
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One member as shown; where `shown` is False, `why_not` stands in place of every number of it."""
+    """One member of a group as it is shown; where `shown` is False, `why_not` takes the place of all its numbers."""
 
+    group: GroupRecord
     member: MemberRecord
     comparison: Comparison | None
     shown: bool
@@ -56,12 +50,12 @@ class Row:
 
     @property
     def parity(self) -> ParityRecord | None:
-        """The output whose error is the largest part of its tolerance."""
+        """The output whose error is the largest share of its tolerance."""
         return max(self.member.parity, key=_strain, default=None)
 
     @property
     def parity_by_kind(self) -> dict[str, tuple[ParityRecord, int]]:
-        """The worst of each kind of output and how many there are: a network's gradients are one kind, `gradient.*`."""
+        """The worst output of each kind and the number of outputs; a network's gradients are one kind, `gradient.*`."""
         kinds: defaultdict[tuple[str, str], list[ParityRecord]] = defaultdict(list)
         for record in self.member.parity:
             kinds[record.output.partition(".")[0], record.check].append(record)
@@ -93,7 +87,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run: tables, and what is counted over all of them."""
+    """A whole run: its tables, and counts over all of them; `family` is the number of tested comparisons."""
 
     run: RunRecord
     tables: tuple[Table, ...]
@@ -108,14 +102,14 @@ class Report:
 
 
 def build(run: RunRecord) -> Report:
-    """Return what is to be shown of `run`; its comparisons are derived where it holds none."""
+    """Return what a report shows of `run`; its comparisons are derived where it holds none."""
     waiting: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
     for comparison in run.comparisons or compare_run(run.groups):
         waiting[comparison.group, comparison.member].append(comparison)
     tables = tuple(_table(group, waiting) for group in run.groups)
     rows = [row for table in tables for row in table.rows]
     statuses = Counter(row.member.status for row in rows)
-    # The same reason of ten members is one thing to read.
+    # A reason that ten members share is shown once.
     reasons = Counter((row.member.status, row.why_not) for row in rows if row.member.status != "ok")
     verdicts = Counter(row.comparison.verdict for row in rows if row.comparison)
     return Report(
@@ -144,7 +138,7 @@ def _row(
 ) -> Row:
     why_not = ""
     if member.reproducer:
-        # Declared, with its proof: the reason says all.
+        # The spec declares it unsound: the reason is complete as it is.
         why_not = member.reason
     elif member.status != "ok":
         why_not = with_reason(member.status, member.reason)
@@ -154,7 +148,7 @@ def _row(
         why_not = f"not comparable: {comparison.reason}"
     shown = not why_not
     timed = shown and not group.verified_only
-    return Row(member, comparison, shown, why_not, typical_call_ns(member) if timed else None)
+    return Row(group, member, comparison, shown, why_not, typical_call_ns(member) if timed else None)
 
 
 def _inverted(interval: Interval | None) -> tuple[float, float] | None:
@@ -164,7 +158,7 @@ def _inverted(interval: Interval | None) -> tuple[float, float] | None:
 
 
 def _strain(parity: ParityRecord) -> tuple[bool, float]:
-    """Order parity records: failed before passed, then by how much of the tolerance the error takes."""
+    """Return a key that orders parity records: failed above passed, then by the error's share of the tolerance."""
     error = from_number(parity.error)
     if error != error:  # noqa: PLR0124 - NaN: worse than any error
         return (not parity.passed, float("inf"))

@@ -1,18 +1,16 @@
-"""How time grows with size, as plain text: times, speed-ups, exponents and crossovers, each where it can be compared.
-
-Not for fitting (``stats.growth``), and not for one size: ``terminal`` shows that.
-"""
+"""What ``duet scale`` prints: times and speed-ups by size, and how the time of each member grows."""
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_duet import units
+from pytest_duet.analysis.scaling import Growth, fit_growth
 from pytest_duet.report import formatting
-from pytest_duet.report.escape import for_ascii, for_line
+from pytest_duet.report.escape import for_line
 from pytest_duet.report.model import build
-from pytest_duet.stats.scaling import Ratio, crossovers, exponent
+from pytest_duet.report.text_table import GAP, Layout, page, wrapped
+from pytest_duet.stats.scaling import Ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,23 +19,20 @@ if TYPE_CHECKING:
     from pytest_duet.report.model import Row
 
 Sizes = dict[float, dict[str, "Row"]]
-"""Of each size the rows of its table, by member."""
-
-_GAP: Final = "  "
+"""For each size the rows of its table, by member."""
 
 
 def document(run: RunRecord, over: str, sizes: Sequence[int]) -> dict[str, object]:
-    """Return what the table shows as plain numbers: times in ns, ratios of time, exponents with their intervals."""
+    """Return the content of the table as plain numbers: times in ns, ratios of time, exponents with their intervals."""
     table = _by_size(run, sizes)
     members = {}
-    for name in _names(table):
-        times = _times(table, name)
-        whole = exponent(list(times), list(times.values()))
+    for name, growth in _growths(table).items():
+        found = growth.exponent
         members[name] = {
-            "time_ns": {str(size): time for size, time in times.items()},
-            "ratio": {str(each.size): [each.value, each.low, each.high] for each in _ratios(table, name)},
-            "exponent": [whole.value, whole.low, whole.high],
-            "exponent_at_the_end": _last(times),
+            "time_ns": {str(size): time for size, time in growth.times_ns.items()},
+            "ratio": {str(each.size): [each.value, each.low, each.high] for each in growth.ratios},
+            "exponent": [found.value, found.low, found.high],
+            "exponent_at_the_end": growth.last_exponent,
             "why_not": {
                 str(size): rows[name].why_not for size, rows in table.items() if name in rows and rows[name].why_not
             },
@@ -46,19 +41,18 @@ def document(run: RunRecord, over: str, sizes: Sequence[int]) -> dict[str, objec
 
 
 def render(run: RunRecord, over: str, sizes: Sequence[int], width: int, *, ascii_only: bool = False) -> str:
-    """Return times and speed-ups by size, `over` being what grows, and below them how each member grows."""
+    """Return times and speed-ups by size, where `over` is what grows, and below them the growth of each member."""
     table = _by_size(run, sizes)
     first = run.groups[0]
-    names = _names(table)
-    rivals = [name for name in names if any(name in rows and rows[name].comparison for rows in table.values())]
+    growths = _growths(table)
+    rivals = [name for name in growths if any(name in rows and rows[name].comparison for rows in table.values())]
     lines = [f"{first.task} · {first.algorithm} · {first.phase} · {first.workload}: time of a call as {over} grows", ""]
-    lines += _grid(over, table, names, width, formatting.time)
+    lines += _grid(over, table, list(growths), width, formatting.time)
     if rivals:
         lines += ["", "speed-up [95 %], time of the reference over time of this one", ""]
         lines += _grid(over, table, rivals, width, formatting.speed_up)
-    lines += ["", *_growth(over, table, names, width), *_reasons(over, table, width)]
-    text = "\n".join(line.rstrip() for line in lines) + "\n"
-    return for_ascii(text) if ascii_only else text
+    lines += ["", *_growth_lines(over, growths, width), *_reasons(over, table, width)]
+    return page(lines, ascii_only=ascii_only)
 
 
 def _by_size(run: RunRecord, sizes: Sequence[int]) -> Sizes:
@@ -68,71 +62,63 @@ def _by_size(run: RunRecord, sizes: Sequence[int]) -> Sizes:
     }
 
 
-def _names(table: Sizes) -> list[str]:
-    return list(dict.fromkeys(name for rows in table.values() for name in rows))
+def _growths(table: Sizes) -> dict[str, Growth]:
+    names = dict.fromkeys(name for rows in table.values() for name in rows)
+    return {name: _growth({size: rows[name] for size, rows in table.items() if name in rows}) for name in names}
 
 
-def _times(table: Sizes, name: str) -> dict[float, float]:
-    return {size: rows[name].time_ns or 0.0 for size, rows in table.items() if name in rows and rows[name].time_ns}
+def _growth(rows: dict[float, Row]) -> Growth:
+    times_ns = {size: row.time_ns for size, row in rows.items() if row.time_ns}
+    ratios = [
+        Ratio(size, row.comparison.ratio, row.comparison.interval.low, row.comparison.interval.high)
+        for size, row in rows.items()
+        if row.comparison and row.comparison.ratio and row.comparison.interval
+    ]
+    return fit_growth(times_ns, ratios)
 
 
-def _ratios(table: Sizes, name: str) -> list[Ratio]:
-    found = []
-    for size, rows in table.items():
-        comparison = rows[name].comparison if name in rows else None
-        if comparison and comparison.ratio and comparison.interval:
-            found.append(Ratio(size, comparison.ratio, comparison.interval.low, comparison.interval.high))
-    return found
-
-
-def _last(times: dict[float, float]) -> float | None:
-    """Return the exponent between the two largest sizes: small ones are bent by what calling costs."""
-    ends = list(times.items())[-2:]
-    return exponent([size for size, _ in ends], [time for _, time in ends]).value
-
-
-def _grid(over: str, table: Sizes, names: Sequence[str], width: int, cell: Callable[[Row], str]) -> Iterator[str]:
-    """Yield a table of sizes by members, in several parts where it is too wide."""
-    head = [over, *(f"{size:.0f}" for size in table)]
+def _grid(over: str, table: Sizes, names: Sequence[str], width: int, text: Callable[[Row], str]) -> Iterator[str]:
+    """Yield a table with a line for each size and a column for each member, in several parts where it is too wide."""
+    sizes = [over, *(f"{size:.0f}" for size in table)]
     columns = [
         [
             for_line(name),
-            *(for_line(cell(rows[name])) if name in rows else formatting.NOTHING for rows in table.values()),
+            *(for_line(text(rows[name])) if name in rows else formatting.NOTHING for rows in table.values()),
         ]
         for name in names
     ]
-    side = max(map(len, head))
-    while columns:
-        part: list[list[str]] = []
-        used = side
-        while columns and (not part or used + len(_GAP) + _wide(columns[0]) <= width):
-            used += len(_GAP) + _wide(columns[0])
-            part.append(columns.pop(0))
-        for line, label in enumerate(head):
-            yield _GAP.join([label.rjust(side), *(column[line].rjust(_wide(column)) for column in part)])
-        if columns:
-            yield ""
+    part, used = [sizes], _widest(sizes)
+    for column in columns:
+        if len(part) > 1 and used + len(GAP) + _widest(column) > width:
+            yield from (*_lines(part), "")
+            part, used = [sizes], _widest(sizes)
+        part.append(column)
+        used += len(GAP) + _widest(column)
+    yield from _lines(part)
 
 
-def _wide(column: Sequence[str]) -> int:
-    return max(map(len, column))
+def _lines(columns: Sequence[Sequence[str]]) -> list[str]:
+    rows = list(zip(*columns, strict=True))
+    return [*map(Layout.of(rows, [True] * len(columns)).line, rows)]
 
 
-def _growth(over: str, table: Sizes, names: Sequence[str], width: int) -> Iterator[str]:
-    side = max(map(len, names))
-    for name in names:
-        times = _times(table, name)
-        whole = exponent(list(times), list(times.values()))
-        if whole.value is None:
+def _widest(texts: Sequence[str]) -> int:
+    return max(map(len, texts))
+
+
+def _growth_lines(over: str, growths: dict[str, Growth], width: int) -> Iterator[str]:
+    side = _widest(list(growths))
+    for name, growth in growths.items():
+        found = growth.exponent
+        if found.value is None:
             continue
-        between = f" [{whole.low:.2f}, {whole.high:.2f}]" if whole.low is not None and whole.high is not None else ""
-        last = _last(times)
-        end = f", at the end {over}^{last:.2f}" if last is not None and len(times) > 2 else ""  # noqa: PLR2004 - else the same
-        crossed = "".join(
-            f"; {_crossed(over, each.size, upwards=each.upwards)}" for each in crossovers(_ratios(table, name))
-        )
-        text = f"{for_line(name).ljust(side)}{_GAP}time ~ {over}^{whole.value:.2f}{between}{end}{crossed}"
-        yield from textwrap.wrap(text, width, subsequent_indent=" " * (side + len(_GAP)))
+        between = f" [{found.low:.2f}, {found.high:.2f}]" if found.low is not None and found.high is not None else ""
+        # Of two sizes the last exponent is the only one.
+        several = growth.last_exponent is not None and len(growth.times_ns) > 2  # noqa: PLR2004
+        end = f", at the end {over}^{growth.last_exponent:.2f}" if several else ""
+        crossed = "".join(f"; {_crossed(over, each.size, upwards=each.upwards)}" for each in growth.crossovers)
+        text = f"time ~ {over}^{found.value:.2f}{between}{end}{crossed}"
+        yield from wrapped(text, width, f"{for_line(name).ljust(side)}{GAP}", " " * (side + len(GAP)))
 
 
 def _crossed(over: str, size: float, *, upwards: bool) -> str:
@@ -147,4 +133,4 @@ def _reasons(over: str, table: Sizes, width: int) -> Iterator[str]:
             if row.why_not:
                 found.setdefault((name, row.why_not), []).append(f"{size:.0f}")
     for (name, why), at in found.items():
-        yield from textwrap.wrap(for_line(f"{name}, {over} = {', '.join(at)}: {why}"), width, subsequent_indent="  ")
+        yield from wrapped(f"{name}, {over} = {', '.join(at)}: {why}", width, rest="  ")

@@ -1,16 +1,14 @@
-"""The classical classical_tests as plain text: every p with its n, every correction by its name.
-
-Not for computing it: ``analysis`` does.
-"""
+"""The classical tests as plain text: every p with its n, every correction by its name."""
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_duet import units
-from pytest_duet.protocol import from_number
-from pytest_duet.report.escape import for_ascii, for_line
+from pytest_duet.report.escape import for_line
+from pytest_duet.report.formatting import CORRECTION_NAMES
+from pytest_duet.report.text_table import page, wrapped
+from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,32 +16,22 @@ if TYPE_CHECKING:
     from pytest_duet.analysis.statistics import AcrossRuns, Analysis, Rounds
     from pytest_duet.records.schema import Effect, Interval, TestResult
 
-_NAMES: Final = {
-    "bonferroni": "Bonferroni",
-    "holm": "Holm",
-    "benjamini-hochberg": "Benjamini-Hochberg",
-    "benjamini-yekutieli": "Benjamini-Yekutieli",
-}
 
+def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", ascii_only: bool = False) -> str:
+    """Return the classical tests of each comparison; the text ends with a newline.
 
-def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", plain: bool = False) -> str:
-    """Return the classical_tests of each comparison; `policy` ``normality`` adds the test that its larger p decides.
-
-    `plain` writes nothing but ASCII. The text ends with a newline.
+    The `policy` ``normality`` adds the t or rank test, whichever has the larger p.
     """
     lines = [line for each in analyses for line in _wrapped(_one(each, policy), width)]
     if not analyses:
         lines = ["no comparison has cells to test"]
-    text = "\n".join(lines).rstrip("\n") + "\n"
-    return for_ascii(text) if plain else text
+    return page(lines, ascii_only=ascii_only)
 
 
 def _wrapped(lines: Iterator[str], width: int) -> Iterator[str]:
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()))
-        yield from textwrap.wrap(
-            for_line(line), width, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False
-        ) or [""]
+        yield from wrapped(line, width, indent, f"{indent}    ")
 
 
 def _one(each: Analysis, policy: str) -> Iterator[str]:
@@ -85,8 +73,8 @@ def _test(test: TestResult) -> str:
     if test.p is None:
         return f"{test.name}: undefined ({test.note}), n = {test.n}"
     adjusted = "".join(
-        f", {_NAMES[method]} {units.p_value(from_number(test.p_adjusted[method]))}"
-        for method in _NAMES
+        f", {name} {units.p_value(from_number(test.p_adjusted[method]))}"
+        for method, name in CORRECTION_NAMES.items()
         if method in test.p_adjusted
     )
     note = f" ({test.note})" if test.note else ""
@@ -104,18 +92,17 @@ def _rounds(rounds: Rounds) -> Iterator[str]:
     yield "  by single rounds, descriptive: they are not independent, so these p-values are too small"
     for what, at in (("this", 0), ("the other", 1)):
         r, count = rounds.autocorrelation[at], rounds.effective[at]
-        told = "undefined" if r is None or count is None else f"{r:.2f}, so they count as about {count:.0f}"
-        yield f"    {what}: {rounds.counts[at]} rounds, lag-1 autocorrelation {told}"
+        count_as = "undefined" if r is None or count is None else f"{r:.2f}, so they count as about {count:.0f}"
+        yield f"    {what}: {rounds.counts[at]} rounds, lag-1 autocorrelation {count_as}"
     for test in rounds.tests:
         yield f"    {_test(test)}, descriptive"
 
 
-def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, plain: bool = False) -> str:
-    """Return what several runs of one `machine` say together, a comparison a paragraph."""
+def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, ascii_only: bool = False) -> str:
+    """Return what several runs of one `machine` show together, a paragraph for each comparison."""
     lines = [line for each in found for line in _wrapped(_across(each), width)] or ["the runs share no comparison"]
     head = f"over runs on {for_line(machine)}; ratio is time of this over time of the other"
-    text = "\n".join([head, "", *lines]).rstrip("\n") + "\n"
-    return for_ascii(text) if plain else text
+    return page([head, "", *lines], ascii_only=ascii_only)
 
 
 def _across(each: AcrossRuns) -> Iterator[str]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_duet.ids import GroupKey
-    from pytest_duet.protocol import Scalar
     from pytest_duet.spec.schema import Task
+    from pytest_duet.values import Scalar
 
 LESS_WORK: Final = 8
 """The time of a call must grow with so many times the work."""

@@ -12,8 +12,8 @@ from typing import Final, Literal
 import msgspec
 
 from pytest_duet.defaults import MARGIN
-from pytest_duet.protocol import Scalar
 from pytest_duet.spec.schema import ParityRule, Profile
+from pytest_duet.values import Scalar
 from pytest_duet.vocabulary import Language, Role
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")

@@ -12,19 +12,19 @@ import msgspec
 from pytest_duet.digests import folder_digest
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.ids import GroupKey, framework_of, replaced_suffix, variant_of
-from pytest_duet.protocol import to_number
 from pytest_duet.spec.derived import with_rules
 from pytest_duet.spec.group import CheckpointSpec, DataSpec, GroupSpec, Limits, MemberSpec, ModelSpec
 from pytest_duet.spec.selectors import matches
 from pytest_duet.spec.suite import applying, member_names
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_duet.protocol import Scalar
     from pytest_duet.spec.schema import Task
     from pytest_duet.spec.suite import Suite
+    from pytest_duet.values import Scalar
 
 
 def group_spec(

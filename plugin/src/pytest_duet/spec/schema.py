@@ -14,8 +14,8 @@ import msgspec
 from pytest_duet.defaults import MARGIN
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.ids import MEMBER_NAME, NAME
-from pytest_duet.protocol import Scalar
 from pytest_duet.spec.selectors import matches
+from pytest_duet.values import Scalar
 from pytest_duet.vocabulary import Language, Role
 
 if TYPE_CHECKING:

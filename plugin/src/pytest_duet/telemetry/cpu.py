@@ -32,7 +32,6 @@ class CpuUtilisation(Probe):
 
     name, unit, position = "cpu_utilisation", "ratio", 60
     _before_ns = 0
-    _utilisation = 0.0
 
     def begin(self) -> None:
         """Note the CPU time used so far."""
@@ -40,11 +39,7 @@ class CpuUtilisation(Probe):
 
     def end(self, wall_ns: int) -> None:
         """Set the CPU time used since against the wall time."""
-        self._utilisation = (self._used_ns() - self._before_ns) / wall_ns
-
-    def value(self) -> float:
-        """Return the ratio."""
-        return self._utilisation
+        self.found = (self._used_ns() - self._before_ns) / wall_ns
 
     def _used_ns(self) -> int:
         try:

@@ -71,7 +71,6 @@ class PeakMemory(Probe):
     """The most resident memory during the first call, preparation excluded."""
 
     name, unit, position = "peak_memory", "bytes", 10
-    _peak = 0
 
     def prepared(self, elapsed_ns: int) -> None:  # noqa: ARG002 - the moment counts, not how long it took
         """Forget the peak of preparing."""
@@ -81,11 +80,7 @@ class PeakMemory(Probe):
     def called(self, elapsed_ns: int) -> None:  # noqa: ARG002 - likewise
         """Read the peak of the call."""
         with _proc():
-            self._peak = peak_bytes(self.pid)
-
-    def value(self) -> float:
-        """Return the peak in bytes."""
-        return self._peak
+            self.found = peak_bytes(self.pid)
 
 
 @register
@@ -93,16 +88,11 @@ class PreparedMemory(Probe):
     """The resident memory when the job is prepared and no call has been made."""
 
     name, unit, position = "prepared_memory", "bytes", 20
-    _resident = 0
 
     def prepared(self, elapsed_ns: int) -> None:  # noqa: ARG002 - the moment counts, not how long it took
         """Read the resident memory."""
         with _proc():
-            self._resident = resident_bytes(self.pid)
-
-    def value(self) -> float:
-        """Return the memory in bytes."""
-        return self._resident
+            self.found = resident_bytes(self.pid)
 
 
 @register

@@ -40,6 +40,8 @@ class Probe:
     unit: ClassVar[str]
     position: ClassVar[int] = 1000
     """Readings are listed in ascending order of it."""
+    found: float | None = None
+    """The value, once it is known."""
 
     def __init__(self, pid: int) -> None:
         """Attach to process `pid`, which has imported its libraries and prepared its job."""
@@ -61,8 +63,10 @@ class Probe:
         """Note that the steady work is over and took `wall_ns`."""
 
     def value(self) -> float:
-        """Return the value in `unit`."""
-        raise NotImplementedError
+        """Return the value in `unit`: `found`, unless a subclass computes it from samples."""
+        if self.found is None:
+            raise Unreadable(NO_SAMPLE)
+        return self.found
 
     def close(self) -> None:
         """Release what the probe holds; called whatever happened."""

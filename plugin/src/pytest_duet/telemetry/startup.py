@@ -10,15 +10,10 @@ class PrepareTime(Probe):
     """The time to load the data and prepare the job."""
 
     name, unit, position = "prepare_time", "ns", 30
-    _elapsed_ns = 0
 
     def prepared(self, elapsed_ns: int) -> None:
         """Note the time."""
-        self._elapsed_ns = elapsed_ns
-
-    def value(self) -> float:
-        """Return the time in ns."""
-        return self._elapsed_ns
+        self.found = elapsed_ns
 
 
 @register
@@ -26,12 +21,7 @@ class FirstCall(Probe):
     """The time of the first call."""
 
     name, unit, position = "first_call", "ns", 40
-    _elapsed_ns = 0
 
     def called(self, elapsed_ns: int) -> None:
         """Note the time."""
-        self._elapsed_ns = elapsed_ns
-
-    def value(self) -> float:
-        """Return the time in ns."""
-        return self._elapsed_ns
+        self.found = elapsed_ns

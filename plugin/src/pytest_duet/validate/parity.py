@@ -12,9 +12,9 @@ import numpy as np
 
 from pytest_duet.binding.bind import INLINE_CHECK
 from pytest_duet.errors import SpecError, nearest
-from pytest_duet.protocol import from_number, to_number
 from pytest_duet.records.schema import ParityRecord
 from pytest_duet.spec.selectors import matches
+from pytest_duet.values import from_number, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_duet.errors import Invalid, Refused
-from pytest_duet.protocol import from_number, to_number
 from pytest_duet.records.schema import Bound
+from pytest_duet.values import from_number, to_number
 
 if TYPE_CHECKING:
     from pytest_duet.binding.bind import Arrays, BoundGroup

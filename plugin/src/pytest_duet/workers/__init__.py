@@ -1,4 +1,1 @@
-"""Workers answer requests: Python in this process (``direct``), any program (``process``), Python as a program (``serve``).
-
-Not for deciding what to ask: ``measure`` does.
-"""
+"""Workers prepare and run jobs on request: in this process (``direct``) or in a process of their own (``process``)."""

@@ -1,6 +1,6 @@
-"""Ask a worker in typed calls: ids kept, replies checked, errors turned into the tree of ``errors``.
+"""Send requests to a worker and check its replies.
 
-Not for carrying lines (``process``) and not for answering (``host``).
+Each request gets an id. An error reply, or one that does not fit the request, becomes an exception from ``errors``.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ _R = TypeVar("_R", bound=Reply)
 
 
 class Channel(Protocol):
-    """A way to a worker: one request in, one reply out."""
+    """Carries requests to a worker and its replies back."""
 
     pid: int
-    """The process that does the work."""
+    """The worker's process."""
 
     name: str
-    """What messages call it."""
+    """The worker's name in messages."""
 
     left_behind: int
-    """How many processes it had left to themselves when it ended; they were ended too."""
+    """How many orphans the worker left when it ended. They were killed."""
 
     def exchange(self, request: Request, *, seconds: float, tick: Callable[[], None] | None = None) -> Reply:
-        """Return the reply to `request`, within `seconds` where that can be enforced; call `tick` while waiting."""
+        """Return the reply to `request`, within `seconds` if the channel can enforce that; call `tick` while waiting."""
 
     def close(self) -> None:
-        """Let the worker go, and all it started."""
+        """Stop the worker and all processes it started."""
 
 
 class Client:
-    """One worker as ``measure`` sees it. `name` is the member's, for messages."""
+    """Talks to one worker. `name` is its member's, for messages."""
 
     def __init__(self, channel: Channel, name: str, *, seconds: float) -> None:
-        """Talk over `channel`; each request may take `seconds`."""
+        """Create a client on `channel`; each request may take `seconds`."""
         self.name = name
         self._channel = channel
         self._seconds = seconds
@@ -67,31 +67,35 @@ class Client:
 
     @property
     def pid(self) -> int:
-        """The process that does the work."""
+        """The worker's process."""
         return self._channel.pid
 
     @property
     def left_behind(self) -> int:
-        """How many processes it had left to themselves when it ended."""
+        """How many orphans the worker left when it ended."""
         return self._channel.left_behind
 
     def hello(self) -> HelloReply:
-        """Ask who is there."""
+        """Ask the worker to identify itself."""
         return self._ask(Hello(id=self._next()), HelloReply)
 
     def describe(self) -> list[Capability]:
-        """Ask what is implemented."""
+        """Return the implementations that the worker has."""
         return self._ask(Describe(id=self._next()), DescribeReply).implementations
 
     def prepare(self, job: Job) -> PrepareReply:
-        """Load `job`."""
+        """Prepare `job`."""
         return self._ask(Prepare(id=self._next(), job=job), PrepareReply)
 
     def verify(self, into: Path) -> VerifyReply:
-        """Run once and have the outputs written into folder `into`."""
+        """Run the job once; the worker writes its outputs into folder `into`.
+
+        Raises:
+            Invalid: the duration is not positive.
+
+        """
         reply = self._ask(Verify(id=self._next(), into=str(into)), VerifyReply)
-        if reply.elapsed_ns <= 0:
-            raise Invalid(f"{self.name} reports {reply.elapsed_ns} ns for a call; a clock that runs gives more than 0")
+        self._check_positive(reply.elapsed_ns, f"{reply.elapsed_ns} ns for a call")
         return reply
 
     def run(
@@ -102,10 +106,10 @@ class Client:
         *,
         tick: Callable[[], None] | None = None,
     ) -> RunReply:
-        """Time `rounds` of `iterations` calls; every duration that comes back is a positive whole number.
+        """Time `rounds` rounds of `iterations` calls; keep the last output of round `keep`.
 
         Raises:
-            ProtocolError: there are fewer or more rounds than asked, or no digest of the one to keep.
+            ProtocolError: the reply has another number of rounds, or no digest of the kept output.
             Invalid: a duration is not positive.
 
         """
@@ -113,31 +117,33 @@ class Client:
         reply = self._ask(request, RunReply, tick=tick)
         if len(reply.elapsed_ns) != rounds:
             raise ProtocolError(f"{self.name} sent {len(reply.elapsed_ns)} rounds, {rounds} were asked")
-        if any(len(parts) != rounds for parts in reply.spans.values()):
+        if any(len(spans) != rounds for spans in reply.spans.values()):
             raise ProtocolError(f"{self.name} sent spans of another number of rounds than the {rounds} that were asked")
         if (reply.digest is None) != (keep is None):
             raise ProtocolError(f"{self.name} was asked to keep round {keep} and sent digest {reply.digest!r}")
-        if min(reply.elapsed_ns) <= 0:
-            raise Invalid(
-                f"{self.name} reports a round of {min(reply.elapsed_ns)} ns; a clock that runs gives more than 0"
-            )
+        shortest = min(reply.elapsed_ns)
+        self._check_positive(shortest, f"a round of {shortest} ns")
         return reply
 
     def outputs(self, into: Path) -> OutputsReply:
-        """Have the kept outputs written into folder `into`."""
+        """Have the worker write the kept outputs into folder `into`."""
         return self._ask(Outputs(id=self._next(), into=str(into)), OutputsReply)
 
     def rename(self, name: str) -> None:
-        """Work for the member `name` from now on; messages call it so."""
+        """Use the worker for member `name` from now on."""
         self.name = self._channel.name = name
 
     def close(self) -> None:
-        """Let the worker go."""
+        """Stop the worker."""
         self._channel.close()
 
     def _next(self) -> int:
         self._id += 1
         return self._id
+
+    def _check_positive(self, elapsed_ns: int, claim: str) -> None:
+        if elapsed_ns <= 0:
+            raise Invalid(f"{self.name} reports {claim}; a duration must be positive")
 
     def _ask(
         self,
@@ -146,10 +152,10 @@ class Client:
         *,
         tick: Callable[[], None] | None = None,
     ) -> _R:
+        """Return the reply to `request`, which must be of type `kind`."""
         reply = self._channel.exchange(request, seconds=self._seconds, tick=tick)
         if reply.id != request.id and not (isinstance(reply, ErrorReply) and reply.id == 0):
-            msg = f"{self.name} answered request {reply.id} when {request.id} was asked"
-            raise ProtocolError(msg)
+            raise ProtocolError(f"{self.name} answered request {reply.id} when {request.id} was asked")
         if isinstance(reply, ErrorReply):
             raise _ERRORS[reply.kind](f"{self.name}: {clean(reply.message)}")
         if not isinstance(reply, kind):

@@ -1,7 +1,4 @@
-"""A channel to a Python implementation in this very process: no pipe, no second interpreter.
-
-Not for telemetry: this process holds every other framework too.
-"""
+"""A channel to a Python implementation in this process: no pipe, no second interpreter."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class DirectChannel:
-    """Hands requests to `host`. A deadline cannot be enforced here: nothing can stop a call in this process but Ctrl-C."""
+    """Passes requests to `host`. It cannot enforce a deadline: only Ctrl-C stops a call in this process."""
 
     def __init__(self, host: Host, name: str = "") -> None:
-        """Talk to `host`."""
+        """Create a channel to `host`."""
         self.name = name
         self.pid = os.getpid()
         self.left_behind = 0
@@ -30,11 +27,11 @@ class DirectChannel:
         request: Request,
         *,
         seconds: float,  # noqa: ARG002 - see the class
-        tick: Callable[[], None] | None = None,  # noqa: ARG002 - nobody can look while this process works
+        tick: Callable[[], None] | None = None,  # noqa: ARG002 - this process is busy with the request
     ) -> Reply:
         """Return the host's reply."""
         return self._host.handle(request)
 
     def close(self) -> None:
-        """Let the host restore what it changed."""
+        """Close the host, which restores the thread limits."""
         self._host.close()

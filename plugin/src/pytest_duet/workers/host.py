@@ -1,6 +1,6 @@
-"""Answer the protocol's requests on Python implementations: the twin of the Rust harness ``duet-worker``.
+"""Answer protocol requests with Python implementations, as the crate ``duet-worker`` does with Rust ones.
 
-Not for finding implementations (``python``) and not for carrying messages (``direct``, ``serve``).
+``python`` finds the implementations; ``direct`` and ``serve`` carry the messages.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from pytest_duet.protocol import (
     RunReply,
     Verify,
     VerifyReply,
-    to_number,
 )
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,17 +46,17 @@ if TYPE_CHECKING:
     from pytest_duet.workers.threads import Threads
 
 
-_LOSSES = 1000
-"""How many values of a loss curve a reply holds: it is one line of 64 KiB."""
+_MAX_LOSSES = 1000
+"""How many values of a loss curve a reply may have: it is one line of at most 64 KiB."""
 _MONITORING_TOOLS = 6
-"""How many tools `sys.monitoring` has room for."""
+"""How many tool ids `sys.monitoring` has."""
 
 
 class Host:
-    """Holds at most one prepared job and does with it what requests say.
+    """Holds at most one prepared job and answers requests about it.
 
-    `identify` fills the `hello` reply; `capabilities` lists what there is; `find` returns the constructor of an
-    implementation for a job; `threads` limits and reads the threads in effect.
+    `identify` makes the `hello` reply. `capabilities` lists the implementations. `find` returns the constructor of the
+    implementation for a job. `threads` limits the threads and reads how many are in effect.
     """
 
     clock: Callable[[], int] = staticmethod(time.perf_counter_ns)
@@ -69,7 +69,7 @@ class Host:
         find: Callable[[Job], implementation.Prepare],
         threads: Threads,
     ) -> None:
-        """Be ready for requests; nothing is imported or prepared yet."""
+        """Create a host; nothing is imported or prepared yet."""
         self._identify = identify
         self._capabilities = capabilities
         self._find = find
@@ -78,22 +78,22 @@ class Host:
         self._kept: implementation.Outputs | None = None
 
     def handle(self, request: Request) -> Reply:
-        """Return the reply to `request`; whatever an implementation raises becomes an error reply."""
+        """Return the reply to `request`; an exception of the implementation becomes an error reply."""
         try:
             return self._answer(request)
         except Unavailable as error:
             return ErrorReply(id=request.id, kind="unsupported", message=_shortened(str(error)))
         except DuetError as error:
             return ErrorReply(id=request.id, kind="invalid", message=_shortened(str(error)))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and only its member fails
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an implementation may raise anything, and only its member fails
             return ErrorReply(id=request.id, kind="failed", message=_shortened(f"{type(error).__name__}: {error}"))
 
     def close(self) -> None:
-        """Forget the job and give threads back as they were."""
+        """Drop the job and restore the thread limits."""
         self._prepared = self._kept = None
         self._threads.restore()
 
-    def _answer(self, request: Request) -> Reply:  # noqa: PLR0911 - one return a request
+    def _answer(self, request: Request) -> Reply:  # noqa: PLR0911 - one return per request
         match request:
             case Hello():
                 return self._identify(request.id)
@@ -119,7 +119,7 @@ class Host:
         self._threads.limit(job.threads)
         reader = JobReader(job)
         prepared = construct(reader)
-        reader.check_heeded()
+        reader.check_used()
         self._prepared = prepared
         return PrepareReply(
             id=request_id,
@@ -138,7 +138,7 @@ class Host:
 
     def _verify(self, request_id: int, into: str) -> VerifyReply:
         prepared = self._ready()
-        with _undisturbed():
+        with _tracing_suspended():
             elapsed, results = self._round(prepared, 1)
         outputs = prepared.outputs(results[-1])
         paths, digest = _write(outputs, into)
@@ -148,7 +148,7 @@ class Host:
             digest=digest,
             iterations=outputs.iterations,
             converged=outputs.converged,
-            loss=[to_number(value) for value in _spread(outputs.loss)],
+            loss=[to_number(value) for value in _thinned(outputs.loss)],
             elapsed_ns=elapsed,
         )
 
@@ -156,22 +156,22 @@ class Host:
         prepared = self._ready()
         limit = prepared.max_iterations
         if limit is not None and request.iterations > limit:
-            raise ImplementationError(f"a round may hold {limit} calls at most, {request.iterations} were asked")
+            raise ImplementationError(f"a round may have at most {limit} calls, {request.iterations} were asked")
         if request.keep is not None and request.keep >= request.rounds:
             raise ImplementationError(
                 f"keep is {request.keep}, but there are {request.rounds} rounds; keep one of them"
             )
         elapsed = []
         spans: dict[str, list[int]] = {}
-        with _undisturbed():
+        with _tracing_suspended():
             for index in range(request.rounds):
                 ns, results = self._round(prepared, request.iterations)
                 elapsed.append(ns)
-                for name, parts in _summed(prepared.spans(result) for result in results).items():
-                    spans.setdefault(name, []).append(parts)
+                for name, total_ns in _summed(prepared.spans(result) for result in results).items():
+                    spans.setdefault(name, []).append(total_ns)
                 if index == request.keep:
                     self._kept = prepared.outputs(results[-1])
-                # Freed here, or its end would fall into the next round's clock.
+                # Free the results now, so that the next round does not time their deallocation.
                 del results
         return RunReply(
             id=request.id,
@@ -182,11 +182,11 @@ class Host:
         )
 
     def _round(self, prepared: implementation.Implementation[Any, Any], calls: int) -> tuple[int, list[Any]]:
-        """Time `calls` calls on inputs made before, results dropped after; return nanoseconds and the results."""
+        """Time `calls` calls; return the nanoseconds and the results. Inputs are made before, results freed after."""
         inputs = [prepared.fresh() for _ in range(calls)]
         results: list[Any] = [None] * calls
         run, clock = prepared.run, self.clock
-        # No collection while the clock runs, in every mode and on every side alike: Rust has none either.
+        # Never collect garbage while the clock runs: Rust has no collector either.
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -210,22 +210,22 @@ def _summed(spans: Iterable[dict[str, int]]) -> dict[str, int]:
     return total
 
 
-def _spread(losses: Sequence[float]) -> list[float]:
-    """Return all of `losses`, or where there are more than fit a reply so many, evenly spread: the first and the last among them."""
+def _thinned(losses: Sequence[float]) -> list[float]:
+    """Return `losses`, or `_MAX_LOSSES` of them, evenly spaced with the first and the last, if there are more."""
     count = len(losses)
-    if count <= _LOSSES:
+    if count <= _MAX_LOSSES:
         return list(losses)
-    return [losses[at * (count - 1) // (_LOSSES - 1)] for at in range(_LOSSES)]
+    return [losses[at * (count - 1) // (_MAX_LOSSES - 1)] for at in range(_MAX_LOSSES)]
 
 
 def _shortened(message: str) -> str:
-    """Cut a message to what fits a line with room to spare; what is no Unicode (a file name's bytes) is replaced."""
+    """Return the first 4000 characters of `message`, with what is not Unicode (bytes of a file name) replaced."""
     return message[:4000].encode(errors="replace").decode()
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Suspend tracers and profilers: they slow Python alone."""
+def _tracing_suspended() -> Iterator[None]:
+    """Suspend tracers and profilers, which would slow only Python."""
     trace, profile = sys.gettrace(), sys.getprofile()
     sys.settrace(None)
     sys.setprofile(None)
@@ -244,6 +244,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _write(outputs: implementation.Outputs, into: str) -> tuple[dict[str, str], str]:
+    """Write `outputs` as ``.npy`` files into folder `into`; return their paths by name, and their digest."""
     paths = {}
     for name, array in outputs.arrays.items():
         path = Path(into) / f"{name}.npy"

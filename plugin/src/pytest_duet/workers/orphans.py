@@ -1,6 +1,6 @@
-"""Find and end what a worker leaves behind, even in a session of its own: no process outlives who started it.
+"""Find and kill the processes that a worker leaves behind, even those in a session of their own.
 
-Not for the worker and its group: ``process`` ends those.
+``process`` kills the worker and its process group.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from pathlib import Path
 from typing import Final
 
 PARENT_VARIABLE: Final = "DUET_PARENT_PID"
-"""Tells a worker whose child it should be: one that starts slowly may find another parent. Its children inherit it."""
+"""Holds the pid that a worker expects as its parent's: the parent may die before the worker can check. Descendants inherit it."""
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
-ours: set[int] = set()
-"""The processes that are meant to live: workers, and what workers are forked from."""
+own_pids: set[int] = set()
+"""The children that this process started itself, workers and fork servers. `kill_orphans` spares them."""
 
 
 @cache
-def adopt() -> bool:
-    """Have the kernel make orphaned descendants children of this process instead of init's; say whether it does."""
+def become_subreaper() -> bool:
+    """Make this process the parent of its orphaned descendants, in place of init; return whether that is possible."""
     if not sys.platform.startswith("linux"):
         return False
     return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def end_all() -> int:
-    """Kill and reap every child that a worker left to this process; return how many there were.
+def kill_orphans() -> int:
+    """Kill and reap every orphan of a worker; return how many there were.
 
-    Killing one makes its own children ours, so it goes on until there are none.
+    The children of a killed orphan become orphans in turn, so this repeats until there are none.
     """
-    ended = 0
-    while found := [pid for pid in _children() if pid not in ours and _descends_from_a_worker(pid)]:
+    killed = 0
+    while found := [pid for pid in _children() if pid not in own_pids and _descends_from_a_worker(pid)]:
         for pid in found:
-            ended += _end(pid)
-    return ended
+            killed += _kill_and_reap(pid)
+    return killed
 
 
-def reap_group(number: int) -> None:
-    """Reap what is left of a process group that was killed: orphans come to us, and only we can let them go."""
+def reap_group(group: int) -> None:
+    """Reap what is left of a killed process group: this process became the parent of its orphans."""
     with contextlib.suppress(ChildProcessError):
         while True:
-            os.waitpid(-number, 0)
+            os.waitpid(-group, 0)
 
 
 def _children() -> set[int]:
@@ -55,14 +55,14 @@ def _children() -> set[int]:
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
-            # One that ended meanwhile has none; neither has a kernel that does not tell.
+            # The file is missing if the thread has ended, or the kernel was built without it.
             with contextlib.suppress(OSError):
                 found.update(int(pid) for pid in (task / "children").read_text().split())
     return found
 
 
 def _descends_from_a_worker(pid: int) -> bool:
-    """Tell a worker's child from one that the user's own code started: only the former inherited our mark."""
+    """Return whether `pid` inherited `PARENT_VARIABLE`: a child that the user's own code started did not."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -70,12 +70,12 @@ def _descends_from_a_worker(pid: int) -> bool:
     return f"{PARENT_VARIABLE}={os.getpid()}".encode() in environment
 
 
-def _end(pid: int) -> bool:
+def _kill_and_reap(pid: int) -> bool:
+    """Kill child `pid`; return whether it was this call that reaped it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:
-        # Somebody else reaped it.
         return False
     return True

@@ -1,6 +1,6 @@
-"""A channel to a worker in a process of its own: spawned, held to deadlines, drained, and gone when it should be.
+"""A channel to a worker in a process of its own: start it, exchange lines with it under a deadline, and end it.
 
-Not for what the lines mean: ``protocol`` encodes and decodes them.
+``codec`` encodes and decodes the lines.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import selectors
 import signal
 import subprocess
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
@@ -26,19 +25,19 @@ if TYPE_CHECKING:
     from pytest_duet.protocol import Reply, Request
 
 STDERR_KEPT_BYTES: Final = 4096
-"""How much of a worker's log a failure quotes: its end."""
+"""How many bytes from the end of a worker's log an error quotes."""
 
 GRACE_SECONDS: Final = 2.0
-"""How long a worker may take to leave when told to, before it is killed."""
+"""How long a worker may take to exit before it is killed."""
 
 _TICK_SECONDS: Final = 0.01
-_LIFE_SIGN_SECONDS: Final = 0.25
+_EXIT_CHECK_SECONDS: Final = 0.25
 _CHUNK_BYTES: Final = 65536
 _LOADER_FAILURES: Final = frozenset({126, 127})
 
 
 class Child(Protocol):
-    """A process of ours, as far as a channel needs it; its group has its own number."""
+    """What a channel needs of a child process. The child leads a process group, whose id is its pid."""
 
     pid: int
     returncode: int | None
@@ -47,19 +46,19 @@ class Child(Protocol):
     stderr: IO[bytes] | None
 
     def wait(self) -> int:
-        """Wait for its end, reap it and return its status."""
+        """Wait for the child to exit, reap it and return its status."""
 
 
 def spawn(
     argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "", cwd: str | None = None
 ) -> ProcessChannel:
-    """Start `argv` with `environment` added to this process's own; `build` is the remedy quoted when it is missing.
+    """Start `argv` with `environment` added to this process's own; `build` is the command that builds the program.
 
     Raises:
-        Unavailable: there is no such program.
+        Unavailable: the program cannot be started.
 
     """
-    orphans.adopt()
+    orphans.become_subreaper()
     try:
         process = subprocess.Popen(
             list(argv),
@@ -69,7 +68,7 @@ def spawn(
             bufsize=0,
             cwd=cwd,
             env={**os.environ, **environment, orphans.PARENT_VARIABLE: str(os.getpid())},
-            # A group of its own: Ctrl-C stays with pytest, and the whole group can be ended at once.
+            # A process group of its own: Ctrl-C reaches only pytest, and one signal ends the whole group.
             start_new_session=True,
         )
     except OSError as error:
@@ -79,21 +78,20 @@ def spawn(
 
 
 class ProcessChannel:
-    """One worker in a process of its own. Any misbehaviour ends it and raises the error that says what happened."""
+    """A worker in a process of its own. If it misbehaves, the channel ends it and raises an error that says how."""
 
     def __init__(self, process: Child, name: str) -> None:
-        """Talk to `process`, whose three streams are pipes."""
+        """Create a channel to `process`, whose three streams are pipes."""
         self.name = name
         self._process = process
         self.pid = process.pid
         self.left_behind = 0
-        """How many processes it had left to themselves when it ended; they were ended too."""
-        orphans.ours.add(self.pid)
+        """How many orphans the worker left when it ended. They were killed."""
+        orphans.own_pids.add(self.pid)
         self._buffer = bytearray()
         self._received = 0
-        self._log: deque[bytes] = deque()
-        self._log_size = 0
-        self._ending = self._gone = False
+        self._log = bytearray()
+        self._ending = self._ended = False
         self._ended_with: MemberError | None = None
         self._selector = selectors.DefaultSelector()
         assert self._process.stdin is not None
@@ -108,16 +106,16 @@ class ProcessChannel:
         self._selector.register(self._stderr, selectors.EVENT_READ)
 
     def exchange(self, request: Request, *, seconds: float, tick: Callable[[], None] | None = None) -> Reply:
-        """Return the reply to `request`.
+        """Return the reply to `request`; call `tick` about every 10 ms while waiting.
 
         Raises:
-            TimedOut: none came within `seconds`.
+            TimedOut: there was no reply within `seconds`.
             Crashed, Killed: the process ended instead.
-            ProtocolError: what came is no reply.
+            ProtocolError: what came is not a reply.
 
         """
         phase = type(request).__name__.lower()
-        if self._gone:
+        if self._ended:
             raise self._ended_with or Crashed(f"{self.name} had ended before it was asked to {phase}")
         try:
             self._send(encode(request), phase, time.monotonic() + seconds)
@@ -125,33 +123,31 @@ class ProcessChannel:
         except MemberError as error:
             self._end()
             if isinstance(error, ProtocolError) and not error.log:
-                self._ended_with = self._quoting(ProtocolError(f"{self.name}, asked to {phase}: {error}"))
+                self._ended_with = self._with_log(ProtocolError(f"{self.name}, asked to {phase}: {error}"))
             else:
-                self._ended_with = self._quoting(error)
+                self._ended_with = self._with_log(error)
             raise self._ended_with from error
         except BaseException:
-            # Ctrl-C: a worker that is still busy with a request cannot be asked anything else.
+            # After Ctrl-C the worker is still busy with this request and cannot take another.
             self._end()
             raise
 
     def close(self) -> None:
-        """Ask the worker to leave, wait a moment, then end it and all it started."""
-        if self._gone:
+        """Ask the worker to quit, give it `GRACE_SECONDS`, then end it and all processes it started."""
+        if self._ended:
             return
         self._ending = True
         with contextlib.suppress(MemberError, OSError):
             self._send(encode(Quit(id=0)), "quit", time.monotonic() + GRACE_SECONDS)
         assert self._process.stdin is not None
         self._process.stdin.close()
-        deadline = time.monotonic() + GRACE_SECONDS
-        while not self._exited() and time.monotonic() < deadline:
-            self._drain(_TICK_SECONDS)
+        self._drain_until_exit(time.monotonic() + GRACE_SECONDS)
         self._end()
 
     # --- moving bytes -------------------------------------------------------------------------------------------------
 
     def _send(self, line: bytes, phase: str, deadline: float) -> None:
-        """Write `line`, reading whatever the worker says meanwhile, so that neither waits for the other."""
+        """Write `line`, and read what the worker writes meanwhile, so that neither blocks the other."""
         pending = memoryview(line)
         while pending:
             try:
@@ -165,6 +161,7 @@ class ProcessChannel:
                 raise self._death(phase) from None
 
     def _line(self, phase: str, seconds: float, tick: Callable[[], None] | None) -> bytes:
+        """Return the next line that the worker writes, without its newline."""
         deadline = time.monotonic() + seconds
         while True:
             end = self._buffer.find(b"\n")
@@ -180,16 +177,16 @@ class ProcessChannel:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut(f"{self.name} did not answer {phase} within {seconds:g} s")
-            if not self._drain(min(left, _TICK_SECONDS if tick else _LIFE_SIGN_SECONDS)):
+            if not self._drain(min(left, _TICK_SECONDS if tick else _EXIT_CHECK_SECONDS)):
                 raise self._death(phase)
-            # A child of the worker may hold its output open: the end of the file alone does not tell its death.
+            # A child of the worker may hold stdout open, so end of file alone does not reveal that the worker exited.
             if b"\n" not in self._buffer and self._exited() and not self._selector.select(0):
                 raise self._death(phase)
             if tick:
                 tick()
 
     def _drain(self, seconds: float) -> bool:
-        """Wait up to `seconds` for output and take it in; False once stdout has ended."""
+        """Wait up to `seconds` for output and read it; return False once stdout has ended."""
         for key, _ in self._selector.select(seconds):
             try:
                 chunk = os.read(key.fd, _CHUNK_BYTES)
@@ -200,82 +197,73 @@ class ProcessChannel:
                 if key.fd == self._stdout:
                     return False
             elif key.fd == self._stdout:
-                # Once nobody will ask for it any more, what comes is taken so that the worker can end, and dropped.
+                # A worker that is ending must be able to write and exit, but no reply is expected: discard the output.
                 if not self._ending:
                     self._buffer += chunk
                     self._received += len(chunk)
             else:
-                self._remember(chunk)
+                self._log += chunk
+                del self._log[:-STDERR_KEPT_BYTES]
         return self._stdout in self._selector.get_map()
 
-    def _remember(self, chunk: bytes) -> None:
-        self._log.append(chunk)
-        self._log_size += len(chunk)
-        while self._log_size - len(self._log[0]) >= STDERR_KEPT_BYTES:
-            self._log_size -= len(self._log.popleft())
-
-    def log(self) -> str:
-        """Return the end of what the worker wrote to its log."""
-        return clean(b"".join(self._log)[-STDERR_KEPT_BYTES:].decode(errors="replace").strip())
-
-    # --- ends ---------------------------------------------------------------------------------------------------------
-
-    def _death(self, phase: str) -> MemberError:
-        """Return the error that says how the worker ended instead of answering."""
-        said = f": {excerpt(bytes(self._buffer))} is no whole line" if self._buffer else ""
-        self._ending = True
-        deadline = time.monotonic() + GRACE_SECONDS
+    def _drain_until_exit(self, deadline: float) -> None:
         while not self._exited() and time.monotonic() < deadline:
             self._drain(_TICK_SECONDS)
-        ended = self._exited()
-        # What is still in the pipe of its log; a flood has no end, so the deadline holds here too.
+
+    def log(self) -> str:
+        """Return the last `STDERR_KEPT_BYTES` of the worker's log, safe to print."""
+        return clean(self._log.decode(errors="replace").strip())
+
+    # --- ending -------------------------------------------------------------------------------------------------------
+
+    def _death(self, phase: str) -> MemberError:
+        """End the worker; return the error that says how it ended instead of replying."""
+        unfinished = f": {excerpt(bytes(self._buffer))} is not a whole line" if self._buffer else ""
+        self._ending = True
+        deadline = time.monotonic() + GRACE_SECONDS
+        self._drain_until_exit(deadline)
+        exited = self._exited()
+        # Read the rest of the log. The deadline holds here too: a descendant may go on writing.
         while self._stderr in self._selector.get_map() and self._selector.select(0) and time.monotonic() < deadline:
             self._drain(0)
         self._end()
         status = self._process.wait()
-        if not ended:
-            return self._quoting(
+        if not exited:
+            return self._with_log(
                 ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive")
             )
         if status == 0:
-            return self._quoting(ProtocolError(f"{self.name} left without answering {phase}{said}"))
-        if status == -signal.SIGKILL:
-            return self._quoting(Killed(f"{self.name} was killed while asked to {phase} (maybe out of memory)"))
-        if status < 0:
-            return self._quoting(Crashed(f"{self.name} died of {signal.Signals(-status).name} while asked to {phase}"))
-        loader = " (it could not be loaded)" if status in _LOADER_FAILURES else ""
-        return self._quoting(Crashed(f"{self.name} exited with status {status}{loader} while asked to {phase}"))
+            return self._with_log(ProtocolError(f"{self.name} left without answering {phase}{unfinished}"))
+        return self._with_log(_failure(self.name, status, phase))
 
-    def _quoting(self, error: MemberError) -> MemberError:
+    def _with_log(self, error: MemberError) -> MemberError:
         error.log = self.log()
         return error
 
     def _exited(self) -> bool:
-        """Say whether the worker has ended, leaving it unreaped: its group's number must not be reused before the kill."""
+        """Return whether the worker has exited, without reaping it: its group's id must stay taken until the kill."""
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
     def _end(self) -> None:
-        """End the worker's whole group: politely, then not."""
-        if self._gone:
+        """End the worker's process group: SIGTERM, then SIGKILL after `GRACE_SECONDS`; kill its orphans too."""
+        if self._ended:
             return
         self._ending = True
         try:
             if not self._exited():
                 self._signal(signal.SIGTERM)
-                deadline = time.monotonic() + GRACE_SECONDS
-                while not self._exited() and time.monotonic() < deadline:
-                    with contextlib.suppress(OSError, ValueError):
-                        self._drain(_TICK_SECONDS)
+                with contextlib.suppress(OSError, ValueError):
+                    self._drain_until_exit(time.monotonic() + GRACE_SECONDS)
         finally:
-            # Also when a second Ctrl-C breaks the wait off.
-            self._gone = True
+            # This also runs if a second Ctrl-C interrupts the wait.
+            self._ended = True
             self._signal(signal.SIGKILL)
             self._process.wait()
-            orphans.ours.discard(self.pid)
+            orphans.own_pids.discard(self.pid)
             orphans.reap_group(self.pid)
-            self.left_behind += orphans.end_all()
+            self.left_behind += orphans.kill_orphans()
             self._selector.close()
             for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if stream is not None:
@@ -284,3 +272,13 @@ class ProcessChannel:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def _failure(name: str, status: int, phase: str) -> MemberError:
+    """Return the error for a worker that ended with exit status `status`, negative for a signal."""
+    if status == -signal.SIGKILL:
+        return Killed(f"{name} was killed while asked to {phase} (maybe out of memory)")
+    if status < 0:
+        return Crashed(f"{name} died of {signal.Signals(-status).name} while asked to {phase}")
+    loader = " (it could not be loaded)" if status in _LOADER_FAILURES else ""
+    return Crashed(f"{name} exited with status {status}{loader} while asked to {phase}")

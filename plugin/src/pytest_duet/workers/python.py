@@ -1,7 +1,4 @@
-"""Find Python implementations and put a host before them: a task's ``impl_<framework>.py``, or a plain function.
-
-Not for answering requests: ``host`` does.
-"""
+"""Find Python implementations and make a host for them: a task's ``impl_<framework>.py``, or a plain function."""
 
 from __future__ import annotations
 
@@ -19,7 +16,8 @@ import numpy as np
 from pytest_duet.digests import source_digest
 from pytest_duet.errors import ImplementationError, SpecError, Unavailable
 from pytest_duet.implementation import Implementation, JobReader, Outputs
-from pytest_duet.protocol import VERSION, Capability, Features, HelloReply, NonFinite, from_number
+from pytest_duet.protocol import VERSION, Capability, Features, HelloReply
+from pytest_duet.values import NonFinite, from_number
 from pytest_duet.workers.host import Host
 from pytest_duet.workers.threads import Threads, blas, resolve
 
@@ -27,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_duet.implementation import Prepare
-    from pytest_duet.protocol import Job, Scalar
+    from pytest_duet.protocol import Job
     from pytest_duet.spec.schema import Framework
+    from pytest_duet.values import Scalar
 
 
 PACKAGE: Final = "duet_benches"
@@ -70,7 +69,7 @@ def _import(package: str, folder: Path, name: str) -> types.ModuleType:
 
 
 def _package(name: str, folder: Path) -> str:
-    """Make `folder` the package `name`, forgetting one of that name elsewhere; return `name`."""
+    """Make `folder` the package `name`, in place of another folder's package of that name; return `name`."""
     known = sys.modules.get(name)
     if known is None or list(known.__path__) != [str(folder)]:
         for stale in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
@@ -82,12 +81,12 @@ def _package(name: str, folder: Path) -> str:
 
 
 def shared_modules(benches: Path) -> list[Path]:
-    """Return the modules that task folders share: the Python files that stand beside them."""
+    """Return the modules that tasks share: the Python files beside the task folders."""
     return sorted(benches.glob("*.py"))
 
 
 def import_modules(framework: Framework) -> None:
-    """Import what every implementation of `framework` needs, so that no first call pays for it.
+    """Import the modules that every implementation of `framework` needs, so that no call has to.
 
     Raises:
         Unavailable: a module is not installed, or cannot be imported.
@@ -101,7 +100,7 @@ def import_modules(framework: Framework) -> None:
 
 
 def framework_host(benches: Path, name: str, framework: Framework) -> Host:
-    """Return a host for every implementation of Python framework `name` in the task folders of `benches`."""
+    """Return a host of every implementation of Python framework `name` in the task folders of `benches`."""
 
     def task_folders() -> list[Path]:
         return sorted(path.parent for path in benches.glob(f"*/impl_{name}.py"))
@@ -126,7 +125,7 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
             raise Unavailable(msg) from None
 
     def identify(request_id: int) -> HelloReply:
-        # Only what is imported shows its BLAS.
+        # A BLAS library is visible once it is imported.
         import_modules(framework)
         return HelloReply(
             id=request_id,
@@ -136,7 +135,7 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
             source_digest=source_digest(
                 [*(task_folder / f"impl_{name}.py" for task_folder in task_folders()), *shared_modules(benches)]
             ),
-            details={word: str(resolve(where)) for word, where in framework.details.items()},
+            details={label: str(resolve(where)) for label, where in framework.details.items()},
             **_interpreter(),
         )
 
@@ -159,16 +158,16 @@ def _interpreter() -> dict[str, Any]:
 
 
 class FunctionCall(Implementation[dict[str, Any], Any]):
-    """A user's own Python function, called with the job's parameters and arrays by name."""
+    """A plain Python function, called with the job's parameters and arrays by name."""
 
     def __init__(self, function: Callable[..., Any], reader: JobReader) -> None:
-        """Read every parameter and array the job has: a plain function takes all of them."""
+        """Read every parameter and array of the job: a plain function takes all of them."""
         self._function = function
         self._given: dict[str, Any] = {name: _plain(reader.scalar(name)) for name in reader.job.params}
         self._given.update({name: reader.array(name) for name in reader.job.data})
 
     def fresh(self) -> dict[str, Any]:
-        """Copy arrays, so that a function may write into what it was given."""
+        """Return the arguments, with arrays copied so that the function may write into them."""
         return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self._given.items()}
 
     def run(self, given: dict[str, Any]) -> Any:
@@ -176,7 +175,7 @@ class FunctionCall(Implementation[dict[str, Any], Any]):
         return self._function(**given)
 
     def outputs(self, result: Any) -> Outputs:
-        """Name what it returned: a mapping's entries by their keys, anything else ``result``."""
+        """Return the result as named arrays: a mapping by its keys, anything else as ``result``."""
         named = result if isinstance(result, dict) else {"result": result}
         arrays = {str(key): np.asarray(value) for key, value in named.items()}
         for key, array in arrays.items():
@@ -184,20 +183,18 @@ class FunctionCall(Implementation[dict[str, Any], Any]):
                 msg = f"output {key!r} is a {type(named[key]).__name__}; return numbers or arrays of numbers"
                 raise ImplementationError(msg)
             if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
-                raise ImplementationError(
-                    f"output {key!r} holds {array.max()}; a worker's whole numbers are below 2**63"
-                )
-        # A worker's integers are 64 bits wide and its floats come as it made them.
+                raise ImplementationError(f"output {key!r} holds {array.max()}; a worker's integers are below 2**63")
+        # Integers become 64 bits wide, as in any worker; floats keep their type.
         return Outputs({key: a.astype(np.int64) if a.dtype.kind in "biu" else a for key, a in arrays.items()})
 
 
 def _plain(value: Scalar) -> bool | float | str:
-    """Return a parameter as a plain function expects it: a number in words as the number."""
+    """Return a parameter as a plain function expects it, a `NonFinite` as a float."""
     return from_number(value) if isinstance(value, NonFinite) else value
 
 
 def function_host(function: Callable[..., Any], task: str) -> Host:
-    """Return a host whose only implementation, of `task`, is `function`."""
+    """Return a host whose only implementation is `function`, for task `task`."""
 
     def find(job: Job) -> Prepare:
         if job.task != task:
@@ -225,15 +222,15 @@ def function_host(function: Callable[..., Any], task: str) -> Host:
 
 
 def load_function(file: Path, name: str) -> Callable[..., Any]:
-    """Return function `name` (dots for nesting in classes) of the Python file `file`, imported afresh.
+    """Import the Python file `file` anew and return its function `name`, which may be nested in classes (``Class.name``).
 
     Raises:
-        Unavailable: it cannot be imported by file and name.
+        Unavailable: `file` is not a Python file, or has no such function.
 
     """
     folder = str(file.resolve().parent)
     if folder not in sys.path:
-        # What stands beside the file can be imported, as it can under pytest.
+        # The file may import its neighbours, as it may under pytest.
         sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(f"duet_served_{file.stem}", file)
     if spec is None or spec.loader is None:

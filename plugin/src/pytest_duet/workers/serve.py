@@ -1,7 +1,4 @@
-"""Serve a host over this process's stdin and stdout, as any worker does.
-
-Not for answering: ``host`` does.
-"""
+"""Serve a host's implementations over this process's stdin and stdout."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve(host: Host) -> None:
-    """Answer requests line by line until `quit` or the end of stdin."""
+    """Answer one request a line until `quit` or the end of stdin."""
     replies = _take_stdout()
     with os.fdopen(os.dup(0), "rb") as requests:
         while line := requests.readline(LINE_LIMIT_BYTES + 1):
@@ -42,13 +39,13 @@ def serve(host: Host) -> None:
 
 
 def _skip_line(requests: BinaryIO) -> None:
-    """Pass over the rest of a line that is too long, so that the next is read from its start."""
+    """Discard the rest of a line that is too long."""
     while (rest := requests.readline(LINE_LIMIT_BYTES)) and not rest.endswith(b"\n"):
         pass
 
 
 def _encode(reply: Reply) -> bytes:
-    """Return `reply` as a line; one that is too long becomes an error that says so, as in the Rust harness."""
+    """Return `reply` as a line; replace one that is too long with an error reply, as the Rust harness does."""
     try:
         return encode(reply)
     except ProtocolError as error:
@@ -56,18 +53,18 @@ def _encode(reply: Reply) -> bytes:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (Linux; elsewhere the end of stdin has to do)."""
+    """Make the kernel kill this process when its parent dies (on Linux; elsewhere it exits at the end of stdin)."""
     if not sys.platform.startswith("linux"):
         return
     parent = int(os.environ.get(PARENT_VARIABLE) or os.getppid())
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # It may have died before the kernel was told.
+    # The parent may have died before the call to prctl.
     if os.getppid() != parent:
         os._exit(1)
 
 
 def _take_stdout() -> int:
-    """Keep the real stdout for replies and point descriptor 1 at stderr, so that a library's print breaks nothing."""
+    """Return a copy of stdout for replies, and point descriptor 1 at stderr so that prints do not mix with replies."""
     replies = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr

@@ -1,7 +1,4 @@
-"""Start workers in fresh processes, each the quickest way that leaves it fresh: forked where that is safe, else spawned.
-
-Not for asking them anything: ``client`` does.
-"""
+"""Start each worker in a fresh process: forked from a fork server if that is safe, else spawned."""
 
 from __future__ import annotations
 
@@ -17,69 +14,70 @@ if TYPE_CHECKING:
     from pytest_duet.spec.group import LaunchSpec
     from pytest_duet.workers.process import ProcessChannel
 
-_OURS = ("-m", "pytest_duet")
-_PLACES = (1, 2)
-"""Where that stands in a command: after the interpreter, or after one option of it."""
+_DUET = ("-m", "pytest_duet")
+_DUET_AT = (1, 2)
+"""Where a command may have `_DUET`: after the interpreter, or after the interpreter and one option."""
 
 
 class Spawner:
-    """Holds one fork_server for each set of libraries and environment that was asked for; use `close` when done."""
+    """Starts workers, and keeps one fork server for each set of modules and environment."""
 
     def __init__(self) -> None:
-        """Hold none yet."""
+        """Start no fork server yet."""
         self._fork_servers: dict[object, ForkServer | None] = {}
 
-    def start(self, start: LaunchSpec, name: str, seconds: float) -> ProcessChannel:
-        """Return a channel to a fresh worker; importing libraries beforehand may take `seconds`.
+    def start(self, launch: LaunchSpec, name: str, seconds: float) -> ProcessChannel:
+        """Return a channel to a fresh worker; a new fork server may take `seconds` to import its modules.
 
         Raises:
-            Unavailable: it cannot be started.
+            Unavailable: the worker cannot be started.
 
         """
-        fork_server = self._fork_server(start, seconds)
+        fork_server = self._fork_server(launch, seconds)
         if fork_server is not None:
-            return fork_server.fork(_arguments(start) or (), name)
-        return spawn(start.argv, name=name, environment=start.environment, build=start.build)
+            return fork_server.fork(_arguments(launch) or (), name)
+        return spawn(launch.argv, name=name, environment=launch.environment, build=launch.build)
 
     def __enter__(self) -> Self:
-        """Return this spawner, to be closed."""
+        """Return this spawner."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close this spawner."""
         self.close()
 
     def close(self) -> None:
-        """Let all fork_servers go; workers stay."""
+        """Close all fork servers; workers go on."""
         for fork_server in self._fork_servers.values():
             if fork_server is not None:
                 fork_server.close()
         self._fork_servers.clear()
 
-    def _fork_server(self, start: LaunchSpec, seconds: float) -> ForkServer | None:
-        """Return what workers of this kind are forked from; None where they have to be spawned."""
-        if start.modules is None or _arguments(start) is None:
+    def _fork_server(self, launch: LaunchSpec, seconds: float) -> ForkServer | None:
+        """Return the fork server for `launch`, or None if its worker has to be spawned."""
+        if launch.modules is None or _arguments(launch) is None:
             return None
-        key = (start.argv[0], start.modules, tuple(sorted(start.environment.items())))
+        key = (launch.argv[0], launch.modules, tuple(sorted(launch.environment.items())))
         if key not in self._fork_servers:
-            self._fork_servers[key] = _single_threaded(start, seconds)
+            self._fork_servers[key] = _single_threaded(launch, seconds)
         return self._fork_servers[key]
 
 
-def _arguments(start: LaunchSpec) -> tuple[str, ...] | None:
-    """Return what our own command is told in `start`, None where it starts something else."""
-    for place in _PLACES:
-        if start.argv[place : place + len(_OURS)] == _OURS:
-            return start.argv[place + len(_OURS) :]
+def _arguments(launch: LaunchSpec) -> tuple[str, ...] | None:
+    """Return the arguments that `launch` passes to ``python -m pytest_duet``, or None if it starts another program."""
+    for at in _DUET_AT:
+        if launch.argv[at : at + len(_DUET)] == _DUET:
+            return launch.argv[at + len(_DUET) :]
     return None
 
 
-def _single_threaded(start: LaunchSpec, seconds: float) -> ForkServer | None:
-    assert start.modules is not None
+def _single_threaded(launch: LaunchSpec, seconds: float) -> ForkServer | None:
+    """Return a new fork server, or None if it does not start or has several threads: it must not fork then."""
+    assert launch.modules is not None
     try:
-        fork_server = ForkServer(start.argv[0], start.modules, start.environment, seconds)
+        fork_server = ForkServer(launch.argv[0], launch.modules, launch.environment, seconds)
     except Unavailable:
-        # A spawned worker will say better what is wrong.
+        # The spawned worker will report the cause, with its log.
         return None
     if fork_server.threads == 1:
         return fork_server

@@ -1,6 +1,6 @@
-"""Limit the threads of Python's numeric libraries, and read how many are really in effect.
+"""Limit the threads of Python's numeric libraries, and read how many are in effect.
 
-Not for Rust workers: each attests its own.
+A Rust worker reports its own threads.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 def resolve(name: str) -> Any:
-    """Return what ``module:attribute.attribute`` names, importing the module."""
+    """Import ``module`` and return its attribute, for a name such as ``module:attribute.attribute``."""
     module, _, attributes = name.partition(":")
     return reduce(getattr, attributes.split("."), importlib.import_module(module))
 
 
 class Threads:
-    """The threads of one framework: its own setter and getter (``module:function``) where it has them, else threadpoolctl."""
+    """The thread limit of one framework: through its own setter and getter (``module:function``), or threadpoolctl."""
 
     def __init__(self, setter: str = "", getter: str = "") -> None:
-        """Nothing is imported or limited before `limit`."""
+        """Store the names; nothing is imported or limited before `limit`."""
         self._setter, self._getter = setter, getter
         self._pools: Any = None
         self._before: int | None = None
 
     def limit(self, threads: int) -> None:
-        """Let at most `threads` run."""
+        """Limit the libraries to `threads` threads."""
         if self._getter and self._before is None:
             self._before = int(resolve(self._getter)())
         if self._setter:
@@ -38,13 +38,13 @@ class Threads:
         if importlib.util.find_spec("threadpoolctl"):
             from threadpoolctl import threadpool_limits
 
+            limits = threadpool_limits(limits=threads)
+            # The first call remembers the limits to restore.
             if self._pools is None:
-                self._pools = threadpool_limits(limits=threads)
-            else:
-                threadpool_limits(limits=threads)
+                self._pools = limits
 
     def in_effect(self) -> int:
-        """Return how many threads may run now: the getter's word, else the largest pool, else 1."""
+        """Return how many threads may run now: what the getter returns, else the size of the largest pool, else 1."""
         if self._getter:
             return int(resolve(self._getter)())
         return max((int(pool["num_threads"]) for pool in _pools()), default=1)

@@ -1,4 +1,4 @@
-"""The verdict table, as people see it."""
+"""The verdict table in a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.report.terminal import NARROWEST, render
+from pytest_duet.report.formats.terminal import render
+from pytest_duet.report.text_table import NARROWEST
 
 from .samples import everything, group, member, reference, run, without_numbers
 
@@ -25,28 +26,28 @@ def test_the_table_in_ascii(snapshot: SnapshotAssertion) -> None:
     assert snapshot == text
 
 
-def test_a_run_that_was_interrupted_says_so(snapshot: SnapshotAssertion) -> None:
+def test_an_interrupted_run_says_so(snapshot: SnapshotAssertion) -> None:
     assert snapshot == render(run(group(reference(), member("native", 0.5e6)), complete=False, mode="paired"), 100)
 
 
-def test_a_run_of_nothing_is_still_a_report(snapshot: SnapshotAssertion) -> None:
+def test_an_empty_run_has_a_report(snapshot: SnapshotAssertion) -> None:
     assert snapshot == render(run(), 100)
 
 
 @pytest.mark.parametrize("verbosity", [-1, 0, 1])
 @pytest.mark.parametrize("width", [1, NARROWEST, 80, 100, 120, 200])
-def test_no_line_is_wider_than_asked_for(width: int, verbosity: int) -> None:
+def test_no_line_is_wider_than_the_terminal(width: int, verbosity: int) -> None:
     lines = render(everything(), width, verbosity).splitlines()
     assert [line for line in lines if len(line) > max(width, NARROWEST)] == []
 
 
-def test_one_column_stays_one_column_in_all_groups() -> None:
-    titles = [line for line in render(everything(), 100).splitlines() if "verdict  " in line]
-    assert len({line.index("verdict") for line in titles}) == 1
+def test_a_column_lines_up_over_all_groups() -> None:
+    headings = [line for line in render(everything(), 100).splitlines() if "verdict  " in line]
+    assert len({line.index("verdict") for line in headings}) == 1
 
 
 @pytest.mark.parametrize("verbosity", [-1, 0, 1])
-def test_a_member_that_failed_shows_no_speed_anywhere(verbosity: int) -> None:
+def test_a_failed_member_shows_no_speed(verbosity: int) -> None:
     fast = member("cheat", 1234.0, status="failed", reason="parity: output y is wrong")
     text = render(run(group(reference(), fast)), 100, verbosity)
     assert "1.23 us" not in text
@@ -54,7 +55,7 @@ def test_a_member_that_failed_shows_no_speed_anywhere(verbosity: int) -> None:
     assert "cheat" in text
 
 
-def test_a_skip_keeps_its_reason_whole_and_its_reproducer() -> None:
+def test_a_skipped_member_keeps_its_whole_reason_and_its_reproducer() -> None:
     reason = " ".join(f"word{number}" for number in range(60))
     skipped = without_numbers("linfa", "skipped", reason, reproducer="docs/known.md#x")
     words = render(run(group(reference(), skipped)), 80).split()
@@ -62,7 +63,7 @@ def test_a_skip_keeps_its_reason_whole_and_its_reproducer() -> None:
     assert "docs/known.md#x" in words
 
 
-def test_colour_adds_nothing_but_colour() -> None:
+def test_colour_changes_nothing_but_colour() -> None:
     plain, coloured = render(everything(), 100), render(everything(), 100, colour=True)
     assert "\x1b[32mfaster" in coloured
     for code in ("\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[0m"):
@@ -70,11 +71,11 @@ def test_colour_adds_nothing_but_colour() -> None:
     assert [line.split() for line in coloured.splitlines()] == [line.split() for line in plain.splitlines()]
 
 
-def test_without_colour_no_escape_leaves() -> None:
+def test_without_colour_there_is_no_escape_code() -> None:
     assert not set(render(everything(), 100, 1)) & {"\x1b", "\u202e", "\r"}
 
 
-def test_a_hostile_name_of_a_task_stays_on_its_line() -> None:
+def test_a_hostile_task_name_stays_on_its_line() -> None:
     text = render(run(group(reference(), task="evil\n::error::\x1b]0;title\x07", flags=["a\nb"])), 100)
     assert text.splitlines()[0].startswith("evil ::error::?]0;title? · ridge")
     assert "  flag: a b" in text.splitlines()

@@ -1,0 +1,164 @@
+"""The verdicts as Markdown: sections that ``duet report --into`` puts between the markers of a document."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet import units
+from pytest_duet.report import columns, formatting
+from pytest_duet.report.columns import MEMBER, VERDICT
+from pytest_duet.report.escape import for_markdown
+from pytest_duet.report.formats import Format, register
+from pytest_duet.report.formats.terminal import render_timed
+from pytest_duet.report.model import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pytest_duet.records.schema import RunRecord
+    from pytest_duet.report.formats import Options
+    from pytest_duet.report.model import Report, Row, Table
+
+_CASE: Final = "task / algorithm / phase / workload"
+_SUMMARY: Final = (
+    "task / algorithm / phase",
+    "reference",
+    "speed-up: lowest to highest bound of the 95 % intervals over all workloads",
+)
+_SAMPLE: Final = ("regression", "ridge", "train")
+_SAMPLE_RIVALS: Final = 2
+_SAMPLE_WIDTH: Final = 120
+
+
+def render(run: RunRecord, stem: str, section: str = "") -> str:
+    """Return one of the `SECTIONS` of `run`, which the file `stem` holds; the text ends with a newline."""
+    return "\n".join([*SECTIONS[section](build(run), stem), ""])
+
+
+def _everything(report: Report, stem: str) -> Iterator[str]:
+    yield from _summary(report)
+    yield from ("", "<details>", "<summary>Every case</summary>", "")
+    yield from _cases(report)
+    yield from ("", "</details>", "", _caption(report, stem))
+
+
+def _summary_section(report: Report, stem: str) -> Iterator[str]:
+    yield from (*_summary(report), "", _caption(report, stem))
+
+
+def _cases_section(report: Report, stem: str) -> Iterator[str]:
+    yield from (*_cases(report), "", _caption(report, stem))
+
+
+def _sample_section(report: Report, _stem: str) -> Iterator[str]:
+    """Yield one group as a terminal shows it: `_SAMPLE` if several of its rivals were timed, else the first such group."""
+    several = [table for table in report.tables if _timed_rivals(table) >= _SAMPLE_RIVALS]
+    chosen = [table for table in several if _what(table) == _SAMPLE] or several
+    text = render_timed(chosen[0], report, _SAMPLE_WIDTH) if chosen else "no group has two rivals that were timed\n"
+    # Names come from outside: they must neither close the block nor be taken for a marker.
+    fence = "`" * max([3, *(len(found) + 1 for found in re.findall("`+", text))])
+    yield from (f"{fence}text", text.rstrip("\n").replace("<!--", "<! --"), fence)
+
+
+SECTIONS: Final[Mapping[str, Callable[[Report, str], Iterator[str]]]] = {
+    "": _everything,
+    "summary": _summary_section,
+    "cases": _cases_section,
+    "sample": _sample_section,
+}
+"""By the name in the marker; the plain marker has none."""
+
+
+def _table(headings: Sequence[str], right: Iterable[bool], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _line(headings)
+    yield _line(["---:" if each else "---" for each in right])
+    yield from map(_line, rows)
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _what(table: Table) -> tuple[str, str, str]:
+    return table.group.task, table.group.algorithm, table.group.phase
+
+
+def _timed_rivals(table: Table) -> int:
+    return sum(row.time_ns is not None and row.member.role == "rival" for row in table.rows)
+
+
+# --- a line for each algorithm and phase ------------------------------------------------------------------------------
+
+
+def _summary(report: Report) -> Iterator[str]:
+    phases: defaultdict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for table in report.tables:
+        phases[_what(table)].extend(table.rows)
+    rows = (_summary_row(what, rows) for what, rows in phases.items())
+    return _table(_SUMMARY, itertools.repeat(False, len(_SUMMARY)), rows)
+
+
+def _summary_row(what: tuple[str, str, str], rows: Sequence[Row]) -> list[str]:
+    references = dict.fromkeys(row.member.name for row in rows if row.member.role == "reference")
+    rivals: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.member.role == "rival":
+            rivals[f"{row.member.name} {formatting.against(row)}".rstrip()].append(row)
+    lines = [for_markdown(f"{name}: {_together(same)}") for name, same in rivals.items()]
+    return [for_markdown(" / ".join(what)), for_markdown(", ".join(references)), "<br>".join(lines)]
+
+
+def _together(rows: Sequence[Row]) -> str:
+    """Return the outermost bounds of the intervals of `rows`, and the number of rows of each verdict."""
+    bounds = [bound for row in rows if row.shown for bound in row.speed_up_interval or ()]
+    between = f"{units.speed_up(min(bounds))} to {units.speed_up(max(bounds))}, " if bounds else ""
+    words = Counter(formatting.verdict(row) if row.shown else row.why_not.partition(":")[0] for row in rows)
+    return between + ", ".join(word if len(rows) == 1 else f"{count} {word}" for word, count in words.most_common())
+
+
+# --- every case -------------------------------------------------------------------------------------------------------
+
+
+def _cases(report: Report) -> Iterator[str]:
+    shown = [column for column in columns.COLUMNS if column.markdown]
+    # A labelled column holds words and numbers, which a common right end would not line up.
+    right = [column.right and column.label is None for column in shown]
+    headings = [_CASE, *(column.markdown for column in shown)]
+    rows = (
+        [for_markdown(_case(table) if index == 0 else ""), *(for_markdown(_text(column, row)) for column in shown)]
+        for table in report.tables
+        for index, row in enumerate(table.rows)
+    )
+    return _table(headings, [False, *right], rows)
+
+
+def _case(table: Table) -> str:
+    return " / ".join((*_what(table), table.group.workload))
+
+
+def _text(column: columns.Column, row: Row) -> str:
+    if row.shown or column is MEMBER:
+        return column.in_markdown(row)
+    return _why_not(row) if column is VERDICT else ""
+
+
+def _why_not(row: Row) -> str:
+    return f"{row.why_not}; reproducer: {row.member.reproducer}" if row.member.reproducer else row.why_not
+
+
+def _caption(report: Report, stem: str) -> str:
+    run = report.run
+    source = f"Run {stem}, {run.created[:10]}, {run.machine.cpu}"
+    counted = formatting.counts(report)
+    scope = " ".join(formatting.scope(report))
+    return for_markdown(f"{source}; {counted}. {scope}".rstrip())
+
+
+def _render(run: RunRecord, options: Options) -> str:
+    return render(run, options.stem)
+
+
+register(Format("markdown", "for a document", _render))

@@ -1,0 +1,177 @@
+"""The verdict table as plain text for terminals and logs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from pytest_duet.report import columns, formatting
+from pytest_duet.report.columns import MEMBER, Column
+from pytest_duet.report.escape import for_line
+from pytest_duet.report.formats import Format, register
+from pytest_duet.report.model import build
+from pytest_duet.report.text_table import GAP, NARROWEST, Layout, page, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_duet.records.schema import RunRecord
+    from pytest_duet.report.formats import Options
+    from pytest_duet.report.model import Report, Row, Table
+
+_INDENT: Final = "  "
+
+
+def render(run: RunRecord, width: int, verbosity: int = 0, *, colour: bool = False, ascii_only: bool = False) -> str:
+    """Return the verdict table of `run` as lines of at most `width` characters, as far as words allow.
+
+    Args:
+        run: what was measured; its comparisons are derived where it holds none.
+        width: characters a line may have; below `NARROWEST` it counts as that.
+        verbosity: below 0 one line a group, above 0 with effect sizes, tests, attestation and readings.
+        colour: set verdicts in ANSI colours; nothing depends on them.
+        ascii_only: write nothing but ASCII.
+
+    """
+    rendering = _Rendering(build(run), max(width, NARROWEST), verbosity, colour=colour)
+    lines = list(rendering.compact() if verbosity < 0 else rendering.tables())
+    return page([*lines, *rendering.summary()], ascii_only=ascii_only)
+
+
+def render_timed(table: Table, report: Report, width: int) -> str:
+    """Return one `table` of `report` with the members that were timed, and without the columns that a table can spare."""
+    timed = dataclasses.replace(table, rows=tuple(row for row in table.rows if row.time_ns is not None))
+    return page(_Rendering(dataclasses.replace(report, tables=(timed,)), width, spare=False).table(timed))
+
+
+class _Rendering:
+    """One rendering: the report, and how wide its columns are over all groups, so that they line up."""
+
+    def __init__(
+        self, report: Report, width: int, verbosity: int = 0, *, colour: bool = False, spare: bool = True
+    ) -> None:
+        self.report, self.width, self.verbosity, self.colour = report, width, verbosity, colour
+        places = ("always", "below", *(("spare",) if spare else ()))
+        possible = [
+            column
+            for place in places
+            for column in columns.COLUMNS
+            if column.place == place and column.verbosity <= verbosity
+        ]
+        self.untimed = [column for column in possible if column.untimed]
+        self.widths = {column: self._width_of(column) for column in possible}
+        self.beside, self.below = self._fit(possible)
+
+    def _fit(self, possible: Sequence[Column]) -> tuple[list[Column], list[Column]]:
+        """Return the columns that are shown side by side, and those that must go on a second line."""
+        beside = [column for column in possible if column.place == "always"]
+        below = list[Column]()
+        used = len(_INDENT) + sum(self.widths[column] + len(GAP) for column in beside) - len(GAP)
+        for column in possible:
+            if column in beside or all(column.text(row) == formatting.NOTHING for row in self.report.rows()):
+                continue
+            needed = self.widths[column] + len(GAP)
+            if not below and used + needed <= self.width:
+                beside.append(column)
+                used += needed
+            elif column.place == "below":
+                below.append(column)
+            else:
+                break
+        return beside, below
+
+    def _width_of(self, column: Column) -> int:
+        rows = [row for row in self.report.rows() if column.untimed or not row.group.verified_only]
+        texts = [for_line(column.text(row)) for row in rows if row.shown or column is MEMBER]
+        headings = [column.heading_over(table.rows) for table in self.report.tables]
+        return max(map(len, texts + headings), default=0)
+
+    # --- one group after the other ------------------------------------------------------------------------------------
+
+    def tables(self) -> Iterator[str]:
+        for table in self.report.tables:
+            yield from self.table(table)
+            for flag in table.group.flags:
+                yield from wrapped(f"flag: {flag}", self.width, _INDENT, _INDENT * 2)
+            yield ""
+
+    def table(self, table: Table) -> Iterator[str]:
+        yield from wrapped(formatting.heading(table.group), self.width)
+        shown = self.untimed if table.group.verified_only else self.beside
+        if table.group.verified_only:
+            yield f"{_INDENT}verified only: parity and quality were checked, nothing was timed"
+        layout = Layout([self.widths[column] for column in shown], [column.right for column in shown])
+        if any(row.shown for row in table.rows):
+            yield _INDENT + layout.line([column.heading_over(table.rows) for column in shown])
+        inner = _INDENT + " " * self.widths[MEMBER] + GAP
+        for row in table.rows:
+            yield from self._row(row, shown, layout, inner)
+            yield from self._remarks(row, inner)
+
+    def _row(self, row: Row, shown: Sequence[Column], layout: Layout, inner: str) -> Iterator[str]:
+        if not row.shown:
+            name = for_line(row.member.name).ljust(self.widths[MEMBER])
+            yield from wrapped(row.why_not, self.width, f"{_INDENT}{name}{GAP}", inner)
+            return
+        texts = [for_line(column.text(row)) for column in shown]
+        parts = zip(shown, texts, layout.padded(texts), strict=True)
+        yield _INDENT + GAP.join(self._coloured(column, text, part) for column, text, part in parts)
+        below = [text for column in self.below if (text := column.named(row))]
+        if below and shown is self.beside:
+            yield from wrapped(", ".join(below), self.width, inner, inner)
+
+    def _coloured(self, column: Column, text: str, part: str) -> str:
+        code = column.colours.get(text) if self.colour else None
+        return f"\x1b[{code}m{part}\x1b[0m" if code else part
+
+    def _remarks(self, row: Row, inner: str) -> Iterator[str]:
+        for remark in formatting.remarks(row):
+            yield from wrapped(remark, self.width, inner, inner + _INDENT)
+        if row.member.reproducer:
+            # Whole, even where it is too wide: a name is there to be copied.
+            yield f"{inner}reproducer: {for_line(row.member.reproducer)}"
+        if self.verbosity > 0:
+            for detail in formatting.details(row):
+                yield from wrapped(detail, self.width, inner, inner + _INDENT)
+
+    # --- a line a group -----------------------------------------------------------------------------------------------
+
+    def compact(self) -> Iterator[str]:
+        for table in self.report.tables:
+            members = "; ".join(_brief(row) for row in table.rows)
+            yield from wrapped(f"{table.group.id}: {members}", self.width)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def summary(self) -> Iterator[str]:
+        short = self.verbosity < 0
+        yield from wrapped(formatting.counts(self.report), self.width)
+        for reason, count in self.report.reasons if not short else ():
+            times = f" (×{count})" if count > 1 else ""
+            yield from wrapped(f"{reason}{times}", self.width, _INDENT, _INDENT * 2)
+        if self.report.verdicts:
+            yield from wrapped(f"verdicts: {formatting.verdict_counts(self.report)}", self.width)
+        sentences = formatting.scope(self.report)
+        if self.report.family and self.verbosity < 1:
+            sentences.append("-v shows them, with effect sizes, readings and what was attested.")
+        if self.report.family:
+            sentences += [column.note for column in self.beside if column.note]
+        yield from wrapped(sentences[0] if short else " ".join(sentences), self.width, rest="")
+
+
+def _brief(row: Row) -> str:
+    name = row.member.name
+    if not row.shown:
+        return f"{name} {row.why_not.partition(':')[0]}"
+    if row.time_ns is None:
+        return f"{name} verified"
+    if row.comparison is None:
+        return f"{name} {formatting.verdict(row)} {formatting.time(row)}"
+    return f"{name} {formatting.verdict(row)} {formatting.speed_up(row)}"
+
+
+def _render(run: RunRecord, options: Options) -> str:
+    return render(run, options.width, options.verbosity, colour=options.colour, ascii_only=options.ascii_only)
+
+
+register(Format("terminal", "for reading here", _render))
