@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import numpy as np
 
 from pytest_duet.binding import attest
 from pytest_duet.binding.outputs import read_outputs
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
+    import numpy as np
     import numpy.typing as npt
 
     from pytest_duet.binding.bind import BoundGroup
