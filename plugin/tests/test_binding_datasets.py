@@ -144,7 +144,7 @@ def test_a_failed_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     "array", [np.array(["a"]), np.array([1j]), np.array([None]), np.array(["2020"], dtype="M8[Y]")]
 )
 def test_what_is_no_number_does_not_travel(array: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=re.escape(f"data 'x' has dtype {array.dtype}; only numbers and truth values")):
+    with pytest.raises(DataError, match=re.escape(f"data 'x' has dtype {array.dtype}; only numbers and booleans")):
         obtain(tmp_path, "ab" * 32, lambda: {"x": array})
     assert [] == list(tmp_path.iterdir())
 

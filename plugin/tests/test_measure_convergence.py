@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from pytest_duet.measure.convergence import _gap, _readings, _target_readings
+from pytest_duet.measure.convergence import _gap, _gap_readings, _target_readings
 from pytest_duet.spec.group import ConvergenceSpec, Limits
 from pytest_duet.values import from_number
 
 
 def _time(steps, best, gap=0.01):
-    reading = _readings(1.0, steps, best, gap)[-1]
+    reading = _gap_readings(1.0, steps, best, gap)[-1]
     return reading.value, reading.reason
 
 
@@ -22,7 +22,7 @@ def test_the_loosest_rung_within_the_gap_gives_the_time() -> None:
 
 def test_where_no_rung_comes_within_the_gap_it_is_said() -> None:
     value, reason = _time([(1.5, 10.0), (1.1, 20.0)], best=1.0)
-    assert (None, "not reached: no stop rule of the ladder came within 0.01") == (value, reason)
+    assert (None, "not reached: no stop rule came within 0.01 of the best") == (value, reason)
 
 
 def test_a_member_that_failed_on_the_ladder_says_why() -> None:
@@ -39,7 +39,7 @@ def test_the_gap_is_relative_to_the_best_whatever_its_sign(value: float, best: f
 
 
 def test_the_objective_of_the_timed_setting_stands_beside_its_gap() -> None:
-    objective, gap, _ = _readings(1.2, [(1.0, 5.0)], 1.0, 0.01)
+    objective, gap, _ = _gap_readings(1.2, [(1.0, 5.0)], 1.0, 0.01)
     assert ("objective", 1.2) == (objective.metric, objective.value)
     assert 0.2 == pytest.approx(from_number(gap.value))
 

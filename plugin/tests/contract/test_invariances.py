@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.binding.member import Files, make_job, open_client
+from pytest_duet.binding.member import make_job, open_client
 from pytest_duet.binding.outputs import read_outputs
 from pytest_duet.errors import Unavailable
 from pytest_duet.spec.resolve import group_spec
@@ -94,7 +94,7 @@ def _worker(group: BoundGroup, name: str, folder: Path) -> Iterator[Callable[[Ar
         into = folder / str(next(numbers))
         into.mkdir()
         data = obtain(into / "data", "changed", lambda: arrays)
-        client.prepare(make_job(group, name, Files(data.files, data.hashes, data.arrays, data.digest)))
+        client.prepare(make_job(group, name, data))
         reply = client.verify(into)
         return read_outputs(reply.outputs, reply.digest, into, name)
 

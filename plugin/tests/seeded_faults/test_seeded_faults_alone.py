@@ -297,7 +297,7 @@ def assert_burns_is_refused(result: pytest.RunResult, suite: Suite) -> None:
     assert statuses(saved) == {"burns": "failed", "calm": "ok"}
     member = members_of(saved)["burns"]
     assert re.fullmatch(
-        r"burns kept [\d.]+ processors busy where one thread was asked, whatever it attests", member.reason
+        r"burns kept [\d.]+ CPUs busy, but one thread was asked for, whatever it attests", member.reason
     )
     assert member.attestation is not None
     assert member.attestation.threads == 1

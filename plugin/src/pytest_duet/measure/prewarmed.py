@@ -15,7 +15,6 @@ from pytest_duet.measure.pinning import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import Self
 
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.workers.client import Client
@@ -27,16 +26,12 @@ if TYPE_CHECKING:
 _LOWEST_PRIORITY = 19
 
 
-class Prewarmed:
+class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
     """Holds unused workers by the command that starts them, which members of one framework share."""
 
     def __init__(self) -> None:
         """Start no process yet."""
         self._waiting: dict[tuple[str, ...], list[Client]] = {}
-
-    def __enter__(self) -> Self:
-        """Return this object."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close this object."""
