@@ -71,17 +71,11 @@ def make_job(group: BoundGroup, name: str, files: DataSet, *, for_quality: bool 
     """Return the job of member `name`; with `for_quality` it has the parameters that quality is judged by."""
     spec, member = group.spec, group.spec.member(name)
     quality = member.quality_params if for_quality else None
+    planned = ("task", "algorithm", "phase", "workload", "seed", "threads", "device", "dtype")
     return Job(
-        task=spec.task,
-        algorithm=spec.algorithm,
-        phase=spec.phase,
-        workload=spec.workload,
+        **{field: getattr(spec, field) for field in planned},
         variant=member.variant,
         params=member.params if quality is None else quality,
-        seed=spec.seed,
-        threads=spec.threads,
-        device=spec.device,
-        dtype=spec.dtype,
         data={file: str(path) for file, path in files.files.items()},
     )
 
@@ -90,10 +84,9 @@ def make_job(group: BoundGroup, name: str, files: DataSet, *, for_quality: bool 
 class Member:
     """One member: its worker while it runs, and everything that is known of it so far.
 
-    Whatever its worker does wrong raises `MemberError`.
-
-    `outputs` are those of the verified call. A call takes about `call_ns`, 0 until it is estimated; it was warm after
-    `warm_after` calls, or never if `settled` is False. `scaled` is the time of a call over that with an eighth of the work.
+    Whatever its worker does wrong raises `MemberError`. `outputs` are those of the verified call. A call takes about
+    `call_ns`, 0 until it is estimated; it was warm after `warm_after` calls, or never if `settled` is False. `scaled` is
+    the time of a call over that with an eighth of the work.
     """
 
     spec: MemberSpec
@@ -134,8 +127,6 @@ class Member:
     def fail(self, error: MemberError) -> None:
         """Record why this member has no comparison."""
         self.status, self.reason, self.log = error.status, str(error), error.log
-
-    # --- its worker ---------------------------------------------------------------------------------------------------
 
     def open(self, group: BoundGroup, stack: ExitStack, *, served: bool = False) -> None:
         """Launch its worker, as `open_client` does, and check its build; `stack` closes it."""
@@ -188,8 +179,6 @@ class Member:
         if self.hello is None or (sources, versions) != (self.hello.source_digest, self.hello.versions):
             raise Refused(f"{self.name} changed while it was measured: it is no longer what was checked; measure again")
 
-    # --- what it computes ---------------------------------------------------------------------------------------------
-
     def verify(self) -> tuple[VerifyReply, Arrays]:
         """Run one call; return the reply and the outputs."""
         assert self.client is not None
@@ -205,8 +194,6 @@ class Member:
         rounds = max(1, min(_MOST_PILOT_ROUNDS, int(_PILOT_NS / (first_ns * calls))))
         return min(self.client.run(rounds, calls).elapsed_ns) / calls
 
-    # --- what is saved ------------------------------------------------------------------------------------------------
-
     def record(self) -> MemberRecord:
         """Return the record to save; a member that is not ok keeps its evidence and loses its times."""
         kept = _EVIDENCE | _TIMES if self.is_ok else _EVIDENCE
@@ -216,14 +203,5 @@ class Member:
 
 def unmeasured(spec: MemberSpec, status: Status, reason: str) -> MemberRecord:
     """Return the record of a member that was not measured: its spec's part, its status and the reason."""
-    return MemberRecord(
-        name=spec.name,
-        framework=spec.framework,
-        variant=spec.variant,
-        role=spec.role,
-        language=spec.language,
-        status=status,
-        reason=reason,
-        reproducer=spec.reproducer if spec.unsound else "",
-        against=spec.against,
-    )
+    planned = {field: getattr(spec, field) for field in ("name", "framework", "variant", "role", "language", "against")}
+    return MemberRecord(**planned, status=status, reason=reason, reproducer=spec.reproducer if spec.unsound else "")

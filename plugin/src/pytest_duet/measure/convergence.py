@@ -33,7 +33,7 @@ def time_convergence(live: LiveGroup) -> None:
     first value of the job parameter that keeps them, and its time. If a member cannot do something, its readings have
     the reason, and it stays comparable.
     """
-    spec, members = live.spec.convergence, live.ready()
+    spec = live.spec.convergence
     if spec is None:
         return
     if spec.gap is not None:
@@ -41,34 +41,28 @@ def time_convergence(live: LiveGroup) -> None:
         _time_to_gap(live, spec.gap, live.group.objective)
         return
     limits = spec.limits
-    for member in members.values():
-        climbed = _climb(
-            live, member, lambda group, outputs: limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
-        )
-        member.readings = _target_readings(climbed, spec)
+
+    def kept(group: BoundGroup, _: Member, outputs: Arrays) -> bool:
+        return limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
+
+    for member in live.ready().values():
+        member.readings = _target_readings(_climb(live, member, kept), spec)
 
 
 def _time_to_gap(live: LiveGroup, gap: float, judge: Objective) -> None:
-    members = live.ready()
-    taken: dict[str, Climbed] = {}
-    as_timed: dict[str, float] = {}
-    for name, member in members.items():
+    def objective(group: BoundGroup, member: Member, outputs: Arrays) -> float:
+        return float(judge(group.spec.algorithm, outputs, live.files.arrays, group.spec.member(member.name).params))
 
-        def objective(group: BoundGroup, outputs: Arrays, name: str = name) -> float:
-            return float(judge(group.spec.algorithm, outputs, live.files.arrays, group.spec.member(name).params))
-
-        as_timed[name] = objective(live.group, member.outputs)
-        taken[name] = _climb(live, member, objective)
-    reached = [
-        *as_timed.values(),
-        *(step[0] for steps in taken.values() if not isinstance(steps, str) for step in steps),
-    ]
+    members = live.ready().values()
+    found = [(objective(live.group, each, each.outputs), _climb(live, each, objective)) for each in members]
+    reached = [as_timed for as_timed, _ in found]
+    reached += [value for _, steps in found if not isinstance(steps, str) for value, _ in steps]
     best = min((value for value in reached if not math.isnan(value)), default=math.nan)
-    for name, member in members.items():
-        member.readings = _gap_readings(as_timed[name], taken[name], best, gap)
+    for member, (as_timed, steps) in zip(members, found, strict=True):
+        member.readings = _gap_readings(as_timed, steps, best, gap)
 
 
-def _climb(live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Arrays], float | bool]) -> Climbed:
+def _climb(live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Member, Arrays], float | bool]) -> Climbed:
     """Judge each stop rule; the first of which `judge` says True is the last, as the others would only take longer."""
     live.progress(f"how fast {member.name} converges")
     climbed = []
@@ -77,7 +71,7 @@ def _climb(live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Arrays]
             group = live.group.derived(spec)
             member.prepare(group, live.files)
             reply, outputs = member.verify()
-            judged = judge(group, outputs)
+            judged = judge(group, member, outputs)
             climbed.append((judged, min(reply.elapsed_ns, member.pilot_ns(reply.elapsed_ns))))
             if judged is True:
                 break

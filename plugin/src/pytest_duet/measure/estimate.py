@@ -6,11 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import Skipped
-from pytest_duet.measure.warmup import PATIENCE_NS, warm_up
+from pytest_duet.measure.warmup import warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_duet.binding.group import LiveGroup
 
 
@@ -37,10 +35,3 @@ def estimate_calls(live: LiveGroup) -> None:
             warm = warm_up(member.client, member.call_ns, member.most_calls)
             member.call_ns, member.warm_after, member.settled = warm.call_ns, warm.calls, warm.settled
     live.require_reference()
-
-
-def not_settled(live: LiveGroup) -> Iterator[str]:
-    """Yield a sentence for each member whose times had not settled when it was timed."""
-    for name, member in live.members.items():
-        if not member.settled:
-            yield f"{name}: no steady state within {PATIENCE_NS / 1e9:g} s of rounds; its times may still have been changing"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pytest_duet.binding.outputs import kept_outputs
 from pytest_duet.measure import pinning
-from pytest_duet.measure.estimate import estimate_calls, not_settled
+from pytest_duet.measure.estimate import estimate_calls
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.timing import Timing, fresh_workers, persistent_workers, time_members
+from pytest_duet.measure.warmup import PATIENCE_NS
 from pytest_duet.telemetry import cpu
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ def time_group(live: LiveGroup, mode: Mode, spawner: Spawner, check_kept: CheckK
         member.work, member.spans = timed.work, timed.spans
         if timed.error:
             member.fail(timed.error)
-    live.flags += not_settled(live)
+    live.flags += [
+        f"{name}: no steady state within {PATIENCE_NS / 1e9:g} s of rounds; its times may still have been changing"
+        for name, member in live.members.items()
+        if not member.settled
+    ]
     live.require_reference()
 
 

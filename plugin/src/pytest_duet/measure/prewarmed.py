@@ -44,14 +44,8 @@ class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
         observed meanwhile. None is started if this process has only one CPU.
         """
         group, names = upcoming
-        slow = (
-            member.name
-            for member in group.spec.members
-            if member.name in names
-            and not member.unsound
-            and group.launches[member.name].kind == "direct"
-            and group.launches[member.name].argv
-        )
+        launches = {each.name: group.launches[each.name] for each in group.spec.members if not each.unsound}
+        slow = (name for name, launch in launches.items() if name in names and launch.kind == "direct" and launch.argv)
         name = next(slow, None)
         if name is None or self._waiting.get(group.launches[name].argv) or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
             return

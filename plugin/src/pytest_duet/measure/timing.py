@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pytest_duet.workers.client import Client
     from pytest_duet.workers.spawner import Spawner
 
+    # The worker of each member in one cell, or the error why it has none.
     Workers = dict[str, Client | MemberError]
-    """The worker of each member in one cell, or the error why it has none."""
 
 RESERVE: Final = 0.1
 """The share of the remaining budget that is left unplanned, in case the machine gets slower."""
@@ -105,11 +105,12 @@ def time_members(
     rng: random.Random,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Timed]:
-    """Return the times of every member, with the workers of each cell from `provider`. If one fails, its error is returned with its times, and the others go on.
+    """Return the times of every member. If one fails, its error is returned with its times, and the others go on.
 
-    The round whose output is kept is drawn here, so that no implementation can know it. The budget is for rounds: starting
-    processes does not count. If the machine is slower than it was when the schedule was made, later cells get fewer
-    cycles, so that there are still enough cells to decide.
+    `provider` returns a context with the workers of the members it gets, ready to run one cell. The round whose output is
+    kept is drawn here, so that no implementation can know it. The budget is for rounds: starting processes does not
+    count. If the machine is slower than it was when the schedule was made, later cells get fewer cycles, so that there
+    are still enough cells to decide.
     """
     turns = _Turns(names, timing, rng, clock)
     while not turns.are_enough() and (running := turns.running(names)):
@@ -141,10 +142,9 @@ class _Turns:
     def are_enough(self) -> bool:
         """Return whether the ratios are precise enough, or the budget is spent."""
         cells, stop = len(self.cell_seconds), self._timing.stop
-        if cells >= MIN_CELLS:
-            budget = self._timing.budget_seconds * stop.patience
-            if sum(self.cell_seconds) + self.cell_seconds[-1] > budget:
-                return True
+        budget = self._timing.budget_seconds * stop.patience
+        if cells >= MIN_CELLS and sum(self.cell_seconds) + self.cell_seconds[-1] > budget:
+            return True
         return cells >= stop.least and stop.is_reached(cells, self._log_ratios())
 
     def _log_ratios(self) -> list[list[float]]:

@@ -73,9 +73,7 @@ def _checkpoint(group: BoundGroup) -> DataSet:
             check_quality(trainer, training, outputs, given)
             weights = {name.removeprefix(prefix): each for name, each in outputs.items() if name.startswith(prefix)}
             if not weights:
-                msg = (
-                    f"no output of {training.spec.id} starts with {prefix!r}; correct [checkpoint] prefix in task.toml"
-                )
+                msg = f"no output of {training.spec.id} starts with {prefix!r}; fix [checkpoint] prefix in task.toml"
                 raise Refused(msg)
             return {NAME: weights}
 
