@@ -99,7 +99,7 @@ class Acting(Implementation[None, Acted]):
         """Return the action of one step."""
 
     @abstractmethod
-    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the network's output for one observation: a number for each action."""
 
     def run(self, given: None) -> Acted:  # noqa: ARG002 - there is no input
@@ -121,7 +121,7 @@ class Acting(Implementation[None, Acted]):
 
     def outputs(self, result: Acted) -> Outputs:
         """Return actions and ends, and the network's output at each step, computed again outside the timed region."""
-        answers = np.array([self.answer(each) for each in result.observations], np.float32)
+        answers = np.array([self.output(each) for each in result.observations], np.float32)
         return Outputs(
             {"answers": answers, "actions": np.array(result.actions, np.int64), "ends": np.array(result.ends, np.int64)}
         )

@@ -192,7 +192,7 @@ def perceptron(job: JobReader, file: str) -> nn.Sequential:
     return network
 
 
-def ask(network: nn.Module, example: np.ndarray) -> torch.Tensor:
+def infer(network: nn.Module, example: np.ndarray) -> torch.Tensor:
     """Return the output of `network` for one example, without computing gradients."""
     with torch.no_grad():
         answer: torch.Tensor = network(torch.from_numpy(example))

@@ -133,7 +133,7 @@ class Act(Acting):
         """Return the best action."""
         return int(self._model.predict(observation, deterministic=True)[0])
 
-    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value of each action."""
         with torch.no_grad():
             rated: NDArray[np.float32] = self._model.q_net(torch.from_numpy(observation).unsqueeze(0))[0].numpy()

@@ -18,7 +18,7 @@ from pytest_duet.errors import ImplementationError
 from pytest_duet.implementation import Implementation, Outputs
 
 from ..control import Acting, Laps, World, ended
-from ..networks import arrays, ask, perceptron, training_outputs
+from ..networks import arrays, infer, perceptron, training_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def _best(network: nn.Sequential, observation: NDArray[np.float32]) -> int:
     """Return the action of the highest value."""
-    return int(ask(network, observation).argmax())
+    return int(infer(network, observation).argmax())
 
 
 class Replay:
@@ -227,9 +227,9 @@ class Act(Acting):
         """Return the best action."""
         return _best(self._network, observation)
 
-    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value of each action."""
-        return ask(self._network, observation).numpy()
+        return infer(self._network, observation).numpy()
 
 
 class Environment(Implementation[None, Any]):

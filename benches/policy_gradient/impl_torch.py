@@ -16,7 +16,7 @@ from torch import nn
 from pytest_duet.implementation import Implementation, Outputs
 
 from ..control import Acting, Laps, World
-from ..networks import ask, perceptron, training_outputs
+from ..networks import infer, perceptron, training_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ SMALLEST_DEVIATION = 1e-8
 
 def _right(policy: nn.Sequential, observation: NDArray[np.float32]) -> float:
     """Return the probability of action 1."""
-    return ask(policy, observation).softmax(dim=0)[1].item()
+    return infer(policy, observation).softmax(dim=0)[1].item()
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Train(Implementation[Learner, Run]):
     def outputs(self, result: Run) -> Outputs:
         """Return the weights, every action, the loss of each episode, and the effect of the first update alone."""
         first = self._act(self.fresh(), most_updates=1)
-        logits = ask(self._initial, self._starts[0].astype(np.float32))
+        logits = infer(self._initial, self._starts[0].astype(np.float32))
         policy, named = first.learner.policy, dict(first.learner.policy.named_parameters())
         trained = training_outputs(
             result.learner.policy.state_dict(), result.losses, policy.state_dict(), first.losses[0], named
@@ -153,9 +153,9 @@ class Act(Acting):
         """Draw an action."""
         return int(self._draws[step] < _right(self._policy, observation))
 
-    def answer(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    def output(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits."""
-        return ask(self._policy, observation).numpy()
+        return infer(self._policy, observation).numpy()
 
 
 IMPLEMENTATIONS = {("reinforce", "train"): Train, ("reinforce", "predict"): Act}

@@ -1,8 +1,9 @@
-"""A module imports only from task folders below its own, and the edge is light."""
+"""Seven layers: a part of the package imports from its own layer and those below, never in a circle; the edge is light."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -18,37 +19,28 @@ if TYPE_CHECKING:
 PACKAGE = "pytest_duet"
 ROOT = Path(pytest_duet.__file__).parent
 
-# From the edge inwards. A room may import from itself and from the rows below; task folders of one row do not know each other.
-ROWS = (
-    ("__main__",),
-    ("plugin", "cli"),
-    ("trees",),
-    ("measure",),
-    ("suite",),
-    ("starts",),
-    ("workers",),
-    ("telemetry",),
-    ("recorder",),
-    ("store",),
-    ("journal",),
-    ("data", "disk", "seal"),
-    ("report",),
-    ("foreign", "baseline", "analysis"),
-    ("gate",),
-    ("comparison", "parity", "attest", "figures"),
-    ("verdict", "margins"),
-    ("plan", "record", "spec", "implementation"),
-    ("protocol",),
-    ("stats",),
-    # The package itself is its door: what everybody may import from it imports nothing of ours.
-    ("__init__",),
-    ("door",),
-    ("imports", "patterns"),
-    ("errors", "units", "words"),
+# From the edge down. CONTRIBUTING.md shows the same layers.
+LAYERS = (
+    ("__main__", "cli", "plugin"),
+    ("session", "phases", "extras"),
+    ("validate", "measure"),
+    ("binding", "workers", "telemetry"),
+    ("report", "analysis"),
+    ("records", "spec"),
+    (
+        *("__init__", "api", "defaults", "digests", "errors", "exit_status", "ids", "implementation", "protocol"),
+        *("stats", "units", "values", "vocabulary"),
+    ),
 )
-ROW = {task_folder: index for index, row in enumerate(ROWS) for task_folder in row}
+LAYER = {part: index for index, parts in enumerate(LAYERS) for part in parts}
 
-# Libraries that only one room may know, at run time or not.
+# Parts of one layer that do not know each other.
+APART = (("cli", "plugin"), ("validate", "measure"))
+
+LONGEST_MODULE = 300
+LONGER_FOR_A_REASON = {"spec/schema.py": "all keys of the spec files, with what is checked of each"}
+
+# Libraries that only one part may know.
 KEPT_APART = {"pytest": {"plugin"}, "pytest_benchmark": {"plugin"}, "click": {"cli"}, "pynvml": {"telemetry"}}
 
 LIGHT = ("numpy", "scipy", "msgspec", "torch", "sklearn", "click")
@@ -58,33 +50,23 @@ def _modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
 
 
-def _room(path: Path) -> str:
+def _part(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def _imports(path: Path, *, typing: bool) -> Iterator[tuple[str, list[str]]]:
-    """Yield every imported module with the names taken from it; those for type checkers only if `typing`."""
-
-    def is_typing(node: ast.AST) -> bool:
-        return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-    def walk(node: ast.AST) -> Iterator[tuple[str, list[str]]]:
-        for child in ast.iter_child_nodes(node):
-            if is_typing(child) and not typing:
-                continue
-            if isinstance(child, ast.Import):
-                yield from ((alias.name, []) for alias in child.names)
-            elif isinstance(child, ast.ImportFrom):
-                assert child.level == 0, f"{path}: a relative import"
-                yield child.module or "", [alias.name for alias in child.names]
-            yield from walk(child)
-
-    yield from walk(ast.parse(path.read_bytes()))
+def _imports(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield every imported module with the names taken from it, those for type checkers and in functions too."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield node.module or "", [alias.name for alias in node.names]
 
 
-def _rooms_imported(path: Path) -> set[str]:
+def _parts_imported(path: Path) -> set[str]:
     found = set()
-    for module, names in _imports(path, typing=False):
+    for module, names in _imports(path):
         if module == PACKAGE:
             submodules = {name for name in names if (ROOT / name).is_dir() or (ROOT / f"{name}.py").exists()}
             found |= submodules or {"__init__"}
@@ -93,23 +75,53 @@ def _rooms_imported(path: Path) -> set[str]:
     return found
 
 
-def test_every_module_has_its_row() -> None:
-    assert set() == {_room(path) for path in _modules()} - ROW.keys()
+def _graph() -> dict[str, set[str]]:
+    """Return for each part of the package the others that it imports."""
+    graph: dict[str, set[str]] = {part: set() for part in LAYER}
+    for path in _modules():
+        graph[_part(path)] |= _parts_imported(path) - {_part(path)}
+    return graph
+
+
+def test_every_part_has_its_layer() -> None:
+    assert set(LAYER) == {_part(path) for path in _modules()}
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_module_imports_only_from_rooms_below_its_own(path: Path) -> None:
-    task_folder = _room(path)
-    assert set() == {other for other in _rooms_imported(path) - {task_folder} if ROW[other] <= ROW[task_folder]}
+def test_a_module_imports_from_its_own_layer_and_those_below(path: Path) -> None:
+    assert set() == {other for other in _parts_imported(path) if LAYER[other] < LAYER[_part(path)]}
+
+
+def test_no_part_imports_itself_by_way_of_others() -> None:
+    tuple(graphlib.TopologicalSorter(_graph()).static_order())
+
+
+def test_no_module_imports_itself_by_way_of_others_in_its_part() -> None:
+    names = {".".join([PACKAGE, *path.relative_to(ROOT).with_suffix("").parts]): path for path in _modules()}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        graph[name] = set()
+        for module, taken in _imports(path):
+            graph[name] |= {each for each in (module, *(f"{module}.{one}" for one in taken)) if each in names}
+        graph[name].discard(name)
+    tuple(graphlib.TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_some_parts_do_not_know_each_other(one: str, other: str) -> None:
+    graph = _graph()
+    assert (False, False) == (other in graph[one], one in graph[other])
+
+
+def test_no_module_is_long_without_a_reason() -> None:
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in _modules()}
+    assert set(LONGER_FOR_A_REASON) == {name for name, lines in lengths.items() if lines > LONGEST_MODULE}
 
 
 @pytest.mark.parametrize("library", KEPT_APART)
-def test_only_one_room_knows_the_library(library: str) -> None:
+def test_only_one_part_knows_the_library(library: str) -> None:
     knowing = {
-        _room(path)
-        for path in _modules()
-        for module, _ in _imports(path, typing=True)
-        if module.partition(".")[0] == library
+        _part(path) for path in _modules() for module, _ in _imports(path) if module.partition(".")[0] == library
     }
     assert set() == knowing - KEPT_APART[library]
 
@@ -122,7 +134,7 @@ def _imported_by(module: str) -> set[str]:
 
 def test_the_plugin_costs_a_stranger_nothing_heavy() -> None:
     loaded = _imported_by(f"{PACKAGE}.plugin")
-    assert f"{PACKAGE}.plugin.bench_items" in loaded
+    assert f"{PACKAGE}.plugin.items" in loaded
     assert set() == loaded & set(LIGHT)
 
 
@@ -131,14 +143,13 @@ def test_a_worker_knows_nothing_of_pytest() -> None:
     assert set() == loaded & {"pytest", "_pytest", "scipy"}
 
 
-def test_a_room_above_is_told_from_one_below(tmp_path: Path) -> None:
+def test_imports_for_type_checkers_and_in_functions_are_seen(tmp_path: Path) -> None:
     module = tmp_path / "x.py"
     module.write_text(
         "from typing import TYPE_CHECKING\n"
-        "from pytest_duet import __version__, disk\n"
+        "from pytest_duet import __version__, digests\n"
         "import pytest_duet.errors\n"
-        "if TYPE_CHECKING:\n    from pytest_duet.plugin import bench_items\n"
-        "else:\n    pass\n"
+        "if TYPE_CHECKING:\n    from pytest_duet.plugin import items\n"
         "def later():\n    from pytest_duet.measure.group import MODE\n"
     )
-    assert {"disk", "errors", "measure"} == _rooms_imported(module)
+    assert {"digests", "errors", "measure", "plugin"} == _parts_imported(module)

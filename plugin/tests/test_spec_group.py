@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.values import to_number
 from pytest_duet.spec.derived import convergence_steps, planned, smaller, with_effect
 from pytest_duet.spec.group import (
     CheckpointSpec,
@@ -26,6 +25,7 @@ from pytest_duet.spec.group import (
 from pytest_duet.spec.resolve import group_spec
 from pytest_duet.spec.schema import ParityRule, Profile
 from pytest_duet.spec.suite import group_keys, load_suite
+from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
     from pathlib import Path

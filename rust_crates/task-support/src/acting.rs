@@ -65,7 +65,7 @@ impl<L: Learner, A: Fn(&L, usize, &Observation) -> Result<i64>> Implementation f
     fn outputs(&self, acted: &Acted) -> Result<Outputs> {
         let mut answers = Vec::with_capacity(2 * acted.observations.len());
         for observation in &acted.observations {
-            answers.extend(self.learner.answer(observation)?);
+            answers.extend(self.learner.output(observation)?);
         }
         Ok(Outputs::new()
             .array("answers", Array::shaped(answers, &[acted.observations.len(), 2])?)

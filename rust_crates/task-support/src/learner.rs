@@ -19,7 +19,7 @@ pub trait Learner: Sized {
     fn new(weights: &Self::Weights, learning_rate: f64) -> Result<Self>;
 
     /// Return the network's output for one observation, without computing gradients: one number per action.
-    fn answer(&self, observation: &Observation) -> Result<Vec<f32>>;
+    fn output(&self, observation: &Observation) -> Result<Vec<f32>>;
 
     /// Return every weight.
     fn weights(&self) -> Result<Named>;

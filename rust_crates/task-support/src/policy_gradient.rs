@@ -112,7 +112,7 @@ impl<L: Policy> Implementation for Train<L> {
     /// Repeat the first episode outside the timed region, to report the effect of its update alone.
     fn outputs(&self, run: &Run<L>) -> Result<Outputs> {
         let untrained = self.fresh()?;
-        let logits = untrained.answer(&World::new(&self.starts)?.observation())?;
+        let logits = untrained.output(&World::new(&self.starts)?.observation())?;
         let first = self.act(untrained, 1)?;
         let first_loss = first.losses.first().copied();
         let first_loss =

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
+from pytest_duet.cli.common_options import known
 from pytest_duet.cli.console import console
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files, journal, store
@@ -21,12 +22,20 @@ from pytest_duet.report.text_table import NARROWEST
 if TYPE_CHECKING:
     from pytest_duet.records.schema import RunRecord
 
+_DEFAULT: Final = "terminal"
+
 
 class _FormatOption(click.Option):
     """``--format``: its choices and help are those of the registered formats, looked up when they are needed."""
 
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:  # noqa: ARG002 - click's signature
+        each = "; ".join(f"{name} {format_.purpose}" for name, format_ in formats.available().items())
+        return f"--format [{'|'.join(formats.available())}]", f"{each}.  [default: {_DEFAULT}]"
 
-_DEFAULT: Final = "terminal"
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        if value is not None:
+            known("format", value, formats.available())
+        return super().type_cast_value(ctx, value)
 
 
 @click.command("report")

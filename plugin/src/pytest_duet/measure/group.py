@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_duet.binding.member import kept_outputs
+from pytest_duet.binding.outputs import kept_outputs
 from pytest_duet.measure import convergence, pinning
 from pytest_duet.measure.estimate import estimate_calls, not_settled
 from pytest_duet.measure.schedule import make_schedule

@@ -87,7 +87,7 @@ class Gate:
         ran = {each.case_id(settings.threads, settings.device) for each in items}
         if narrowed or self.baseline is None:
             return ran
-        here = {(each.task, settings.threads, settings.device) for each in items}
+        here = {(each.key.task, settings.threads, settings.device) for each in items}
         known = {
             name
             for run in self.baseline.runs

@@ -117,17 +117,17 @@ def inline_spec(
                 language="rust" if program else "python",
                 launch=_worker_launch(member, root, threads)
                 if isinstance(member, Worker)
-                else function_launch(member, bench_item.task, threads=threads),
+                else function_launch(member, bench_item.key.task, threads=threads),
                 params=dict(inputs.params),
                 parity=(rule,),
             )
         )
     return GroupSpec(
-        id=bench_item.group_id,
-        task=bench_item.task,
-        algorithm=bench_item.algorithm,
-        phase=bench_item.phase,
-        workload=bench_item.workload,
+        id=str(bench_item.key),
+        task=bench_item.key.task,
+        algorithm=bench_item.key.algorithm,
+        phase=bench_item.key.phase,
+        workload=bench_item.key.workload,
         reference=members[0].name,
         members=tuple(members),
         dtype=declaration.dtype,

@@ -31,43 +31,22 @@ class BenchItem:
     key: GroupKey
     declaration: SuiteDeclaration | PairDeclaration
 
-    @property
-    def task(self) -> str:
-        """The task of the group."""
-        return self.key.task
+    def names(self, selector: str) -> set[str]:
+        """Return the names by which `selector`, ``task`` for instance, finds the item.
 
-    @property
-    def algorithm(self) -> str:
-        """The algorithm of the group."""
-        return self.key.algorithm
-
-    @property
-    def phase(self) -> str:
-        """The phase of the group."""
-        return self.key.phase
-
-    @property
-    def workload(self) -> str:
-        """The workload of the group."""
-        return self.key.workload
-
-    @property
-    def framework(self) -> str:
-        """The member's framework."""
+        The name of a framework selects all its variants, the full name of a member that variant only.
+        """
         from pytest_duet.ids import framework_of
 
-        return framework_of(self.member)
-
-    @property
-    def group_id(self) -> str:
-        """The id of the group: ``cnn/lenet-train-digits``."""
-        return str(self.key)
+        if selector == "framework":
+            return {framework_of(self.member), self.member}
+        return {str(getattr(self.key, selector))}
 
     def case_id(self, threads: int, device: str) -> str:
         """Return the id of the item's case on so many threads of `device`."""
         from pytest_duet.ids import CaseId
 
-        return str(CaseId(self.group_id, self.member, threads, device))
+        return str(CaseId(str(self.key), self.member, threads, device))
 
 
 BENCH_ITEM = pytest.StashKey[BenchItem]()
@@ -188,5 +167,5 @@ def assign(item: pytest.Item) -> None:
     item.stash[BENCH_ITEM] = bench_item
     # `get_closest_marker` does not merge markers, so the user's settings are copied.
     own = item.get_closest_marker("benchmark")
-    settings = {"group": bench_item.group_id, **(own.kwargs if own else {}), "timer": VirtualTimer()}
+    settings = {"group": str(bench_item.key), **(own.kwargs if own else {}), "timer": VirtualTimer()}
     item.add_marker(pytest.mark.benchmark(**settings), append=False)

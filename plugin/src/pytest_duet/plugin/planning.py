@@ -82,7 +82,7 @@ class Planner:
                 check_model(load_suite(benches), task)
         seen: dict[str, GroupId] = {}
         for group, items in by_group.items():
-            name = items[0].group_id
+            name = str(items[0].key)
             if seen.setdefault(name, group) != group:
                 raise SpecError(f"two benchmarks are called {name}, in {seen[name][0]} and {group[0]}; rename one")
         return {group: PlannedGroup(items, self.spec(items[0])) for group, items in by_group.items()}

@@ -9,6 +9,7 @@ import pytest
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.ids import framework_of
 from pytest_duet.plugin.items import bench_item_of
+from pytest_duet.plugin.options import SELECTORS
 from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
@@ -40,12 +41,7 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
     for item in items:
         bench_item = bench_item_of(item)
         for selector, names in settings.selected.items():
-            # The name of a framework selects all its variants, the full name of a member that variant only.
-            values = {
-                str(getattr(bench_item, selector)),
-                bench_item.member if selector == "framework" and bench_item else "",
-            }
-            if not any(matches(names, value) for value in values):
+            if bench_item and not any(matches(names, name) for name in bench_item.names(selector)):
                 dropped.add(item)
     return dropped
 
@@ -95,14 +91,11 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:
     from pytest_duet.spec.suite import load_suite
 
-    known: dict[str, set[str]] = {"task": set(), "algorithm": set(), "framework": set(), "phase": set()}
+    known: dict[str, set[str]] = {selector: set() for selector in SELECTORS}
     for item in items:
-        bench_item = bench_item_of(item)
-        if bench_item:
-            known["task"].add(bench_item.task)
-            known["algorithm"].add(bench_item.algorithm)
-            known["phase"].add(bench_item.phase)
-            known["framework"] |= {bench_item.framework, bench_item.member}
+        if bench_item := bench_item_of(item):
+            for selector, names in known.items():
+                names.update(bench_item.names(selector))
     benches = root / "benches"
     if (benches / "frameworks.toml").exists():
         try:

@@ -234,7 +234,7 @@ mod tests {
         Weights(arrays.collect())
     }
 
-    fn assert_kept(weights: &Weights, collected: Collector<Values>) {
+    fn assert_kept(weights: &Weights, collected: &Collector<Values>) {
         assert_eq!(weights.0, collected.arrays);
     }
 
@@ -243,7 +243,7 @@ mod tests {
         let weights = counted(&[("fc.weight", &[3, 2]), ("fc.bias", &[3])]);
         let mut collected = Collector::new(&Values);
         collected.linear::<Flex>("fc", &weights.linear("fc").unwrap()).unwrap();
-        assert_kept(&weights, collected);
+        assert_kept(&weights, &collected);
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
             let weights = counted(&shapes[..=usize::from(bias)]);
             let mut collected = Collector::new(&Values);
             collected.conv::<Flex>("conv", &weights.conv("conv", 1, 1).unwrap()).unwrap();
-            assert_kept(&weights, collected);
+            assert_kept(&weights, &collected);
         }
     }
 
@@ -270,7 +270,7 @@ mod tests {
         weights.fill_gates("rnn", gates).unwrap();
         let mut collected = Collector::new(&Values);
         collected.gates("rnn", &[&gru.reset_gate, &gru.update_gate, &gru.new_gate]).unwrap();
-        assert_kept(&weights, collected);
+        assert_kept(&weights, &collected);
     }
 
     #[test]

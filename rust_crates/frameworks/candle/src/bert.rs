@@ -6,7 +6,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Tensor};
-use candle_nn::{AdamW, Linear, Module as _, Optimizer as _, VarBuilder, loss, ops};
+use candle_nn::{Linear, Module as _, VarBuilder, loss, ops};
 use candle_transformers::models::bert::{BertModel, Config as Sizes};
 use duet_worker::{Array, Call, Error, Implementation, Job, Registry, Result};
 use task_support::bert::{self, Config};
@@ -14,7 +14,7 @@ use task_support::supervised::{Named, Train, Training};
 use task_support::tokens;
 
 use crate::gelu;
-use crate::tensors::{self, Variables, Weights};
+use crate::tensors::{self, Learner, Weights};
 
 type Computed = candle_core::Result<Tensor>;
 
@@ -259,53 +259,43 @@ struct Head {
     learning_rate: f64,
 }
 
-/// A network, its trainable variables by name, and the optimiser that changes them.
-struct Learner {
-    variables: Variables,
-    network: Network,
-    optimizer: AdamW,
-}
-
 impl Training for Head {
-    type Learner = Learner;
+    type Learner = Learner<Network>;
     type Batch = Tensor;
     type Gradients = GradStore;
 
-    fn learner(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner<Network>> {
         let config = &self.given.config;
         let trainable = self.given.weights.iter().filter(|(name, _)| config.is_trainable(name));
         let variables = tensors::variables(trainable)?;
         let mut weights = self.given.weights.clone();
         weights.extend(tensors::shared(&variables));
         let optimizer = tensors::adam(variables.values().cloned().collect(), self.learning_rate)?;
-        let network = Network::new(&self.given, &weights, 1, Operators::COMPOSED)?;
-        Ok(Learner { variables, network, optimizer })
+        let model = Network::new(&self.given, &weights, 1, Operators::COMPOSED)?;
+        Ok(Learner { variables, model, optimizer })
     }
 
     fn step(
         &self,
-        learner: &mut Learner,
+        learner: &mut Learner<Network>,
         rows: &Tensor,
-        inspect: impl FnOnce(&Learner, &GradStore) -> Result<()>,
+        inspect: impl FnOnce(&Learner<Network>, &GradStore) -> Result<()>,
     ) -> Result<f64> {
         let (texts, labels) = (self.texts.rows(rows)?, self.labels.index_select(rows, 0)?);
-        let loss = learner.network.loss(&texts, &labels)?;
-        let gradients = loss.backward()?;
-        inspect(learner, &gradients)?;
-        learner.optimizer.step(&gradients)?;
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        let loss = learner.model.loss(&texts, &labels)?;
+        learner.descend(&loss, inspect)
     }
 
-    fn weights(&self, learner: &Learner) -> Result<Named> {
+    fn weights(&self, learner: &Learner<Network>) -> Result<Named> {
         tensors::named(&learner.variables)
     }
 
-    fn gradients(&self, learner: &Learner, gradients: &GradStore) -> Result<Named> {
+    fn gradients(&self, learner: &Learner<Network>, gradients: &GradStore) -> Result<Named> {
         tensors::gradients(&learner.variables, gradients)
     }
 
-    fn first_logits(&self, learner: &Learner, rows: &Tensor) -> Result<Option<Array>> {
-        Ok(Some(tensors::array(&learner.network.forward(&self.texts.rows(rows)?)?)?))
+    fn first_logits(&self, learner: &Learner<Network>, rows: &Tensor) -> Result<Option<Array>> {
+        Ok(Some(tensors::array(&learner.model.forward(&self.texts.rows(rows)?)?)?))
     }
 }
 

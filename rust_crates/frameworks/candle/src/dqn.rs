@@ -33,7 +33,7 @@ impl ActionValues for Learner {
     }
 
     fn best(&self, observation: &Observation) -> Result<i64> {
-        Ok(i64::from(self.ask(observation)?.flatten_all()?.argmax(0)?.to_scalar::<u32>()?))
+        Ok(i64::from(self.infer(observation)?.flatten_all()?.argmax(0)?.to_scalar::<u32>()?))
     }
 
     fn update(&mut self, target: &Self::Target, batch: &Batch, rule: Rule) -> Result<f64> {

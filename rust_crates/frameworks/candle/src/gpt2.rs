@@ -14,7 +14,7 @@ use task_support::supervised::{Named, Train, Training};
 use task_support::tokens;
 
 use crate::gelu;
-use crate::tensors::{self, Variables, Weights};
+use crate::tensors::{self, Learner, Weights};
 
 type Computed = candle_core::Result<Tensor>;
 
@@ -216,20 +216,13 @@ struct LanguageModel {
     initial: Weights,
 }
 
-/// A model, its variables by name, and the optimiser that changes them.
-struct Learner {
-    variables: Variables,
-    model: Model,
-    optimizer: AdamW,
-}
-
 impl Training for LanguageModel {
-    type Learner = Learner;
+    type Learner = Learner<Model>;
     /// Rows of windows, and the learning rate.
     type Batch = (Tensor, f64);
     type Gradients = GradStore;
 
-    fn learner(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner<Model>> {
         let variables = tensors::variables(self.initial.iter())?;
         let params =
             ParamsAdamW { lr: self.first_rate, weight_decay: self.weight_decay, ..ParamsAdamW::default() };
@@ -240,9 +233,9 @@ impl Training for LanguageModel {
 
     fn step(
         &self,
-        learner: &mut Learner,
+        learner: &mut Learner<Model>,
         (rows, rate): &(Tensor, f64),
-        inspect: impl FnOnce(&Learner, &GradStore) -> Result<()>,
+        inspect: impl FnOnce(&Learner<Model>, &GradStore) -> Result<()>,
     ) -> Result<f64> {
         let windows = self.windows.index_select(rows, 0)?;
         let length = windows.dim(1)?;
@@ -251,17 +244,14 @@ impl Training for LanguageModel {
         let hidden = learner.model.hidden(&windows, &mut [])?.narrow(1, 0, length - 1)?;
         let logits = learner.model.head(&hidden.flatten_to(1)?)?;
         let loss = loss::cross_entropy(&logits, &windows.narrow(1, 1, length - 1)?.flatten_all()?)?;
-        let gradients = loss.backward()?;
-        inspect(learner, &gradients)?;
-        learner.optimizer.step(&gradients)?;
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        learner.descend(&loss, inspect)
     }
 
-    fn weights(&self, learner: &Learner) -> Result<Named> {
+    fn weights(&self, learner: &Learner<Model>) -> Result<Named> {
         tensors::named(&learner.variables)
     }
 
-    fn gradients(&self, learner: &Learner, gradients: &GradStore) -> Result<Named> {
+    fn gradients(&self, learner: &Learner<Model>, gradients: &GradStore) -> Result<Named> {
         tensors::gradients(&learner.variables, gradients)
     }
 }

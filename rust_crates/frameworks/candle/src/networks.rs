@@ -4,11 +4,11 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{AdamW, Optimizer as _, VarBuilder, loss};
+use candle_nn::{VarBuilder, loss};
 use duet_worker::{Call, Implementation, Job, Registry, Result, training_work};
 use task_support::supervised::{Named, Train, Training};
 
-use crate::tensors::{self, Variables, Weights};
+use crate::tensors::{self, Learner, Weights};
 
 /// Takes examples and returns logits (examples × classes).
 pub type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>>;
@@ -54,50 +54,40 @@ struct Network {
     learning_rate: f64,
 }
 
-/// A network, its variables by name, and the optimiser that changes the trainable ones.
-struct Learner {
-    variables: Variables,
-    forward: Forward,
-    optimizer: AdamW,
-}
-
 /// Return whether a variable is trainable; the running statistics of a batch norm are not.
 fn is_trainable(name: &str) -> bool {
     !name.contains(".running_")
 }
 
 impl Training for Network {
-    type Learner = Learner;
+    type Learner = Learner<Forward>;
     type Batch = Tensor;
     type Gradients = GradStore;
 
-    fn learner(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner<Forward>> {
         let variables = tensors::variables(self.initial.iter())?;
-        let forward = forward(&tensors::shared(&variables), self.build, true)?;
+        let model = forward(&tensors::shared(&variables), self.build, true)?;
         let trainable = variables.iter().filter(|(name, _)| is_trainable(name));
         let optimizer = tensors::adam(trainable.map(|(_, each)| each.clone()).collect(), self.learning_rate)?;
-        Ok(Learner { variables, forward, optimizer })
+        Ok(Learner { variables, model, optimizer })
     }
 
     fn step(
         &self,
-        learner: &mut Learner,
+        learner: &mut Learner<Forward>,
         rows: &Tensor,
-        inspect: impl FnOnce(&Learner, &GradStore) -> Result<()>,
+        inspect: impl FnOnce(&Learner<Forward>, &GradStore) -> Result<()>,
     ) -> Result<f64> {
         let (examples, labels) = (self.examples.index_select(rows, 0)?, self.labels.index_select(rows, 0)?);
-        let loss = loss::cross_entropy(&(learner.forward)(&examples)?, &labels)?;
-        let gradients = loss.backward()?;
-        inspect(learner, &gradients)?;
-        learner.optimizer.step(&gradients)?;
-        Ok(f64::from(loss.to_scalar::<f32>()?))
+        let loss = loss::cross_entropy(&(learner.model)(&examples)?, &labels)?;
+        learner.descend(&loss, inspect)
     }
 
-    fn weights(&self, learner: &Learner) -> Result<Named> {
+    fn weights(&self, learner: &Learner<Forward>) -> Result<Named> {
         tensors::named(&learner.variables)
     }
 
-    fn gradients(&self, learner: &Learner, gradients: &GradStore) -> Result<Named> {
+    fn gradients(&self, learner: &Learner<Forward>, gradients: &GradStore) -> Result<Named> {
         tensors::gradients(learner.variables.iter().filter(|(name, _)| is_trainable(name)), gradients)
     }
 }

@@ -24,7 +24,7 @@ pub struct Learner {
 
 impl Learner {
     /// Return the network's output for one observation (1 × 2).
-    pub fn ask(&self, observation: &Observation) -> candle_core::Result<Tensor> {
+    pub fn infer(&self, observation: &Observation) -> candle_core::Result<Tensor> {
         self.acting.forward(&Tensor::from_slice(observation, (1, 4), &Device::Cpu)?)
     }
 
@@ -55,8 +55,8 @@ impl learner::Learner for Learner {
         })
     }
 
-    fn answer(&self, observation: &Observation) -> Result<Vec<f32>> {
-        Ok(self.ask(observation)?.flatten_all()?.to_vec1()?)
+    fn output(&self, observation: &Observation) -> Result<Vec<f32>> {
+        Ok(self.infer(observation)?.flatten_all()?.to_vec1()?)
     }
 
     fn weights(&self) -> Result<Named> {

@@ -15,7 +15,7 @@ pub fn register(registry: &mut Registry) {
 
 impl Policy for Learner {
     fn right(&self, observation: &Observation) -> Result<f64> {
-        let shares = ops::softmax_last_dim(&self.ask(observation)?)?;
+        let shares = ops::softmax_last_dim(&self.infer(observation)?)?;
         Ok(f64::from(shares.flatten_all()?.get(1)?.to_scalar::<f32>()?))
     }
 

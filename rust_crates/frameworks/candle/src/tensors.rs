@@ -1,4 +1,4 @@
-//! Conversion between a job's arrays and candle's tensors, and the optimiser that the tasks share.
+//! Conversion between a job's arrays and candle's tensors, and the part of training that the tasks share.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -82,6 +82,27 @@ pub fn gradients<'a>(
         Ok((name.clone(), array(gradient)?))
     };
     variables.into_iter().map(gradient).collect()
+}
+
+/// A model, its variables by name, and the optimiser that changes the trainable ones.
+pub struct Learner<M> {
+    pub variables: Variables,
+    pub model: M,
+    pub optimizer: AdamW,
+}
+
+impl<M> Learner<M> {
+    /// Take one step down the gradient of `loss`, calling `inspect` before the weights change; return the loss.
+    pub fn descend(
+        &mut self,
+        loss: &Tensor,
+        inspect: impl FnOnce(&Self, &GradStore) -> Result<()>,
+    ) -> Result<f64> {
+        let gradients = loss.backward()?;
+        inspect(self, &gradients)?;
+        self.optimizer.step(&gradients)?;
+        Ok(f64::from(loss.to_scalar::<f32>()?))
+    }
 }
 
 /// Return an Adam optimiser of `variables`.

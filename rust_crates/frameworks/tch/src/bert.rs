@@ -9,7 +9,7 @@ use tch::nn::{self, OptimizerConfig as _};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::networks::{device, synchronize};
-use crate::tensors::{self, Weights};
+use crate::tensors::{self, Learner, Weights};
 
 /// Register training and prediction with both heads.
 pub fn register(registry: &mut Registry) {
@@ -249,13 +249,6 @@ struct Head {
     learning_rate: f64,
 }
 
-/// A network, its trainable variables, and the optimiser that changes them.
-struct Learner {
-    variables: nn::VarStore,
-    network: Network,
-    optimizer: nn::Optimizer,
-}
-
 /// Return a new variable with the values of `weight`; tch wants a path where PyTorch has dots.
 fn variable(root: &nn::Path, name: &str, weight: &Tensor) -> Tensor {
     let (folders, last) = name.rsplit_once('.').unwrap_or(("", name));
@@ -264,47 +257,44 @@ fn variable(root: &nn::Path, name: &str, weight: &Tensor) -> Tensor {
 }
 
 impl Training for Head {
-    type Learner = Learner;
+    type Learner = Learner<Network>;
     type Batch = Tensor;
     type Gradients = ();
 
-    fn learner(&self) -> Result<Learner> {
+    fn learner(&self) -> Result<Learner<Network>> {
         let variables = nn::VarStore::new(self.device);
         let root = variables.root();
         let own = |(name, weight): (&String, &Tensor)| {
             let trainable = self.config.is_trainable(name);
             (name.clone(), if trainable { variable(&root, name, weight) } else { weight.shallow_clone() })
         };
-        let network = Network::new(&self.config, &self.weights.iter().map(own).collect(), self.pooled)?;
+        let model = Network::new(&self.config, &self.weights.iter().map(own).collect(), self.pooled)?;
         let optimizer = nn::Adam::default().build(&variables, self.learning_rate)?;
-        Ok(Learner { variables, network, optimizer })
+        Ok(Learner { variables, model, optimizer })
     }
 
     fn step(
         &self,
-        learner: &mut Learner,
+        learner: &mut Learner<Network>,
         rows: &Tensor,
-        inspect: impl FnOnce(&Learner, &()) -> Result<()>,
+        inspect: impl FnOnce(&Learner<Network>, &()) -> Result<()>,
     ) -> Result<f64> {
         let (texts, labels) = (self.texts.rows(rows), self.labels.index_select(0, rows));
         learner.optimizer.zero_grad();
-        let loss = learner.network.loss(&texts, &labels);
-        loss.backward();
-        inspect(learner, &())?;
-        learner.optimizer.step();
-        Ok(loss.double_value(&[]))
+        let loss = learner.model.loss(&texts, &labels);
+        learner.descend(&loss, inspect)
     }
 
-    fn weights(&self, learner: &Learner) -> Result<Named> {
+    fn weights(&self, learner: &Learner<Network>) -> Result<Named> {
         tensors::named(&learner.variables)
     }
 
-    fn gradients(&self, learner: &Learner, (): &()) -> Result<Named> {
+    fn gradients(&self, learner: &Learner<Network>, (): &()) -> Result<Named> {
         tensors::gradients(&learner.variables)
     }
 
-    fn first_logits(&self, learner: &Learner, rows: &Tensor) -> Result<Option<Array>> {
-        let logits = tch::no_grad(|| learner.network.forward(&self.texts.rows(rows)));
+    fn first_logits(&self, learner: &Learner<Network>, rows: &Tensor) -> Result<Option<Array>> {
+        let logits = tch::no_grad(|| learner.model.forward(&self.texts.rows(rows)));
         Ok(Some(tensors::array(&logits)?))
     }
 

@@ -36,7 +36,7 @@ impl ActionValues for Learner {
     }
 
     fn best(&self, observation: &Observation) -> Result<i64> {
-        Ok(self.ask(observation).argmax(None, false).int64_value(&[]))
+        Ok(self.infer(observation).argmax(None, false).int64_value(&[]))
     }
 
     fn update(&mut self, target: &Self::Target, batch: &Batch, rule: Rule) -> Result<f64> {

@@ -7,7 +7,7 @@ use task_support::supervised::{Named, Train, Training};
 use tch::nn::{self, OptimizerConfig as _};
 use tch::{Cuda, Device, Reduction, Tensor};
 
-use crate::tensors::{self, Weights};
+use crate::tensors::{self, Learner, Weights};
 
 /// Takes examples and returns logits (examples × classes).
 pub type Forward = Box<dyn Fn(&Tensor) -> Tensor>;
@@ -21,20 +21,12 @@ pub fn register(registry: &mut Registry, task: &str, algorithm: &str, build: Bui
     registry.add(task, algorithm, "predict", move |job| predict(job, build));
 }
 
-/// Layers and the variables they read.
-struct Network {
-    variables: nn::VarStore,
-    forward: Forward,
-}
-
-impl Network {
-    /// Build a network with copies of `weights`.
-    fn with(weights: &Weights, build: Build, train: bool, device: Device) -> Result<Self> {
-        let variables = nn::VarStore::new(device);
-        let forward = build(&variables.root(), weights, train)?;
-        tensors::copy_into(&variables, weights)?;
-        Ok(Self { variables, forward })
-    }
+/// Build a network with copies of `weights`; return its variables and its forward pass.
+fn network(weights: &Weights, build: Build, train: bool, device: Device) -> Result<(nn::VarStore, Forward)> {
+    let variables = nn::VarStore::new(device);
+    let forward = build(&variables.root(), weights, train)?;
+    tensors::copy_into(&variables, weights)?;
+    Ok((variables, forward))
 }
 
 /// Take the first steps of training.
@@ -63,46 +55,37 @@ struct Classifier {
     learning_rate: f64,
 }
 
-/// A network and its optimiser.
-struct Learner {
-    network: Network,
-    optimizer: nn::Optimizer,
-}
-
 impl Training for Classifier {
-    type Learner = Learner;
+    type Learner = Learner<Forward>;
     type Batch = Tensor;
     type Gradients = ();
 
-    fn learner(&self) -> Result<Learner> {
-        let network = Network::with(&self.initial, self.build, true, self.device)?;
-        let optimizer = nn::Adam::default().build(&network.variables, self.learning_rate)?;
-        Ok(Learner { network, optimizer })
+    fn learner(&self) -> Result<Learner<Forward>> {
+        let (variables, model) = network(&self.initial, self.build, true, self.device)?;
+        let optimizer = nn::Adam::default().build(&variables, self.learning_rate)?;
+        Ok(Learner { variables, model, optimizer })
     }
 
     fn step(
         &self,
-        learner: &mut Learner,
+        learner: &mut Learner<Forward>,
         rows: &Tensor,
-        inspect: impl FnOnce(&Learner, &()) -> Result<()>,
+        inspect: impl FnOnce(&Learner<Forward>, &()) -> Result<()>,
     ) -> Result<f64> {
         let (examples, labels) =
             (self.examples.f_index_select(0, rows)?, self.labels.f_index_select(0, rows)?);
         learner.optimizer.zero_grad();
-        let logits = (learner.network.forward)(&examples);
+        let logits = (learner.model)(&examples);
         let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
-        loss.backward();
-        inspect(learner, &())?;
-        learner.optimizer.step();
-        Ok(loss.double_value(&[]))
+        learner.descend(&loss, inspect)
     }
 
-    fn weights(&self, learner: &Learner) -> Result<Named> {
-        tensors::named(&learner.network.variables)
+    fn weights(&self, learner: &Learner<Forward>) -> Result<Named> {
+        tensors::named(&learner.variables)
     }
 
-    fn gradients(&self, learner: &Learner, (): &()) -> Result<Named> {
-        tensors::gradients(&learner.network.variables)
+    fn gradients(&self, learner: &Learner<Forward>, (): &()) -> Result<Named> {
+        tensors::gradients(&learner.variables)
     }
 
     fn sync(&self) {
@@ -114,9 +97,9 @@ impl Training for Classifier {
 fn predict(job: &Job, build: Build) -> Result<impl Implementation + use<>> {
     let device = device(job)?;
     let examples = tensors::first(&tensors::floats(job, "x_test")?, job.usize("batch")?, "x_test")?;
-    let network = Network::with(&tensors::weights(job, "checkpoint")?, build, false, device)?;
+    let (_, forward) = network(&tensors::weights(job, "checkpoint")?, build, false, device)?;
     let (examples, samples) = (examples.to_device(device), usize::try_from(examples.size()[0])?);
-    let run = move || Ok(tch::no_grad(|| (network.forward)(&examples)));
+    let run = move || Ok(tch::no_grad(|| forward(&examples)));
     Ok(Call::new(run, tensors::logits).sync(move || synchronize(device)).work("samples", samples))
 }
 

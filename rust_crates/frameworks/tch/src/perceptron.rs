@@ -25,7 +25,7 @@ impl Learner {
     }
 
     /// Return the network's output for one observation.
-    pub fn ask(&self, observation: &Observation) -> Tensor {
+    pub fn infer(&self, observation: &Observation) -> Tensor {
         tch::no_grad(|| self.network.forward(&Tensor::from_slice(observation)))
     }
 }
@@ -43,8 +43,8 @@ impl learner::Learner for Learner {
         Ok(Self { variables, network, optimizer })
     }
 
-    fn answer(&self, observation: &Observation) -> Result<Vec<f32>> {
-        Ok(self.ask(observation).try_into()?)
+    fn output(&self, observation: &Observation) -> Result<Vec<f32>> {
+        Ok(self.infer(observation).try_into()?)
     }
 
     fn weights(&self) -> Result<Named> {

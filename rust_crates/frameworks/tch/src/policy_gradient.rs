@@ -15,7 +15,7 @@ pub fn register(registry: &mut Registry) {
 
 impl Policy for Learner {
     fn right(&self, observation: &Observation) -> Result<f64> {
-        Ok(self.ask(observation).softmax(0, None::<Kind>).double_value(&[1]))
+        Ok(self.infer(observation).softmax(0, None::<Kind>).double_value(&[1]))
     }
 
     fn update(&mut self, observations: &[Observation], actions: &[i64], returns: &[f32]) -> Result<f64> {

@@ -1,10 +1,10 @@
-//! Conversion between a job's arrays and libtorch's tensors.
+//! Conversion between a job's arrays and libtorch's tensors, and the part of training that the tasks share.
 
 use std::collections::BTreeMap;
 
 use duet_worker::{Array, Data, Error, Job, Outputs, Result};
 use task_support::supervised::{Named, check_count};
-use tch::nn::VarStore;
+use tch::nn::{Optimizer, VarStore};
 use tch::{Device, Kind, Tensor};
 
 /// Tensors by the names that PyTorch gives to weights.
@@ -91,6 +91,25 @@ pub fn named(variables: &VarStore) -> Result<Named> {
 pub fn gradients(variables: &VarStore) -> Result<Named> {
     let trainable = variables.variables().into_iter().filter(|(_, weight)| weight.requires_grad());
     trainable.map(|(name, weight)| Ok((name, array(&weight.grad())?))).collect()
+}
+
+/// A model, its variables, and the optimiser that changes the trainable ones.
+pub struct Learner<M> {
+    pub variables: VarStore,
+    pub model: M,
+    pub optimizer: Optimizer,
+}
+
+impl<M> Learner<M> {
+    /// Take one step down the gradient of `loss`, calling `inspect` before the weights change; return the loss.
+    ///
+    /// Clear the gradients before computing the loss.
+    pub fn descend(&mut self, loss: &Tensor, inspect: impl FnOnce(&Self, &()) -> Result<()>) -> Result<f64> {
+        loss.backward();
+        inspect(self, &())?;
+        self.optimizer.step();
+        Ok(loss.double_value(&[]))
+    }
 }
 
 fn shaped(tensor: &Tensor, shape: &[usize]) -> Result<Tensor> {

@@ -11,7 +11,7 @@ use tch::nn::{self, OptimizerConfig as _};
 use tch::{Device, Reduction, Tensor};
 
 use crate::networks::{device, synchronize};
-use crate::tensors::{self, Weights};
+use crate::tensors::{self, Learner, Weights};
 
 mod model;
 
@@ -57,47 +57,38 @@ struct LanguageModel {
     initial: Weights,
 }
 
-/// A model and its optimiser.
-struct Learner {
-    model: Model,
-    optimizer: nn::Optimizer,
-}
-
 impl Training for LanguageModel {
-    type Learner = Learner;
+    type Learner = Learner<Model>;
     /// Rows of windows, and the learning rate.
     type Batch = (Tensor, f64);
     type Gradients = ();
 
-    fn learner(&self) -> Result<Learner> {
-        let model = Model::new(&self.config, &self.initial, self.device)?;
+    fn learner(&self) -> Result<Learner<Model>> {
+        let (variables, model) = Model::new(&self.config, &self.initial, self.device)?;
         let adam = nn::AdamW { wd: self.weight_decay, ..nn::AdamW::default() };
-        let optimizer = adam.build(&model.variables, self.first_rate)?;
-        Ok(Learner { model, optimizer })
+        let optimizer = adam.build(&variables, self.first_rate)?;
+        Ok(Learner { variables, model, optimizer })
     }
 
     fn step(
         &self,
-        learner: &mut Learner,
+        learner: &mut Learner<Model>,
         (rows, rate): &(Tensor, f64),
-        inspect: impl FnOnce(&Learner, &()) -> Result<()>,
+        inspect: impl FnOnce(&Learner<Model>, &()) -> Result<()>,
     ) -> Result<f64> {
         let windows = self.windows.f_index_select(0, rows)?;
         learner.optimizer.set_lr(*rate);
         learner.optimizer.zero_grad();
         let loss = next_token_loss(&learner.model.read(&windows), &windows);
-        loss.backward();
-        inspect(learner, &())?;
-        learner.optimizer.step();
-        Ok(loss.double_value(&[]))
+        learner.descend(&loss, inspect)
     }
 
-    fn weights(&self, learner: &Learner) -> Result<Named> {
-        tensors::named(&learner.model.variables)
+    fn weights(&self, learner: &Learner<Model>) -> Result<Named> {
+        tensors::named(&learner.variables)
     }
 
-    fn gradients(&self, learner: &Learner, (): &()) -> Result<Named> {
-        tensors::gradients(&learner.model.variables)
+    fn gradients(&self, learner: &Learner<Model>, (): &()) -> Result<Named> {
+        tensors::gradients(&learner.variables)
     }
 
     fn sync(&self) {
@@ -138,7 +129,8 @@ fn predict(job: &Job) -> Result<impl Implementation + use<>> {
 
 /// Return the model that a job describes, with the weights in the file that it names.
 fn model(job: &Job, device: Device) -> Result<Model> {
-    Model::new(&Config::read(job)?, &tensors::weights(job, job.str("weights")?)?, device)
+    let (_, model) = Model::new(&Config::read(job)?, &tensors::weights(job, job.str("weights")?)?, device)?;
+    Ok(model)
 }
 
 // --- generation ------------------------------------------------------------------------------------------------------

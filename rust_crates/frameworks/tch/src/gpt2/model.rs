@@ -7,9 +7,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::tensors::{self, Weights};
 
-/// The model and the variables it reads.
+/// A GPT-2 model.
 pub(super) struct Model {
-    pub(super) variables: nn::VarStore,
     pub(super) config: Config,
     words: Tensor,
     positions: Tensor,
@@ -18,7 +17,8 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(config: &Config, weights: &Weights, device: Device) -> Result<Self> {
+    /// Build a model with copies of `weights`; return its variables too.
+    pub(super) fn new(config: &Config, weights: &Weights, device: Device) -> Result<(nn::VarStore, Self)> {
         let variables = nn::VarStore::new(device);
         let root = variables.root();
         let [width, inner] = sizes([config.width, config.inner()])?;
@@ -40,10 +40,9 @@ impl Model {
             blocks: (0..config.layers).map(block).collect(),
             last: Norm::new(&(&root / "ln_f"), width, config.epsilon),
             config: config.clone(),
-            variables,
         };
-        tensors::copy_into(&model.variables, weights)?;
-        Ok(model)
+        tensors::copy_into(&variables, weights)?;
+        Ok((variables, model))
     }
 
     /// Return the logits (windows × positions × vocabulary) of `tokens` (windows × positions).
