@@ -104,7 +104,7 @@ def test_without_expected_digests_the_build_is_not_checked() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"profile": "debug"}, "tch is a debug build; times of it mean nothing; rebuild it: duet build tch"),
+        ({"profile": "debug"}, "tch is a debug build; its times mean nothing; rebuild it: duet build tch"),
         (
             {"source_digest": "ef" * 32},
             (

@@ -48,7 +48,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     encoder = transformers.BertModel(config)
     for name, each in encoder.named_parameters():
-        # As in an encoder that was trained, a bias is not zero: an error is relative to what is there.
+        # As in a trained encoder, a bias is not zero: errors are relative to its size.
         if name.endswith("bias"):
             torch.nn.init.normal_(each, std=0.1)
     encoder.save_pretrained(folder)

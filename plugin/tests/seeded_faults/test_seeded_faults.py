@@ -72,7 +72,7 @@ REFUSED = {
     "fewer_rounds": ("protocol", r"sent \d+ rounds, \d+ were asked"),
     "more_rounds": ("protocol", r"sent \d+ rounds, \d+ were asked"),
     # the build
-    "debug_build": ("failed", "is a debug build; times of it mean nothing"),
+    "debug_build": ("failed", "is a debug build; its times mean nothing"),
     # the process
     "exits": ("crashed", "exited with status 3 while asked to verify"),
     "crashes_later": ("crashed", "died of SIGSEGV while asked to run"),

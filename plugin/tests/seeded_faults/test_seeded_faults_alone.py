@@ -160,7 +160,7 @@ def test_a_debug_binary_is_refused_with_the_command_that_rebuilds_it(
     run(pytester, suite).assert_outcomes(passed=2, failed=1)
 
     reason = members_of(suite.saved())["crate"].reason
-    assert reason == "crate is a debug build; times of it mean nothing; rebuild it: duet build crate"
+    assert reason == "crate is a debug build; its times mean nothing; rebuild it: duet build crate"
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF of another machine", b""], ids=["other machine", "empty"])

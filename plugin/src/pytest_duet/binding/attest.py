@@ -35,7 +35,7 @@ def check_hello(hello: HelloReply, *, name: str, sources: str, lock: str, build:
         msg = f"{name} speaks protocol {hello.protocol}, this pytest-duet speaks {VERSION}{rebuild}"
         raise Unavailable(msg)
     if hello.profile == "debug":
-        raise Refused(f"{name} is a debug build; times of it mean nothing{rebuild}")
+        raise Refused(f"{name} is a debug build; its times mean nothing{rebuild}")
     for what, seen, expected in (("sources", hello.source_digest, sources), ("lock", hello.lock_digest, lock)):
         if expected and seen != expected:
             msg = f"{name} is stale: it was built from {what} {seen[:12] or 'unknown'}, the tree holds {expected[:12]}"
