@@ -39,7 +39,7 @@ def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: floa
         return Estimate(name, None, confidence=confidence, note="nothing varies")
     pooled = math.sqrt(((m - 1) * statistics.variance(this) + (n - 1) * statistics.variance(reference)) / freedom)
     correction = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    g = correction * (math.fsum(this) / m - math.fsum(reference) / n) / pooled
+    g = correction * (statistics.fmean(this) - statistics.fmean(reference)) / pooled
     half = _z(confidence) * math.sqrt((m + n) / (m * n) + g * g / (2 * (m + n)))
     return Estimate(name, g, g - half, g + half, confidence)
 
