@@ -92,8 +92,6 @@ def _crates(crates: Path, framework: str) -> tuple[Path, ...]:
 
 
 def _missing_modules(framework: Framework) -> str:
-    missing = [module for module in framework.modules if importlib.util.find_spec(module) is None]
-    if not missing:
-        return ""
+    missing = next((module for module in framework.modules if importlib.util.find_spec(module) is None), "")
     remedy = f"; pip install 'pytest-duet[{framework.extra}]'" if framework.extra else ""
-    return f"{framework.title} is not installed (no module {missing[0]!r}){remedy}"
+    return f"{framework.title} is not installed (no module {missing!r}){remedy}" if missing else ""

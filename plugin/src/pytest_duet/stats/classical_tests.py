@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     Test = Callable[..., tuple[float, float]]
 
 _FEWEST_TO_TEST: Final = 2
-_FEWEST_FOR_SHAPE: Final = 3
-_FEWEST_FOR_ANDERSON: Final = 8
 
 
 def _run(name: str, test: Test, *samples: Sequence[float], fewest: int = _FEWEST_TO_TEST, constant: bool) -> Outcome:
@@ -53,7 +51,7 @@ def _scipy(name: str, **options: object) -> Test:
 def shapiro_wilk(differences: Sequence[float]) -> Outcome:
     """Test normality of the differences. Source: Shapiro & Wilk (1965), Biometrika 52; `scipy.stats.shapiro`."""
     constant = is_constant(differences)
-    return _run("Shapiro-Wilk", _scipy("shapiro"), differences, fewest=_FEWEST_FOR_SHAPE, constant=constant)
+    return _run("Shapiro-Wilk", _scipy("shapiro"), differences, fewest=3, constant=constant)
 
 
 def anderson_darling(differences: Sequence[float]) -> Outcome:
@@ -71,7 +69,7 @@ def anderson_darling(differences: Sequence[float]) -> Outcome:
         return statistic, p
 
     constant = is_constant(differences)
-    return _run("Anderson-Darling", test, differences, fewest=_FEWEST_FOR_ANDERSON, constant=constant)
+    return _run("Anderson-Darling", test, differences, fewest=8, constant=constant)
 
 
 def paired_t(differences: Sequence[float]) -> Outcome:

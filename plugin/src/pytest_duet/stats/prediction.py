@@ -31,8 +31,7 @@ class Prediction:
 
     def excess(self, value: float, confidence: float) -> Estimate:
         """Return how far `value` lies above the mean, with its two-sided interval."""
-        half = t_quantile(self.count - 1, (1 + confidence) / 2) * self.scale
-        beyond = value - self.mean
+        half, beyond = self.limit((1 - confidence) / 2), value - self.mean
         return Estimate("excess over the prediction", beyond, beyond - half, beyond + half, confidence)
 
     def limit(self, alpha: float) -> float:

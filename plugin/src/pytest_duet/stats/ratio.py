@@ -72,14 +72,14 @@ def ratio_of_means(this: Sequence[float], reference: Sequence[float], confidence
     n = len(this)
     if n == 0:
         return Estimate("ratio of means", None, confidence=confidence, note="no cells")
-    x, y = statistics.fmean(this), statistics.fmean(reference)
+    y = statistics.fmean(reference)
     if y == 0:
         return Estimate("ratio of means", None, confidence=confidence, note="the reference's mean is zero")
+    ratio = statistics.fmean(this) / y
     if n == 1:
-        return Estimate("ratio of means", x / y, confidence=confidence, note="one cell has no interval")
-    # Scaling by the means keeps every term near 1, whatever the unit.
+        return Estimate("ratio of means", ratio, confidence=confidence, note="one cell has no interval")
+    # Scaling by the mean keeps every term near 1, whatever the unit.
     u, v = [value / y for value in this], [value / y for value in reference]
-    ratio = x / y
     share = t_quantile(n - 1, (1 + confidence) / 2) ** 2 / (n * (n - 1))
     xx = share * math.fsum((value - ratio) ** 2 for value in u)
     yy = share * math.fsum((value - 1) ** 2 for value in v)

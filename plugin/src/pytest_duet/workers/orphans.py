@@ -40,11 +40,14 @@ def _prctl(option: int, value: int) -> bool:
     return sys.platform.startswith("linux") and bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
 
 
-def kill_orphans() -> int:
-    """Kill and reap every orphan of a worker; return how many there were.
+def kill_orphans(group: int) -> int:
+    """Reap what is left of the killed process group `group`, kill every orphan of a worker; return how many there were.
 
     The children of a killed orphan become orphans in turn, so this repeats until there are none.
     """
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-group, 0)
     killed = 0
     while found := [pid for pid in _children() if pid not in own_pids and _descends_from_a_worker(pid)]:
         for pid in found:
@@ -55,13 +58,6 @@ def kill_orphans() -> int:
                 os.waitpid(pid, 0)
                 killed += 1
     return killed
-
-
-def reap_group(group: int) -> None:
-    """Reap what is left of a killed process group: this process became the parent of its orphans."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-group, 0)
 
 
 def _children() -> set[int]:

@@ -248,8 +248,7 @@ class ProcessChannel:
             self._signal(signal.SIGKILL)
             self._process.wait()
             orphans.own_pids.discard(self.pid)
-            orphans.reap_group(self.pid)
-            self.left_behind += orphans.kill_orphans()
+            self.left_behind += orphans.kill_orphans(self.pid)
             self._selector.close()
             for stream in self._streams:
                 stream.close()
