@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +35,7 @@ _MONITORING_TOOLS = 6
 """How many tool ids `sys.monitoring` has."""
 
 
+@dataclass(eq=False)
 class Host:
     """Holds at most one prepared job and answers requests about it.
 
@@ -41,31 +43,22 @@ class Host:
     implementation for a job. `threads` limits the threads and reads how many are in effect.
     """
 
-    clock: Callable[[], int] = staticmethod(time.perf_counter_ns)
-
-    def __init__(
-        self,
-        *,
-        identify: Callable[[int], protocol.HelloReply],
-        capabilities: Callable[[], list[protocol.Capability]],
-        find: Callable[[protocol.Job], implementation.Prepare],
-        threads: Threads,
-    ) -> None:
-        """Create a host; nothing is imported or prepared yet."""
-        self._identify = identify
-        self._capabilities = capabilities
-        self._find = find
-        self._threads = threads
-        self._prepared: implementation.Implementation[Any, Any] | None = None
-        self._kept: implementation.Outputs | None = None
+    identify: Callable[[int], protocol.HelloReply]
+    capabilities: Callable[[], list[protocol.Capability]]
+    find: Callable[[protocol.Job], implementation.Prepare]
+    threads: Threads
+    clock = staticmethod(time.perf_counter_ns)
+    _prepared: implementation.Implementation[Any, Any] | None = field(default=None, init=False)
+    _kept: implementation.Outputs | None = field(default=None, init=False)
 
     def handle(self, request: protocol.Request) -> protocol.Reply:
         """Return the reply to `request`; an exception of the implementation becomes an error reply."""
         try:
             return self._answer(request)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an implementation may raise anything, and only its member fails
-            known: Literal["unsupported", "invalid"] = "unsupported" if isinstance(error, Unavailable) else "invalid"
-            kind = known if isinstance(error, DuetError) else "failed"
+            kind: Literal["unsupported", "invalid", "failed"] = "failed"
+            if isinstance(error, DuetError):
+                kind = "unsupported" if isinstance(error, Unavailable) else "invalid"
             # Bytes of a file name may not be Unicode.
             message = reason_of(error)[:4000].encode(errors="replace").decode()
             return protocol.ErrorReply(id=request.id, kind=kind, message=message)
@@ -73,14 +66,14 @@ class Host:
     def close(self) -> None:
         """Drop the job and restore the thread limits."""
         self._prepared = self._kept = None
-        self._threads.restore()
+        self.threads.restore()
 
     def _answer(self, request: protocol.Request) -> protocol.Reply:  # noqa: PLR0911 - one return per request
         match request:
             case protocol.Hello():
-                return self._identify(request.id)
+                return self.identify(request.id)
             case protocol.Describe():
-                return protocol.DescribeReply(id=request.id, implementations=self._capabilities())
+                return protocol.DescribeReply(id=request.id, implementations=self.capabilities())
             case protocol.Prepare(job=job):
                 return self._prepare(request.id, job)
             case protocol.Verify(into=into):
@@ -97,8 +90,8 @@ class Host:
 
     def _prepare(self, request_id: int, job: protocol.Job) -> protocol.PrepareReply:
         self._prepared = self._kept = None
-        construct = self._find(job)
-        self._threads.limit(job.threads)
+        construct = self.find(job)
+        self.threads.limit(job.threads)
         reader = JobReader(job)
         prepared = construct(reader)
         reader.check_used()
@@ -106,7 +99,7 @@ class Host:
         return protocol.PrepareReply(
             id=request_id,
             params=reader.read_params,
-            threads=self._threads.in_effect(),
+            threads=self.threads.in_effect(),
             device=job.device,
             dtype=job.dtype,
             data=reader.read_data,

@@ -90,8 +90,8 @@ def import_modules(framework: Framework) -> None:
 def framework_host(benches: Path, name: str, framework: Framework) -> Host:
     """Return a host of every implementation of Python framework `name` in the task folders of `benches`."""
 
-    def task_folders() -> list[Path]:
-        return sorted(path.parent for path in benches.glob(f"*/impl_{name}.py"))
+    def files() -> list[Path]:
+        return sorted(benches.glob(f"*/impl_{name}.py"))
 
     def implementations(task_folder: Path) -> dict[tuple[str, str], Prepare]:
         table: dict[tuple[str, str], Prepare] = load_module(task_folder, f"impl_{name}").IMPLEMENTATIONS
@@ -99,25 +99,23 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
 
     def capabilities() -> list[Capability]:
         return sorted(
-            Capability(task=task_folder.name, algorithm=algorithm, phase=phase)
-            for task_folder in task_folders()
-            for algorithm, phase in implementations(task_folder)
+            Capability(task=file.parent.name, algorithm=algorithm, phase=phase)
+            for file in files()
+            for algorithm, phase in implementations(file.parent)
         )
 
     def find(job: Job) -> Prepare:
-        task_folder = benches / job.task
         try:
-            return implementations(task_folder)[job.algorithm, job.phase]
+            return implementations(benches / job.task)[job.algorithm, job.phase]
         except KeyError:
-            msg = f"{name} has no {job.algorithm} {job.phase} in {task_folder.name}/impl_{name}.py"
-            raise Unavailable(msg) from None
+            raise Unavailable(f"{name} has no {job.algorithm} {job.phase} in {job.task}/impl_{name}.py") from None
 
     def identify(request_id: int) -> HelloReply:
         # A BLAS library is visible once it is imported.
         import_modules(framework)
         versions = {each: importlib.metadata.version(each) for each in framework.distributions}
         # Tasks share the modules beside their folders.
-        sources = [*(task_folder / f"impl_{name}.py" for task_folder in task_folders()), *benches.glob("*.py")]
+        sources = [*files(), *benches.glob("*.py")]
         details = {label: str(resolve(where)) for label, where in framework.details.items()}
         return _hello(request_id, name, versions, sources, details)
 
