@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 
 from pytest_duet.errors import ImplementationError
-from pytest_duet.values import from_number
+from pytest_duet.values import NonFinite, from_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -134,33 +134,28 @@ class JobReader:
     def number(self, name: str) -> float:
         """Return the parameter `name`, a number, as a float."""
         value = self.scalar(name)
-        if isinstance(value, bool | str):
-            raise self._wrong(name, "a number")
+        if not isinstance(value, float | NonFinite):
+            value = self._typed(name, int, "a number")
         return from_number(value)
 
     def integer(self, name: str) -> int:
         """Return the integer parameter `name`."""
-        value = self.scalar(name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._wrong(name, "an integer")
-        return value
+        return self._typed(name, int, "an integer")
 
     def flag(self, name: str) -> bool:
         """Return the boolean parameter `name`."""
-        value = self.scalar(name)
-        if not isinstance(value, bool):
-            raise self._wrong(name, "true or false")
-        return value
+        return self._typed(name, bool, "true or false")
 
     def text(self, name: str) -> str:
         """Return the string parameter `name`."""
-        value = self.scalar(name)
-        if not isinstance(value, str):
-            raise self._wrong(name, "a string")
-        return value
+        return self._typed(name, str, "a string")
 
-    def _wrong(self, name: str, wanted: str) -> ImplementationError:
-        return ImplementationError(f"parameter {name!r} is {self.job.params[name]!r}; it must be {wanted}")
+    def _typed(self, name: str, kind: type[_T], wanted: str) -> _T:
+        value = self.scalar(name)
+        # A bool is an int in Python.
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ImplementationError(f"parameter {name!r} is {value!r}; it must be {wanted}")
+        return value
 
     @staticmethod
     def _entry(kind: str, entries: Mapping[str, _T], name: str) -> _T:
