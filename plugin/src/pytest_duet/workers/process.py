@@ -47,9 +47,7 @@ class Child(Protocol):
         """Wait for the child to exit, reap it and return its status."""
 
 
-def spawn(
-    argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "", cwd: str | None = None
-) -> ProcessChannel:
+def spawn(argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "") -> ProcessChannel:
     """Start `argv` with `environment` added to this process's own; `build` is the command that builds the program.
 
     Raises:
@@ -64,7 +62,6 @@ def spawn(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            cwd=cwd,
             env={**os.environ, **environment, orphans.PARENT_VARIABLE: str(os.getpid())},
             # A process group of its own: Ctrl-C reaches only pytest, and one signal ends the whole group.
             start_new_session=True,
