@@ -67,7 +67,7 @@ def test_a_name_of_no_other_member_is_a_collection_error(other: str, remedy: str
     result = session()
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*[[]members.twin[]] against {other!r} names no other member; {remedy}"])
+    result.stdout.fnmatch_lines([f"*[[]members.twin[]] against {other!r} is not another member; {remedy}"])
 
 
 # --- parameters that must have an effect ------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_an_effect_of_an_unknown_parameter_is_a_usage_error(param: str, pytester
     result = session()
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    result.stderr.fnmatch_lines([f"*[[][[]effect]] param {param!r} is no number of tiny/fit-train-small*"])
+    result.stderr.fnmatch_lines([f"*[[][[]effect]] param {param!r} is not a number of tiny/fit-train-small*"])
 
 
 # --- time to a fixed gap ----------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_a_growth_rule_for_an_unknown_parameter_is_a_usage_error(pytester, sessi
     result = session()
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is no integer of *; did you mean 'rows'?*"])
+    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is not an integer of *; did you mean 'rows'?*"])
 
 
 def test_a_member_may_have_a_margin_of_its_own(pytester, session) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_duet.binding.datasets import obtain, recipe_digest
 from pytest_duet.errors import DataError, Invalid, Refused, SpecError, Unavailable
-from pytest_duet.spec.imports import with_those_beside
+from pytest_duet.spec.imports import relative_imports
 from pytest_duet.spec.launch import launch_spec
 from pytest_duet.spec.suite import load_suite
 from pytest_duet.values import NonFinite, from_number
@@ -194,7 +194,7 @@ def _data_set(folder: Path, cache: Path, spec: GroupSpec) -> DataSet:
     if data.digest:
         return obtain(cache, data.digest, make)
     # The files that a recipe imports from its own folder are as much a part of it as its own file.
-    source = b"\0".join(path.read_bytes() for path in with_those_beside(folder / "data.py"))
+    source = b"\0".join(path.read_bytes() for path in relative_imports(folder / "data.py"))
     if data.model:
         # The recipe gets the model's folder, but only the model's content decides what it makes.
         source += data.model.digest.encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.spec.derived import with_effect
+from pytest_duet.spec.derived import with_param
 from pytest_duet.validate import parity
 from pytest_duet.validate.checkpoint import obtain_files
 from pytest_duet.validate.quality import check_quality
@@ -83,7 +83,7 @@ def _check_effect(member: Member, group: BoundGroup, effect: EffectSpec, files: 
     """
     if effect.param not in member.spec.params:
         return
-    member.prepare(group.derived(with_effect(group.spec, effect)), files)
+    member.prepare(group.derived(with_param(group.spec, effect.param, effect.value)), files)
     if not parity.describe(_compare(member, group, member.outputs, member.verify()[1])):
         msg = f"{effect.param} has no effect: {effect.factor:g} times as large, it leaves every output within its tolerance"
         raise Refused(msg)
