@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
 from pytest_duet.binding.group import LiveGroup
 from pytest_duet.errors import DataError, SpecError
-from pytest_duet.spec.group import ConvergenceSpec, DataSpec, LaunchSpec, MemberSpec, from_json
+from pytest_duet.spec.group import ConvergenceSpec, DataSpec, GroupSpec, LaunchSpec, MemberSpec
 from pytest_duet.spec.schema import ParityRule
 from pytest_duet.validate.group import check_members
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_duet.binding.bind import BoundGroup
-    from pytest_duet.spec.group import GroupSpec
 
 DIGEST = "ab" * 32
 FUNCTIONS = """\
@@ -99,7 +99,7 @@ def _inline(root: Path) -> GroupSpec:
         for name in ("double", "add", "triple")
     ]
     spec = bound(members, data=DataSpec(digest=DIGEST), judged=False, check="functions.py::same").spec
-    return from_json(spec.to_json())
+    return msgspec.json.decode(spec.to_json(), type=GroupSpec)
 
 
 def test_functions_and_their_check_are_bound_by_file_and_name(tmp_path: Path) -> None:
