@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-from pytest_duet.telemetry.probe import Probe, Unreadable, register
+from pytest_duet.telemetry.probe import Steps, Unreadable, register, until
 
 
 def busy_share(seconds: float) -> float:
@@ -26,23 +26,13 @@ def used_ns(pid: int) -> int:
     return int((times.user + times.system) * 1e9)
 
 
-@register
-class CpuUtilisation(Probe):
-    """CPU time over wall time while the process works: 1 is one CPU fully in use."""
-
-    name, unit, position = "cpu_utilisation", "ratio", 60
-    _before_ns = 0
-
-    def begin(self) -> None:
-        """Note the CPU time used so far."""
-        self._before_ns = self._used_ns()
-
-    def end(self, wall_ns: int) -> None:
-        """Set the CPU time used since against the wall time."""
-        self.found = (self._used_ns() - self._before_ns) / wall_ns
-
-    def _used_ns(self) -> int:
-        try:
-            return used_ns(self.pid)
-        except OSError as error:
-            raise Unreadable(f"CPU time cannot be read: {error}") from error
+@register("cpu_utilisation", "ratio", 60)
+def cpu_utilisation(pid: int) -> Steps:
+    """Return CPU time over wall time while the process works: 1 is one CPU fully in use."""
+    try:
+        yield from until("begin")
+        before_ns = used_ns(pid)
+        wall_ns = yield from until("end")
+        return (used_ns(pid) - before_ns) / wall_ns
+    except OSError as error:
+        raise Unreadable(f"CPU time cannot be read: {error}") from error

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from pytest_duet.telemetry.probe import Probe, register
+from pytest_duet.telemetry.probe import Steps, register, until
 
 
-@register
-class PrepareTime(Probe):
-    """The time to load the data and prepare the job."""
-
-    name, unit, position = "prepare_time", "ns", 30
-
-    def prepared(self, elapsed_ns: int) -> None:
-        """Note the time."""
-        self.found = elapsed_ns
+@register("prepare_time", "ns", 30)
+def prepare_time(_pid: int) -> Steps:
+    """Return the time to load the data and prepare the job."""
+    return (yield from until("prepared"))
 
 
-@register
-class FirstCall(Probe):
-    """The time of the first call."""
-
-    name, unit, position = "first_call", "ns", 40
-
-    def called(self, elapsed_ns: int) -> None:
-        """Note the time."""
-        self.found = elapsed_ns
+@register("first_call", "ns", 40)
+def first_call(_pid: int) -> Steps:
+    """Return the time of the first call."""
+    return (yield from until("called"))
