@@ -42,27 +42,22 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
-        msg = f"{path}: there is no such file; check the path"
-        raise StoreError(msg) from error
+        raise StoreError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}); check its type and permissions"
-        raise StoreError(msg) from error
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); check its type and permissions") from error
     if not content:
-        msg = f"{path}: is empty; name another file"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is empty; name another file")
     return content
 
 
 def _check_link(path: Path) -> None:
     if path.is_symlink() and path.resolve(strict=True).parent != path.parent.resolve():
-        msg = f"{path}: is a link that leads out of its folder; name the file itself"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is a link that leads out of its folder; name the file itself")
 
 
 def _check_kind(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        msg = f"{path}: is not a regular file; name one"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is not a regular file; name one")
     if found.st_size > LARGEST_FILE_BYTES:
         msg = f"{path}: {found.st_size} bytes are more than the {LARGEST_FILE_BYTES} that are read; name a smaller file"
         raise StoreError(msg)
@@ -93,8 +88,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(result) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        msg = f"key {twice!r} appears twice"
-        raise ValueError(msg)
+        raise ValueError(f"key {twice!r} appears twice")
     return result
 
 
@@ -108,8 +102,7 @@ def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, reme
     try:
         return read(content)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        msg = f"{otherwise} ({error}); {remedy}"
-        raise StoreError(msg) from error
+        raise StoreError(f"{otherwise} ({error}); {remedy}") from error
 
 
 def parsed(path: Path, content: bytes) -> object:
@@ -153,8 +146,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
     """
     if not path.name:
-        msg = f"{path}: is not the name of a file; name one"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is not the name of a file; name one")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

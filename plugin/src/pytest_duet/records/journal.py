@@ -164,12 +164,10 @@ def read(path: Path) -> Content:
     rest = lines.pop()
     dropped = f"the last line was cut off after {len(rest)} bytes; its group is lost" if rest else ""
     if not lines:
-        msg = f"{path}: has no complete line; measure again"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: has no complete line; measure again")
     header = _decode(_HEADER, lines[0], path, 1)
     if header.schema not in READABLE:
-        msg = f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure again"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure again")
     groups = [_decode(_GROUP, line, path, number) for number, line in enumerate(lines[1:], start=2)]
     return Content(header, groups, dropped)
 

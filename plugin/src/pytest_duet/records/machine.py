@@ -63,7 +63,6 @@ def folder(root: Path, machine: Machine) -> Path:
 
     """
     if not re.fullmatch(r"[0-9a-f]{8,64}", machine.fingerprint):
-        msg = f"machine has fingerprint {machine.fingerprint!r}; it must be 8 to 64 hexadecimal digits"
-        raise StoreError(msg)
+        raise StoreError(f"machine has fingerprint {machine.fingerprint!r}; it must be 8 to 64 hexadecimal digits")
     slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", " ", machine.cpu.lower())).strip("-")
     return root / f"{slug[:_LONGEST_SLUG].strip('-') or 'unknown'}-{machine.fingerprint[:8]}"

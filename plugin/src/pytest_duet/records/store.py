@@ -94,8 +94,7 @@ def load(path: Path) -> RunRecord:
     content = files.read_regular(path)
     document = files.parsed(path, content)
     if not is_run(document):
-        msg = f"{path}: is JSON, but not a run of pytest-duet; name a file that it saved under results/"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is JSON, but not a run of pytest-duet; name a file that it saved under results/")
     return decoded_run(path, content, document)
 
 
@@ -110,8 +109,7 @@ def load_different(paths: Sequence[Path]) -> list[RunRecord]:
     for path in paths:
         digest = identity(files.read_regular(path))
         if digest in seen:
-            msg = f"{path}: is the same run as {seen[digest]}; name each run once"
-            raise StoreError(msg)
+            raise StoreError(f"{path}: is the same run as {seen[digest]}; name each run once")
         seen[digest] = path
     return [load(path) for path in paths]
 
@@ -144,8 +142,7 @@ def check_schema(path: Path, schema: object, readable: tuple[int, ...], newest: 
     """
     if schema not in readable or isinstance(schema, bool):
         remedy = "update pytest-duet" if isinstance(schema, int) and schema > newest else "measure again"
-        msg = f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}")
 
 
 def saved(root: Path, machine: Machine) -> list[Path]:
@@ -175,6 +172,5 @@ def header(path: Path) -> RunHeader:
     beginning = files.read_regular(path, at_most=_HEADER_BYTES)
     before, found, _ = beginning.partition(b',"groups":')
     if not found:
-        msg = f"{path}: does not begin like a saved run; name a file that was saved under results/"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: does not begin like a saved run; name a file that was saved under results/")
     return files.decoded(path, _HEADER, before + b"}", "run")

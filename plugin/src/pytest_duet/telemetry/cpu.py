@@ -1,4 +1,4 @@
-"""The CPU time of a process, over all its threads, including those that have ended."""
+"""The CPU time of a process, over all its threads, including those that have ended; and the times of its cold start."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def cpu_utilisation(pid: int) -> Steps:
         return (used_ns(pid) - before_ns) / wall_ns
     except OSError as error:
         raise Unreadable(f"CPU time cannot be read: {error}") from error
+
+
+@register("prepare_time", "ns", 30)
+def prepare_time(_pid: int) -> Steps:
+    """Return the time to load the data and prepare the job, in a process that has just imported its libraries."""
+    return (yield from until("prepared"))
+
+
+@register("first_call", "ns", 40)
+def first_call(_pid: int) -> Steps:
+    """Return the time of the first call."""
+    return (yield from until("called"))

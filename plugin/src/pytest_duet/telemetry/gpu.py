@@ -49,7 +49,6 @@ class Gpu:
     """
 
     def __init__(self, nvml: Any, index: int) -> None:
-        """Find the device."""
         self._nvml = nvml
         with self._call(f"GPU {index}"):
             self._handle = nvml.nvmlDeviceGetHandleByIndex(index)

@@ -1,5 +1,7 @@
 """The memory of a process, from ``/proc``.
 
+Each function raises an OSError where ``/proc`` cannot be read or the process has ended; a zombie has no memory either.
+
 ``ru_maxrss`` would not do: a child's includes the peak of the process that forked it.
 """
 
@@ -13,40 +15,24 @@ from pytest_duet.telemetry.probe import Steps, register, samples, until
 
 
 def reset_peak(pid: int) -> None:
-    """Make the kernel measure the peak of `pid` from now on (``man 5 proc``, clear_refs).
-
-    Raises:
-        OSError: the kernel does not allow it.
-
-    """
+    """Make the kernel measure the peak of `pid` from now on (``man 5 proc``, clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the most resident memory `pid` has held, in bytes.
-
-    Raises:
-        OSError: the process has ended; a zombie has no memory either.
-
-    """
+    """Return the most resident memory `pid` has held, in bytes."""
     return _status(pid, "VmHWM")
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory `pid` holds now, in bytes.
-
-    Raises:
-        OSError: the process has ended.
-
-    """
+    """Return the resident memory `pid` holds now, in bytes."""
     return _status(pid, "VmRSS")
 
 
 def _status(pid: int, name: str) -> int:
     found = re.search(rf"^{name}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     if found is None:
-        msg = f"/proc/{pid}/status has no {name}"
-        raise OSError(msg)
+        raise OSError(f"/proc/{pid}/status has no {name}")
     return int(found[1]) * 1024
 
 

@@ -117,10 +117,9 @@ def watch(pid: int) -> Iterator[Watch]:
 
 
 class Watch:
-    """All probes on one process."""
+    """All probes on one process; `stack` closes them."""
 
     def __init__(self, pid: int, stack: ExitStack) -> None:
-        """Attach the probes; `stack` closes them."""
         self._probes = available()
         self._steps = {probe.name: probe.read(pid) for probe in self._probes}
         self._found: dict[str, float | str] = {}
