@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 from pytest_duet import units
 from pytest_duet.analysis.comparison import CORRECTIONS, FAMILY_TEST
 from pytest_duet.records.timings import rounds_ns
+from pytest_duet.report.model import inverted
 from pytest_duet.stats.signed_rank import SMALL
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
+    from pytest_duet.records.schema import Effect, GroupRecord, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
 
 NOTHING: Final = "–"
@@ -31,9 +32,8 @@ CORRECTION_NAMES: Final[Mapping[str, str]] = {
 def heading(group: GroupRecord) -> str:
     """Return what the members of a group share: ``regression · linear · train · synthetic (20000x100) · 1 thread``."""
     size = f" ({group.workload_size})" if group.workload_size else ""
-    threads = "1 thread" if group.threads == 1 else f"{group.threads} threads"
-    parts = [group.task, group.algorithm, group.phase, f"{group.workload}{size}", threads, group.device, group.dtype]
-    return " · ".join(part for part in parts if part)
+    what = [group.task, group.algorithm, group.phase, f"{group.workload}{size}"]
+    return " · ".join(filter(None, [*what, units.counted(group.threads, "thread"), group.device, group.dtype]))
 
 
 def time(row: Row) -> str:
@@ -89,8 +89,7 @@ def parity(row: Row) -> str:
 
 def held(record: ParityRecord) -> str:
     """Return one output's error against its tolerance."""
-    sign = "≤" if record.passed else ">"
-    digits = 1 if record.passed else 2
+    sign, digits = ("≤", 1) if record.passed else (">", 2)
     return f"{units.error(from_number(record.error), digits)} {sign} {units.error(record.tolerance)}"
 
 
@@ -134,9 +133,9 @@ def details(row: Row) -> Iterator[str]:
         effects = [_effect(effect) for effect in comparison.effects]
         yield "; ".join(tests + effects)
     if row.shown and len(member.parity) > 1:
-        kinds = row.parity_by_kind.items()
         yield "parity: " + "; ".join(
-            f"{kind} {held(worst)}{f' ({count} outputs)' if count > 1 else ''}" for kind, (worst, count) in kinds
+            f"{kind} {held(worst)}{f' ({count} outputs)' if count > 1 else ''}"
+            for kind, (worst, count) in row.parity_by_kind.items()
         )
     if row.shown and len(member.quality) > 1:
         values = (f"{bound.metric} {units.quality(from_number(bound.value))}" for bound in member.quality)
@@ -172,24 +171,21 @@ def _means(row: Row) -> str:
     comparison = row.comparison
     if comparison is None or not comparison.mean_ratio:
         return ""
-    between = comparison.mean_interval
-    bounds = f" {_inverse(between)}" if between and between.low > 0 else ""
+    between = inverted(comparison.mean_interval)
+    bounds = f" {units.interval(*between)}" if between else ""
     return f"; by means {units.speed_up(1 / comparison.mean_ratio)}{bounds}"
 
 
-def _inverse(interval: Interval) -> str:
-    return units.interval(1 / interval.high, 1 / interval.low)
-
-
 def _test(test: TestResult) -> str:
-    text = f"{test.name} p {units.p_value(from_number(test.p))}" if test.p is not None else f"{test.name} p unknown"
-    adjusted = [
-        f"{CORRECTION_NAMES[method]} p {units.p_value(from_number(test.p_adjusted[method]))}"
-        for method in CORRECTIONS
-        if method in test.p_adjusted
-    ]
+    p = "unknown" if test.p is None else units.p_value(from_number(test.p))
     note = f" ({test.note})" if test.note else ""
-    return f"{', '.join([text, *adjusted])}, n = {test.n}{note}"
+    return f"{test.name} p {p}{adjusted(test, CORRECTIONS, ' p')}, n = {test.n}{note}"
+
+
+def adjusted(test: TestResult, methods: Iterable[str], symbol: str = "") -> str:
+    """Return the adjusted p-values of `test`, each after a comma, the name of its correction and `symbol`."""
+    found = [(method, test.p_adjusted[method]) for method in methods if method in test.p_adjusted]
+    return "".join(f", {CORRECTION_NAMES[of]}{symbol} {units.p_value(from_number(p))}" for of, p in found)
 
 
 def _effect(effect: Effect) -> str:
@@ -217,17 +213,17 @@ def _attestation(row: Row) -> Iterator[str]:
     if attested is None:
         return
     versions = ", ".join(f"{name} {version}" for name, version in sorted(attested.versions.items()))
-    threads = "1 thread" if attested.threads == 1 else f"{attested.threads} threads"
+    threads = units.counted(attested.threads, "thread")
     blas = f"BLAS {', '.join(attested.blas)}" if attested.blas else "no BLAS"
     parts = [versions, attested.compiler, attested.profile, threads, blas, attested.device, attested.dtype]
-    yield "attested: " + "; ".join(part for part in parts if part)
+    yield "attested: " + "; ".join(filter(None, parts))
 
 
 def counts(report: Report) -> str:
     """Return the number of cases of each status."""
     total = sum(count for _, count in report.statuses)
     each = ", ".join(f"{count} {status}" for status, count in report.statuses)
-    return f"{total} {'case' if total == 1 else 'cases'}: {each}" if total else "no cases"
+    return f"{units.counted(total, 'case')}: {each}" if total else "no cases"
 
 
 def verdict_counts(report: Report) -> str:
@@ -250,7 +246,7 @@ def scope(report: Report) -> list[str]:
             f"a difference below the margin of {named} does not matter, and the 90 % interval decides the verdict."
         )
     if report.family:
-        number = "1 comparison" if report.family == 1 else f"{report.family} comparisons"
+        number = units.counted(report.family, "comparison")
         methods = " and ".join(CORRECTION_NAMES[method] for method in CORRECTIONS)
         sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
@@ -46,7 +47,7 @@ class Row:
     @property
     def speed_up_interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the speed-up."""
-        return _inverted(self.comparison.interval) if self.comparison else None
+        return inverted(self.comparison.interval) if self.comparison else None
 
     @property
     def parity(self) -> ParityRecord | None:
@@ -60,11 +61,8 @@ class Row:
         for record in self.member.parity:
             kinds[record.output.partition(".")[0], record.check].append(record)
         return {
-            f"{records[0].output if len(records) == 1 else f'{kind}.*'} ({check})": (
-                max(records, key=_strain),
-                len(records),
-            )
-            for (kind, check), records in kinds.items()
+            f"{f'{kind}.*' if len(same) > 1 else same[0].output} ({check})": (max(same, key=_strain), len(same))
+            for (kind, check), same in kinds.items()
         }
 
     @property
@@ -146,12 +144,12 @@ def _row(
         why_not = f"not comparable: reference {reference.status}"
     elif comparison is not None and comparison.verdict == "not comparable" and reference is not None:
         why_not = f"not comparable: {comparison.reason}"
-    shown = not why_not
-    timed = shown and not group.verified_only
-    return Row(group, member, comparison, shown, why_not, typical_call_ns(member) if timed else None)
+    time_ns = None if why_not or group.verified_only else typical_call_ns(member)
+    return Row(group, member, comparison, not why_not, why_not, time_ns)
 
 
-def _inverted(interval: Interval | None) -> tuple[float, float] | None:
+def inverted(interval: Interval | None) -> tuple[float, float] | None:
+    """Return the bounds of the interval of the inverse ratio, None where a bound is not positive."""
     if interval is None or interval.low <= 0:
         return None
     return 1 / interval.high, 1 / interval.low
@@ -160,8 +158,6 @@ def _inverted(interval: Interval | None) -> tuple[float, float] | None:
 def _strain(parity: ParityRecord) -> tuple[bool, float]:
     """Return a key that orders parity records: failed above passed, then by the error's share of the tolerance."""
     error = from_number(parity.error)
-    if error != error:  # noqa: PLR0124 - NaN: worse than any error
-        return (not parity.passed, float("inf"))
-    if parity.tolerance > 0:
-        return (not parity.passed, error / parity.tolerance)
-    return (not parity.passed, 0.0 if error == 0 else float("inf"))
+    share = error / parity.tolerance if parity.tolerance > 0 else 0.0 if error == 0 else math.inf
+    # NaN is worse than any error.
+    return not parity.passed, math.inf if math.isnan(share) else share

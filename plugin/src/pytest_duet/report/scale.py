@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.analysis.scaling import Growth, fit_growth
-from pytest_duet.report import formatting
+from pytest_duet.report import formatting, text_table
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.model import build
-from pytest_duet.report.text_table import GAP, Layout, page, wrapped
+from pytest_duet.report.text_table import GAP, page, wrapped
 from pytest_duet.stats.scaling import Ratio
 
 if TYPE_CHECKING:
@@ -80,15 +80,10 @@ def _growth(rows: dict[float, Row]) -> Growth:
 def _grid(over: str, table: Sizes, names: Sequence[str], width: int, text: Callable[[Row], str]) -> Iterator[str]:
     """Yield a table with a line for each size and a column for each member, in several parts where it is too wide."""
     sizes = [over, *(f"{size:.0f}" for size in table)]
-    columns = [
-        [
-            for_line(name),
-            *(for_line(text(rows[name])) if name in rows else formatting.NOTHING for rows in table.values()),
-        ]
-        for name in names
-    ]
     part, used = [sizes], _widest(sizes)
-    for column in columns:
+    for name in names:
+        texts = (text(rows[name]) if name in rows else formatting.NOTHING for rows in table.values())
+        column = [*map(for_line, (name, *texts))]
         if len(part) > 1 and used + len(GAP) + _widest(column) > width:
             yield from (*_lines(part), "")
             part, used = [sizes], _widest(sizes)
@@ -98,8 +93,7 @@ def _grid(over: str, table: Sizes, names: Sequence[str], width: int, text: Calla
 
 
 def _lines(columns: Sequence[Sequence[str]]) -> list[str]:
-    rows = list(zip(*columns, strict=True))
-    return [*map(Layout.of(rows, [True] * len(columns)).line, rows)]
+    return text_table.table(list(zip(*columns, strict=True)), [True] * len(columns))
 
 
 def _widest(texts: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.report.escape import for_line
-from pytest_duet.report.formatting import CORRECTION_NAMES
+from pytest_duet.report.formatting import CORRECTION_NAMES, adjusted
 from pytest_duet.report.text_table import page, wrapped
 from pytest_duet.values import from_number
 
@@ -23,9 +23,7 @@ def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", as
     The `policy` ``normality`` adds the t or rank test, whichever has the larger p.
     """
     lines = [line for each in analyses for line in _wrapped(_one(each, policy), width)]
-    if not analyses:
-        lines = ["no comparison has cells to test"]
-    return page(lines, ascii_only=ascii_only)
+    return page(lines or ["no comparison has cells to test"], ascii_only=ascii_only)
 
 
 def _wrapped(lines: Iterator[str], width: int) -> Iterator[str]:
@@ -39,18 +37,14 @@ def _one(each: Analysis, policy: str) -> Iterator[str]:
     yield f"{each.case} against {each.against}: {comparison.verdict}, n = {comparison.cells} cells"
     ratio = "unknown" if comparison.ratio is None else units.factor(comparison.ratio)
     yield f"  {comparison.estimator}: {ratio}{_interval(comparison.interval)}{_interval(comparison.judged)}"
-    if each.simultaneous:
-        yield f"  simultaneous over {each.family} comparisons (Bonferroni):{_interval(each.simultaneous)}"
-    else:
-        yield f"  simultaneous over {each.family} comparisons (Bonferroni): {each.simultaneous_note or 'no interval'}"
+    simultaneous = _interval(each.simultaneous) or f" {each.simultaneous_note or 'no interval'}"
+    yield f"  simultaneous over {each.family} comparisons (Bonferroni):{simultaneous}"
     if comparison.mean_ratio is not None:
         yield f"  ratio of means (Fieller): {units.factor(comparison.mean_ratio)}{_interval(comparison.mean_interval)}"
     yield f"  tests of no difference over cells, adjusted over {each.family} comparisons:"
-    for test in comparison.tests:
-        yield f"    {_test(test)}"
+    yield from (f"    {_test(test)}" for test in comparison.tests)
     yield f"  tests that the difference is at least the margin of {units.percent(comparison.margin)} (small: equivalent):"
-    for test in each.equivalence:
-        yield f"    {_test(test)}"
+    yield from (f"    {_test(test)}" for test in each.equivalence)
     if policy == "normality" and each.policy is not None:
         yield f"  {_test(each.policy)}"
     if each.detectable is not None:
@@ -72,14 +66,9 @@ def _interval(interval: Interval | None) -> str:
 def _test(test: TestResult) -> str:
     if test.p is None:
         return f"{test.name}: undefined ({test.note}), n = {test.n}"
-    adjusted = "".join(
-        f", {name} {units.p_value(from_number(test.p_adjusted[method]))}"
-        for method, name in CORRECTION_NAMES.items()
-        if method in test.p_adjusted
-    )
     note = f" ({test.note})" if test.note else ""
     statistic = "" if test.statistic is None else f" statistic {units.factor(from_number(test.statistic))},"
-    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted}, n = {test.n}{note}"
+    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted(test, CORRECTION_NAMES)}, n = {test.n}{note}"
 
 
 def _effect(effect: Effect) -> str:
@@ -94,8 +83,7 @@ def _rounds(rounds: Rounds) -> Iterator[str]:
         r, count = rounds.autocorrelation[at], rounds.effective[at]
         count_as = "undefined" if r is None or count is None else f"{r:.2f}, so they count as about {count:.0f}"
         yield f"    {what}: {rounds.counts[at]} rounds, lag-1 autocorrelation {count_as}"
-    for test in rounds.tests:
-        yield f"    {_test(test)}, descriptive"
+    yield from (f"    {_test(test)}, descriptive" for test in rounds.tests)
 
 
 def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, ascii_only: bool = False) -> str:
@@ -106,7 +94,7 @@ def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, asci
 
 
 def _across(each: AcrossRuns) -> Iterator[str]:
-    yield f"{each.case} against {each.against}: {each.runs} {'run' if each.runs == 1 else 'runs'}"
+    yield f"{each.case} against {each.against}: {units.counted(each.runs, 'run')}"
     if each.ratio is None or each.spread is None:
         yield f"  this machine, this run: {each.note}"
         return

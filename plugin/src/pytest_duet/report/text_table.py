@@ -44,6 +44,11 @@ class Layout:
         return GAP.join(self.padded(texts))
 
 
+def table(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Return `rows` as lines whose columns line up; those that `right` marks end at the same place."""
+    return list(map(Layout.of(rows, right).line, rows))
+
+
 def wrapped(text: str, width: int, first: str = "", rest: str = _HANGING) -> list[str]:
     """Return `text`, made safe, as lines of at most `width`; `first` and `rest` indent the first line and the others."""
     clean = _TOGETHER.sub(lambda match: match[0].replace(" ", _HARD_SPACE), for_line(text))
