@@ -66,11 +66,6 @@ def verdict(row: Row) -> str:
     return "alone" if row.time_ns is not None else NOTHING
 
 
-def verdict_against(row: Row) -> str:
-    """Return the verdict with the member it is about where that is not the reference: ``faster against sklearn.dual``."""
-    return f"{verdict(row)} {against(row)}".rstrip()
-
-
 def remarks(row: Row) -> Iterator[str]:
     """Yield what a reader must know to read the verdict of a row, a line each."""
     if row.comparison is None or not row.shown:
@@ -82,13 +77,10 @@ def remarks(row: Row) -> Iterator[str]:
     yield from (f"flag: {flag}" for flag in row.comparison.flags)
 
 
-def parity(row: Row) -> str:
-    """Return the worst output's error against its tolerance: ``3.1e-15 ≤ 1e-10``."""
-    return NOTHING if row.parity is None else held(row.parity)
-
-
-def held(record: ParityRecord) -> str:
-    """Return one output's error against its tolerance."""
+def held(record: ParityRecord | None) -> str:
+    """Return one output's error against its tolerance: ``3.1e-15 ≤ 1e-10``."""
+    if record is None:
+        return NOTHING
     sign, digits = ("≤", 1) if record.passed else (">", 2)
     return f"{units.error(from_number(record.error), digits)} {sign} {units.error(record.tolerance)}"
 
@@ -98,22 +90,12 @@ def quality(row: Row) -> str:
     return NOTHING if row.quality is None else units.quality(from_number(row.quality.value))
 
 
-def quality_metric(row: Row) -> str:
-    """Return the name of the first quality metric."""
-    return row.quality.metric if row.quality else ""
-
-
 def reading(row: Row, metric: str) -> str:
     """Return the value of one telemetry metric."""
     found = row.reading(metric) if row.time_ns is not None else None
     if found is None or found.value is None:
         return NOTHING
     return units.reading(from_number(found.value), found.unit)
-
-
-def cells(row: Row) -> str:
-    """Return the number of cells the verdict rests on."""
-    return str(len(row.member.cells)) if row.shown and row.member.cells else NOTHING
 
 
 def smallest_change(row: Row) -> str:
@@ -224,11 +206,6 @@ def counts(report: Report) -> str:
     total = sum(count for _, count in report.statuses)
     each = ", ".join(f"{count} {status}" for status, count in report.statuses)
     return f"{units.counted(total, 'case')}: {each}" if total else "no cases"
-
-
-def verdict_counts(report: Report) -> str:
-    """Return the number of cases of each verdict."""
-    return ", ".join(f"{count} {word}" for word, count in report.verdicts) or "none"
 
 
 def scope(report: Report) -> list[str]:

@@ -110,13 +110,12 @@ def _growth_lines(over: str, growths: dict[str, Growth], width: int) -> Iterator
         # Of two sizes the last exponent is the only one.
         several = growth.last_exponent is not None and len(growth.times_ns) > 2  # noqa: PLR2004
         end = f", at the end {over}^{growth.last_exponent:.2f}" if several else ""
-        crossed = "".join(f"; {_crossed(over, each.size, upwards=each.upwards)}" for each in growth.crossovers)
+        crossed = "".join(
+            f"; {'slower' if each.upwards else 'faster'} from about {over} = {units.significant(each.size, 2)} on"
+            for each in growth.crossovers
+        )
         text = f"time ~ {over}^{found.value:.2f}{between}{end}{crossed}"
         yield from wrapped(text, width, f"{for_line(name).ljust(side)}{GAP}", " " * (side + len(GAP)))
-
-
-def _crossed(over: str, size: float, *, upwards: bool) -> str:
-    return f"{'slower' if upwards else 'faster'} from about {over} = {units.significant(size, 2)} on"
 
 
 def _reasons(over: str, table: Sizes, width: int) -> Iterator[str]:
