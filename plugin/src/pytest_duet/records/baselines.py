@@ -118,5 +118,5 @@ def _runs_in(path: Path) -> list[RunSummary]:
     document = files.parsed(path, content) if path.suffix != ".jsonl" else None
     if not (isinstance(document, dict) and "schema" in document and "runs" in document):
         return [load_summary(path)]
-    store.check_schema(path, document["schema"], (SCHEMA,), SCHEMA)
+    store.check_schema(path, document["schema"], (SCHEMA,))
     return files.decoded(path, _DECODER, verified_content(path, content), "baseline").runs

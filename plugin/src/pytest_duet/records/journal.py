@@ -11,26 +11,14 @@ import msgspec
 
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files
-from pytest_duet.records.schema import READABLE, SCHEMA, GroupRecord, Machine, Record, RunRecord
+from pytest_duet.records.schema import READABLE, SCHEMA, GroupRecord, JournalHeader, Machine, RunRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _T = TypeVar("_T")
-
-
-class JournalHeader(Record, frozen=True):
-    """The first line: what the groups after it have in common; `created` is UTC in ISO 8601."""
-
-    schema: int
-    created: str
-    version: str
-    machine: Machine
-    profile: str
-    mode: str
 
 
 _HEADER: Final = msgspec.json.Decoder(JournalHeader)
@@ -47,24 +35,14 @@ class Content:
 
     def run(self) -> RunRecord:
         """Return the groups as an incomplete run; of a group that was measured twice, the last measurement counts."""
-        header = self.header
-        return RunRecord(
-            schema=header.schema,
-            created=header.created,
-            version=header.version,
-            machine=header.machine,
-            profile=header.profile,
-            mode=header.mode,
-            complete=False,
-            groups=list({(group.id, group.threads, group.device): group for group in self.groups}.values()),
-        )
+        groups = {(group.id, group.threads, group.device): group for group in self.groups}
+        return RunRecord(**msgspec.structs.asdict(self.header), complete=False, groups=list(groups.values()))
 
 
 class Journal:
     """An open journal; a group is on disk when `append` returns. Use it as a context manager, or `close` it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        """Wrap `descriptor`, which is open for appending to `path`; callers use `open`."""
         self.path = path
         self._descriptor = descriptor
 
@@ -84,7 +62,7 @@ class Journal:
         )
         try:
             files.sync_folder(path.parent)
-            self._append(header)
+            self.append(header)
         except OSError as error:
             self.close()
             raise files.unwritable(path, error) from error
@@ -93,22 +71,19 @@ class Journal:
             raise
         return self
 
-    def append(self, group: GroupRecord) -> None:
-        """Write `group` as one line and wait until it is on disk.
+    def append(self, record: JournalHeader | GroupRecord) -> None:
+        """Write `record` as one line and wait until it is on disk.
 
         Raises:
             StoreError: it could not be written; the lines before it are unchanged.
 
         """
-        self._append(group)
-
-    def _append(self, record: Record) -> None:
         line = _ENCODER.encode(record) + b"\n"
         before = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
             if written != len(line):
-                raise _short(written, len(line))
+                raise OSError(f"only {written} of {len(line)} bytes were written")  # noqa: TRY301 - undone like any other
             os.fsync(self._descriptor)
         except OSError as error:
             with suppress(OSError):  # `read` drops a partial last line in any case
@@ -128,13 +103,9 @@ class Journal:
             self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Return the journal itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the file."""
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -147,10 +118,6 @@ def _create(path: Path) -> int:
         raise StoreError(f"{path}: exists already; start a new journal") from error
     except OSError as error:
         raise files.unwritable(path, error) from error
-
-
-def _short(written: int, wanted: int) -> OSError:
-    return OSError(f"only {written} of {wanted} bytes were written")
 
 
 def read(path: Path) -> Content:

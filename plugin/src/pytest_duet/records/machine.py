@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,13 +46,10 @@ def fingerprint(parts: tuple[str, ...]) -> str:
 
 
 def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return " ".join(value.split())
-    except OSError:
-        pass
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        if found := re.search(r"^model name\s*:[ \t]*(\S.*)$", text, re.MULTILINE):
+            return " ".join(found[1].split())
     return platform.processor() or platform.machine() or "unknown"
 
 

@@ -244,11 +244,8 @@ class Change(Record, frozen=True):
     alarm_above: float = ALARM_ABOVE
 
 
-class RunRecord(Record, frozen=True):
-    """One session: `created` is UTC in ISO 8601; `complete` is False where it was interrupted.
-
-    `comparisons` is derived from `groups` when the session ends; a reader may derive it again.
-    """
+class JournalHeader(Record, frozen=True):
+    """What the groups of a run have in common, the first line of a journal; `created` is UTC in ISO 8601."""
 
     schema: int
     created: str
@@ -256,6 +253,16 @@ class RunRecord(Record, frozen=True):
     machine: Machine
     profile: str
     mode: str
+
+
+class RunHeader(JournalHeader, frozen=True):
+    """The fields of a saved run before its groups; `complete` is False where the session was interrupted."""
+
     complete: bool
+
+
+class RunRecord(RunHeader, frozen=True):
+    """One session. `comparisons` is derived from `groups` when the session ends; a reader may derive it again."""
+
     groups: list[GroupRecord]
     comparisons: list[Comparison] = []

@@ -12,9 +12,8 @@ import msgspec
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files, journal
 from pytest_duet.records.checksum import identity, verified_content, with_checksum
-from pytest_duet.records.journal import JournalHeader
 from pytest_duet.records.machine import folder
-from pytest_duet.records.schema import READABLE, SCHEMA, Machine, RunRecord
+from pytest_duet.records.schema import READABLE, Machine, RunHeader, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,22 +21,12 @@ if TYPE_CHECKING:
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(RunRecord)
+_HEADER: Final = msgspec.json.Decoder(RunHeader)
 _CHECKSUM_SINCE: Final = 4
 """The first schema whose files end with a checksum."""
-
 _HEADER_BYTES: Final = 4096
 """A run's header is far shorter."""
-
 _RUN_NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}\.json")
-
-
-class RunHeader(JournalHeader, frozen=True):
-    """The fields of a saved run before its groups; `complete` is False where the session was interrupted."""
-
-    complete: bool
-
-
-_HEADER: Final = msgspec.json.Decoder(RunHeader)
 
 
 def check_writable(root: Path, machine: Machine) -> Path:
@@ -126,23 +115,24 @@ def decoded_run(path: Path, content: bytes, document: dict[str, object]) -> RunR
         StoreError: its schema is not readable, it was edited, or it is damaged.
 
     """
-    schema = document["schema"]
-    check_schema(path, schema, READABLE, SCHEMA)
-    if isinstance(schema, int) and schema >= _CHECKSUM_SINCE:
+    schema = check_schema(path, document["schema"], READABLE)
+    if schema >= _CHECKSUM_SINCE:
         content = verified_content(path, content)
     return files.decoded(path, _DECODER, content, "run")
 
 
-def check_schema(path: Path, schema: object, readable: tuple[int, ...], newest: int) -> None:
-    """Check the `schema` of the file at `path`.
+def check_schema(path: Path, schema: object, readable: tuple[int, ...]) -> int:
+    """Return the `schema` of the file at `path`.
 
     Raises:
         StoreError: it is not one of `readable`.
 
     """
-    if schema not in readable or isinstance(schema, bool):
-        remedy = "update pytest-duet" if isinstance(schema, int) and schema > newest else "measure again"
-        raise StoreError(f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}")
+    if isinstance(schema, int) and schema in readable and not isinstance(schema, bool):
+        return schema
+    newest = max(readable)
+    remedy = "update pytest-duet" if isinstance(schema, int) and schema > newest else "measure again"
+    raise StoreError(f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}")
 
 
 def saved(root: Path, machine: Machine) -> list[Path]:
