@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import stat
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -35,7 +36,6 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             # After opening: a link that leads in a circle cannot be resolved.
-            _check_link(path)
             _check_kind(path, os.fstat(descriptor))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 content = file.read(at_most or LARGEST_FILE_BYTES + 1)
@@ -50,12 +50,9 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
     return content
 
 
-def _check_link(path: Path) -> None:
+def _check_kind(path: Path, found: os.stat_result) -> None:
     if path.is_symlink() and path.resolve(strict=True).parent != path.parent.resolve():
         raise StoreError(f"{path}: is a link that leads out of its folder; name the file itself")
-
-
-def _check_kind(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"{path}: is not a regular file; name one")
     if found.st_size > LARGEST_FILE_BYTES:
@@ -86,8 +83,7 @@ def parse(content: bytes) -> object:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"key {twice!r} appears twice")
     return result
 

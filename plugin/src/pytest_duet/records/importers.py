@@ -107,8 +107,7 @@ def _pyperf(document: _Pyperf) -> tuple[str, str, str, Iterator[tuple[str, CaseS
 def _perf(index: int, benchmark: _Perf, common: Mapping[str, Any]) -> tuple[str, CaseSummary]:
     metadata = {**common, **benchmark.metadata}
     name = str(metadata.get("name", f"benchmark {index + 1}"))
-    unit = metadata.get("unit", "second")
-    if unit != "second":
+    if (unit := metadata.get("unit", "second")) != "second":
         return name, CaseSummary(status="invalid", reason=f"its unit is {unit!r}, not seconds")
     # One number a process: as pyperf documents, values of one process are not independent.
     return name, summary_from_seconds([statistics.median(run.values) for run in benchmark.runs if run.values], "")

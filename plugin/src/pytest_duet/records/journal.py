@@ -56,7 +56,15 @@ class Journal:
         """
         from pytest_duet import __version__
 
-        self = cls(path, _create(path))
+        files.make_folder(path.parent)
+        try:
+            # O_EXCL: no two sessions write one journal.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except FileExistsError as error:
+            raise StoreError(f"{path}: exists already; start a new journal") from error
+        except OSError as error:
+            raise files.unwritable(path, error) from error
+        self = cls(path, descriptor)
         header = JournalHeader(
             schema=SCHEMA, created=created, version=__version__, machine=machine, profile=profile, mode=mode
         )
@@ -107,17 +115,6 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _create(path: Path) -> int:
-    """Return a descriptor that appends to `path`, a file that did not exist: no two sessions write one journal."""
-    files.make_folder(path.parent)
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except FileExistsError as error:
-        raise StoreError(f"{path}: exists already; start a new journal") from error
-    except OSError as error:
-        raise files.unwritable(path, error) from error
 
 
 def read(path: Path) -> Content:

@@ -24,20 +24,12 @@ def this_machine() -> Machine:
     """
     import psutil
 
-    cpu = _cpu_model()
+    cpu, architecture = _cpu_model(), platform.machine()
     logical_cpus = psutil.cpu_count() or os.cpu_count() or 1
     memory_bytes = int(psutil.virtual_memory().total)
     kernel = ".".join(re.findall(r"\d+", platform.release())[:2])
-    architecture = platform.machine()
     parts = (cpu, str(logical_cpus), str(round(memory_bytes / 1024**3)), architecture, kernel)
-    return Machine(
-        fingerprint=fingerprint(parts),
-        cpu=cpu,
-        logical_cpus=logical_cpus,
-        memory_bytes=memory_bytes,
-        kernel=kernel,
-        architecture=architecture,
-    )
+    return Machine(fingerprint(parts), cpu, logical_cpus, memory_bytes, kernel, architecture)
 
 
 def fingerprint(parts: tuple[str, ...]) -> str:

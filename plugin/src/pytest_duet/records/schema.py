@@ -20,7 +20,6 @@ from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
 SCHEMA: Final = 4
 READABLE: Final = (1, 2, 3, 4)
 
-
 Margin = Annotated[float, msgspec.Meta(gt=0)]
 Calls = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
