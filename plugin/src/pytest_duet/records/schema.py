@@ -163,6 +163,10 @@ class Interval(Record, frozen=True):
     high: float
     confidence: float
 
+    def inverted(self) -> tuple[float, float] | None:
+        """Return the bounds of the inverse, None where a bound is not positive."""
+        return (1 / self.high, 1 / self.low) if self.low > 0 else None
+
 
 class TestResult(Record, frozen=True):
     """One classical test over cells: `n` independent units, `p_adjusted` after the correction named by the family."""

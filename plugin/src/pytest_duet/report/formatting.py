@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from pytest_duet import units
 from pytest_duet.analysis.comparison import CORRECTIONS, FAMILY_TEST
 from pytest_duet.records.timings import rounds_ns
-from pytest_duet.report.model import inverted
 from pytest_duet.stats.signed_rank import SMALL
 from pytest_duet.values import from_number
 
@@ -61,9 +60,8 @@ def verdict(row: Row) -> str:
         return "verified only"
     if row.comparison is not None:
         return row.comparison.verdict
-    if row.member.role != "rival":
-        return row.member.role
-    return "alone" if row.time_ns is not None else NOTHING
+    alone = "alone" if row.time_ns is not None else NOTHING
+    return alone if row.member.role == "rival" else row.member.role
 
 
 def remarks(row: Row) -> Iterator[str]:
@@ -92,10 +90,10 @@ def quality(row: Row) -> str:
 
 def reading(row: Row, metric: str) -> str:
     """Return the value of one telemetry metric."""
-    found = row.reading(metric) if row.time_ns is not None else None
-    if found is None or found.value is None:
-        return NOTHING
-    return units.reading(from_number(found.value), found.unit)
+    for found in row.member.readings:
+        if found.metric == metric and found.value is not None and row.time_ns is not None:
+            return units.reading(from_number(found.value), found.unit)
+    return NOTHING
 
 
 def smallest_change(row: Row) -> str:
@@ -153,7 +151,7 @@ def _means(row: Row) -> str:
     comparison = row.comparison
     if comparison is None or not comparison.mean_ratio:
         return ""
-    between = inverted(comparison.mean_interval)
+    between = comparison.mean_interval and comparison.mean_interval.inverted()
     bounds = f" {units.interval(*between)}" if between else ""
     return f"; by means {units.speed_up(1 / comparison.mean_ratio)}{bounds}"
 

@@ -15,16 +15,7 @@ from pytest_duet.vocabulary import STATUSES, Status, Verdict, with_reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.records.schema import (
-        Bound,
-        Comparison,
-        GroupRecord,
-        Interval,
-        MemberRecord,
-        ParityRecord,
-        Reading,
-        RunRecord,
-    )
+    from pytest_duet.records.schema import Bound, Comparison, GroupRecord, MemberRecord, ParityRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,8 @@ class Row:
     @property
     def speed_up_interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the speed-up."""
-        return inverted(self.comparison.interval) if self.comparison else None
+        interval = self.comparison.interval if self.comparison else None
+        return interval.inverted() if interval else None
 
     @property
     def parity(self) -> ParityRecord | None:
@@ -69,10 +61,6 @@ class Row:
     def quality(self) -> Bound | None:
         """The first quality metric of the spec."""
         return self.member.quality[0] if self.member.quality else None
-
-    def reading(self, metric: str) -> Reading | None:
-        """Return the reading of `metric`, None where there is none."""
-        return next((reading for reading in self.member.readings if reading.metric == metric), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +134,6 @@ def _row(
         why_not = f"not comparable: {comparison.reason}"
     time_ns = None if why_not or group.verified_only else typical_call_ns(member)
     return Row(group, member, comparison, not why_not, why_not, time_ns)
-
-
-def inverted(interval: Interval | None) -> tuple[float, float] | None:
-    """Return the bounds of the interval of the inverse ratio, None where a bound is not positive."""
-    if interval is None or interval.low <= 0:
-        return None
-    return 1 / interval.high, 1 / interval.low
 
 
 def _strain(parity: ParityRecord) -> tuple[bool, float]:

@@ -124,15 +124,13 @@ class _Rendering:
 
     def compact(self) -> Iterator[str]:
         for table in self.report.tables:
-            members = "; ".join(_brief(row) for row in table.rows)
-            yield from wrapped(f"{table.group.id}: {members}", self.width)
+            yield from wrapped(f"{table.group.id}: {'; '.join(map(_brief, table.rows))}", self.width)
 
     def summary(self) -> Iterator[str]:
         short = self.verbosity < 0
         yield from wrapped(formatting.counts(self.report), self.width)
         for reason, count in self.report.reasons if not short else ():
-            times = f" (×{count})" if count > 1 else ""
-            yield from wrapped(f"{reason}{times}", self.width, _INDENT, _INDENT * 2)
+            yield from wrapped(f"{reason}{f' (×{count})' if count > 1 else ''}", self.width, _INDENT, _INDENT * 2)
         if self.report.verdicts:
             yield from wrapped(
                 f"verdicts: {', '.join(f'{count} {word}' for word, count in self.report.verdicts)}", self.width
@@ -146,13 +144,10 @@ class _Rendering:
 
 
 def _brief(row: Row) -> str:
-    name = row.member.name
-    if not row.shown:
-        return f"{name} {row.why_not.partition(':')[0]}"
     if row.time_ns is None:
-        return f"{name} verified"
+        return f"{row.member.name} {'verified' if row.shown else row.why_not.partition(':')[0]}"
     number = formatting.speed_up(row) if row.comparison else formatting.time(row)
-    return f"{name} {formatting.verdict(row)} {number}"
+    return f"{row.member.name} {formatting.verdict(row)} {number}"
 
 
 def _render(run: RunRecord, options: Options) -> str:
