@@ -13,7 +13,7 @@ from pytest_duet.values import from_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pytest_duet.records.schema import Effect, GroupRecord, MemberRecord, ParityRecord, TestResult
+    from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
 
 NOTHING: Final = "–"
@@ -110,8 +110,7 @@ def details(row: Row) -> Iterator[str]:
         yield f"estimate: {comparison.estimator} over {comparison.cells} cells{_means(row)}"
         named = {FAMILY_TEST} if comparison.cells >= SMALL else {FAMILY_TEST, "paired t"}
         tests = [_test(test) for test in comparison.tests if test.name in named]
-        effects = [_effect(effect) for effect in comparison.effects]
-        yield "; ".join(tests + effects)
+        yield "; ".join([*tests, *map(effect, comparison.effects)])
     if row.shown and len(member.parity) > 1:
         yield "parity: " + "; ".join(
             f"{kind} {held(worst)}{f' ({count} outputs)' if count > 1 else ''}"
@@ -152,8 +151,8 @@ def _means(row: Row) -> str:
     if comparison is None or not comparison.mean_ratio:
         return ""
     between = comparison.mean_interval and comparison.mean_interval.inverted()
-    bounds = f" {units.interval(*between)}" if between else ""
-    return f"; by means {units.speed_up(1 / comparison.mean_ratio)}{bounds}"
+    interval = f" {units.interval(*between)}" if between else ""
+    return f"; by means {units.speed_up(1 / comparison.mean_ratio)}{interval}"
 
 
 def _test(test: TestResult) -> str:
@@ -168,11 +167,19 @@ def adjusted(test: TestResult, methods: Iterable[str], symbol: str = "") -> str:
     return "".join(f", {CORRECTION_NAMES[of]}{symbol} {units.p_value(from_number(p))}" for of, p in found)
 
 
-def _effect(effect: Effect) -> str:
-    if effect.value is None:
-        return f"{effect.name} undefined ({effect.note})"
-    between = f" {units.interval(effect.interval.low, effect.interval.high)}" if effect.interval else ""
-    return f"{effect.name} {units.factor(from_number(effect.value))}{between}"
+def effect(found: Effect, *, confidence: bool = False) -> str:
+    """Return an effect size with its interval, and the confidence of that where asked for."""
+    if found.value is None:
+        return f"{found.name} undefined ({found.note})"
+    return f"{found.name} {units.factor(from_number(found.value))}{bounds(found.interval, confidence=confidence)}"
+
+
+def bounds(interval: Interval | None, *, confidence: bool = True) -> str:
+    """Return an interval after a space, with its confidence; empty where there is none."""
+    if interval is None:
+        return ""
+    share = f" ({100 * interval.confidence:.4g} %)" if confidence else ""
+    return f" {units.interval(interval.low, interval.high)}{share}"
 
 
 def _readings(row: Row) -> Iterator[str]:

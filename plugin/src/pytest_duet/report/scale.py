@@ -25,18 +25,16 @@ Sizes = dict[float, dict[str, "Row"]]
 def document(run: RunRecord, over: str, sizes: Sequence[int]) -> dict[str, object]:
     """Return the content of the table as plain numbers: times in ns, ratios of time, exponents with their intervals."""
     table = _by_size(run, sizes)
-    members = {}
-    for name, growth in _growths(table).items():
-        found = growth.exponent
-        members[name] = {
+    members = {
+        name: {
             "time_ns": {str(size): time for size, time in growth.times_ns.items()},
             "ratio": {str(each.size): [each.value, each.low, each.high] for each in growth.ratios},
-            "exponent": [found.value, found.low, found.high],
+            "exponent": [growth.exponent.value, growth.exponent.low, growth.exponent.high],
             "exponent_at_the_end": growth.last_exponent,
-            "why_not": {
-                str(size): rows[name].why_not for size, rows in table.items() if name in rows and rows[name].why_not
-            },
+            "why_not": {str(size): row.why_not for size, row in _rows(table, name).items() if row.why_not},
         }
+        for name, growth in _growths(table).items()
+    }
     return {"over": over, "sizes": list(sizes), "members": members}
 
 
@@ -64,7 +62,11 @@ def _by_size(run: RunRecord, sizes: Sequence[int]) -> Sizes:
 
 def _growths(table: Sizes) -> dict[str, Growth]:
     names = dict.fromkeys(name for rows in table.values() for name in rows)
-    return {name: _growth({size: rows[name] for size, rows in table.items() if name in rows}) for name in names}
+    return {name: _growth(_rows(table, name)) for name in names}
+
+
+def _rows(table: Sizes, name: str) -> dict[float, Row]:
+    return {size: rows[name] for size, rows in table.items() if name in rows}
 
 
 def _growth(rows: dict[float, Row]) -> Growth:
