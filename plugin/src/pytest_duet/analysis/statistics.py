@@ -6,6 +6,7 @@ No verdict depends on them: verdicts rest on the interval of ``comparison`` alon
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, get_args
 
 from pytest_duet.analysis.comparison import compare_group, ratio_interval, recorded_test, with_adjusted
@@ -68,7 +69,7 @@ class AcrossRuns(Record, frozen=True):
 
 def analyse(run: RunRecord, *, rounds: bool = False) -> list[Analysis]:
     """Return the statistics of every comparison of `run` that has cells; with `rounds`, those of single rounds too."""
-    found = [(group, each) for group in run.groups for each in compare_group(group) if each.ratio is not None]
+    found = _compared(run)
     comparisons = [comparison for _, comparison in found]
     for name in dict.fromkeys(test.name for each in comparisons for test in each.tests):
         comparisons = with_adjusted(comparisons, name, get_args(Method))
@@ -76,6 +77,10 @@ def analyse(run: RunRecord, *, rounds: bool = False) -> list[Analysis]:
         _analysis(group, comparison, len(found), rounds=rounds)
         for (group, _), comparison in zip(found, comparisons, strict=True)
     ]
+
+
+def _compared(run: RunRecord) -> list[tuple[GroupRecord, Comparison]]:
+    return [(group, each) for group in run.groups for each in compare_group(group) if each.ratio is not None]
 
 
 def _analysis(group: GroupRecord, comparison: Comparison, family: int, *, rounds: bool) -> Analysis:
@@ -113,22 +118,15 @@ def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
 def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:
     """Combine `runs`, all of one machine: every comparison that they share under the same conditions."""
     seen: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for run in runs:
-        for group in run.groups:
-            for comparison in compare_group(group):
-                if comparison.judged is None:
-                    continue
-                case = group.case_id(comparison.member)
-                conditions = f"{group.profile}, {group.mode}, {group.data_digest}"
-                key = (case, comparison.against or group.reference, conditions)
-                seen.setdefault(key, []).append(_estimate(comparison, comparison.judged))
+    for group, comparison in chain.from_iterable(map(_compared, runs)):
+        judged, ratio = comparison.judged, comparison.ratio
+        if judged is None or ratio is None:
+            continue
+        conditions = f"{group.profile}, {group.mode}, {group.data_digest}"
+        key = (group.case_id(comparison.member), comparison.against or group.reference, conditions)
+        error = standard_error(math.log(judged.low), math.log(judged.high), judged.confidence)
+        seen.setdefault(key, []).append((math.log(ratio), error))
     return [_across(case, against, pairs) for (case, against, _), pairs in seen.items()]
-
-
-def _estimate(comparison: Comparison, judged: Interval) -> tuple[float, float]:
-    assert comparison.ratio is not None
-    error = standard_error(math.log(judged.low), math.log(judged.high), judged.confidence)
-    return math.log(comparison.ratio), error
 
 
 def _across(case: str, against: str, pairs: Sequence[tuple[float, float]]) -> AcrossRuns:

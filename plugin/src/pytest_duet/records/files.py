@@ -1,4 +1,7 @@
-"""Read files without trusting them, and write files so that they are complete or absent."""
+"""Read files without trusting them, and write files so that they are complete or absent.
+
+Every function that cannot do so raises a `StoreError`, which names the path, the reason and the remedy.
+"""
 
 from __future__ import annotations
 
@@ -102,32 +105,17 @@ def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, reme
 
 
 def parsed(path: Path, content: bytes) -> object:
-    """Return the JSON in `content`, read from `path`.
-
-    Raises:
-        StoreError: it cannot be parsed.
-
-    """
+    """Return the JSON in `content`, read from `path`."""
     return understood(parse, content, f"{path}: is not complete JSON", "it may be cut off: take another saved run")
 
 
 def decoded(path: Path, decoder: msgspec.json.Decoder[_T], content: bytes, what: str) -> _T:
-    """Return what `decoder` reads from `content`, a saved `what` at `path`.
-
-    Raises:
-        StoreError: it is damaged.
-
-    """
+    """Return what `decoder` reads from `content`, a saved `what` at `path`."""
     return understood(decoder.decode, content, f"{path}: is a damaged {what}", f"take another saved {what}")
 
 
 def make_folder(folder: Path) -> None:
-    """Create `folder` and its parents where they do not exist.
-
-    Raises:
-        StoreError: that is not possible.
-
-    """
+    """Create `folder` and its parents where they do not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,7 @@
-"""Saved runs: one folder a machine, one file a run, written whole and checked when read."""
+"""Saved runs: one folder a machine, one file a run, written whole and checked when read.
+
+Every function raises a `StoreError` where it cannot do so; no partial file is left.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +51,7 @@ def check_writable(root: Path, machine: Machine) -> Path:
 
 
 def save(run: RunRecord, root: Path) -> Path:
-    """Save `run` under `root`, by a name that no other session can use, and return its path.
-
-    Raises:
-        StoreError: it could not be written; no partial file is left.
-
-    """
+    """Save `run` under `root`, by a name that no other session can use, and return its path."""
     target = folder(root, run.machine)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
     files.make_folder(target)
@@ -62,12 +60,7 @@ def save(run: RunRecord, root: Path) -> Path:
 
 
 def write(run: RunRecord, path: Path) -> None:
-    """Write `run` to `path`, with a checksum.
-
-    Raises:
-        StoreError: it could not be written; no partial file is left.
-
-    """
+    """Write `run` to `path`, with a checksum."""
     files.write_whole(path, with_checksum(_ENCODER.encode(run)))
 
 
@@ -136,12 +129,7 @@ def check_schema(path: Path, schema: object, readable: tuple[int, ...]) -> int:
 
 
 def saved(root: Path, machine: Machine) -> list[Path]:
-    """Return the paths of the saved runs of `machine`, newest first.
-
-    Raises:
-        StoreError: the folder cannot be listed.
-
-    """
+    """Return the paths of the saved runs of `machine`, newest first."""
     target = folder(root, machine)
     try:
         names = [entry.name for entry in target.iterdir() if _RUN_NAME.fullmatch(entry.name)]

@@ -10,7 +10,7 @@ from pytest_duet.report.columns import MEMBER, Column
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.formats import Format, register
 from pytest_duet.report.model import build
-from pytest_duet.report.text_table import GAP, NARROWEST, Layout, page, wrapped
+from pytest_duet.report.text_table import GAP, NARROWEST, padded, page, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,21 +89,20 @@ class _Rendering:
         shown = self.untimed if table.group.verified_only else self.beside
         if table.group.verified_only:
             yield f"{_INDENT}verified only: parity and quality were checked, nothing was timed"
-        layout = Layout([self.widths[column] for column in shown], [column.right for column in shown])
         if any(row.shown for row in table.rows):
-            yield _INDENT + layout.line([column.heading_over(table.rows) for column in shown])
+            yield _INDENT + GAP.join(self._padded(shown, [column.heading_over(table.rows) for column in shown]))
         inner = _INDENT + " " * self.widths[MEMBER] + GAP
         for row in table.rows:
-            yield from self._row(row, shown, layout, inner)
+            yield from self._row(row, shown, inner)
             yield from self._remarks(row, inner)
 
-    def _row(self, row: Row, shown: Sequence[Column], layout: Layout, inner: str) -> Iterator[str]:
+    def _row(self, row: Row, shown: Sequence[Column], inner: str) -> Iterator[str]:
         if not row.shown:
             name = for_line(row.member.name).ljust(self.widths[MEMBER])
             yield from wrapped(row.why_not, self.width, f"{_INDENT}{name}{GAP}", inner)
             return
         texts = [for_line(column.text(row)) for column in shown]
-        parts = layout.padded(texts)
+        parts = self._padded(shown, texts)
         for at, column in enumerate(shown):
             if self.colour and (code := column.colours.get(texts[at])):
                 parts[at] = f"\x1b[{code}m{parts[at]}\x1b[0m"
@@ -111,6 +110,9 @@ class _Rendering:
         below = [text for column in self.below if (text := column.named(row))]
         if below and shown is self.beside:
             yield from wrapped(", ".join(below), self.width, inner, inner)
+
+    def _padded(self, shown: Sequence[Column], texts: Sequence[str]) -> list[str]:
+        return padded(texts, [self.widths[column] for column in shown], [column.right for column in shown])
 
     def _remarks(self, row: Row, inner: str) -> Iterator[str]:
         for remark in formatting.remarks(row):
