@@ -20,7 +20,8 @@ from pytest_duet.records import store
 from pytest_duet.report.formats import terminal
 from pytest_duet.spec.group import LaunchSpec, MemberSpec
 from pytest_duet.telemetry import cpu, memory
-from pytest_duet.telemetry.probe import PROBES, Probe, Unreadable, register, unavailable
+from pytest_duet.telemetry.probe import PROBES, Steps, Unreadable, register, unavailable
+from pytest_duet.telemetry.probe import samples as telemetry_samples
 
 from . import samples
 from .fakes import messages, nvml
@@ -223,30 +224,25 @@ def test_a_gpu_slice_without_utilisation_still_reports_its_memory(monkeypatch: p
 
 
 @pytest.fixture
-def page_faults() -> Iterator[type[Probe]]:
-    """A probe that no module of the package knows."""
+def page_faults() -> Iterator[list[int]]:
+    """A probe that no module of the package knows; it returns the sum of these for each sample."""
+    counts = [1]
 
-    class PageFaults(Probe):
-        """Counts up to how often it was sampled."""
+    @register("page_faults", "faults", 45)
+    def page_faults(_pid: int) -> Steps:
+        seen = yield from telemetry_samples(lambda: sum(counts))
+        if not any(seen):
+            raise Unreadable("the kernel counts none")
+        return sum(seen)
 
-        name, unit, position = "page_faults", "faults", 45
-        seen = 0
-
-        def sample(self) -> None:
-            self.seen += 1
-
-        def value(self) -> float:
-            if not self.seen:
-                raise Unreadable("the kernel counts none")
-            return self.seen
-
-    yield register(PageFaults)
-    del PROBES[PageFaults.name]
+    yield counts
+    del PROBES["page_faults"]
 
 
 def test_a_registered_probe_is_read_like_any_other(
-    monkeypatch: pytest.MonkeyPatch, page_faults: type[Probe], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, page_faults: list[int], tmp_path: Path
 ) -> None:
+    assert page_faults == [1]
     Process(monkeypatch)
     readings = _observe()
     assert "page_faults" == list(readings)[4]
@@ -260,10 +256,10 @@ def test_a_registered_probe_is_read_like_any_other(
 
 
 def test_a_registered_probe_that_cannot_tell_has_its_reason(
-    monkeypatch: pytest.MonkeyPatch, page_faults: type[Probe]
+    monkeypatch: pytest.MonkeyPatch, page_faults: list[int]
 ) -> None:
     Process(monkeypatch)
-    monkeypatch.setattr(page_faults, "sample", lambda _: None)
+    page_faults.clear()
     reading = _observe()["page_faults"]
     assert (None, "the kernel counts none") == (reading.value, reading.reason)
 

@@ -6,18 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_duet.report.text_table import Layout, page, wrapped
+from pytest_duet.report.text_table import page, table, wrapped
 
 
 def test_columns_are_as_wide_as_their_longest_text() -> None:
     rows = [("name", "time"), ("a", "12.5 ms"), ("longer", "1 s")]
-    layout = Layout.of(rows, [False, True])
-    assert [layout.line(row) for row in rows] == ["name       time", "a       12.5 ms", "longer      1 s"]
+    assert table(rows, [False, True]) == ["name       time", "a       12.5 ms", "longer      1 s"]
 
 
 def test_a_row_with_another_number_of_texts_is_an_error() -> None:
     with pytest.raises(ValueError, match="zip"):
-        Layout.of([("a", "b"), ("c",)], [False, False])
+        table([("a", "b"), ("c",)], [False, False])
 
 
 def test_intervals_and_numbers_with_units_are_not_broken() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.telemetry import probe as module
-from pytest_duet.telemetry.probe import Probe, Unreadable, available, register, unavailable, watch
+from pytest_duet.telemetry.probe import Steps, Unobservable, Unreadable, available, register, unavailable, watch
 
 if TYPE_CHECKING:
     from pytest_duet.records.schema import Reading
@@ -21,33 +21,17 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(module, "PROBES", {})
     monkeypatch.setattr(module, "available", lambda: list(module.PROBES.values()))
 
-    @register
-    class Faults(Probe):
-        """Notes every moment."""
-
-        name, unit = "faults", "faults"
-
-        def prepared(self, elapsed_ns: int) -> None:
-            seen.append(f"prepared {elapsed_ns}")
-
-        def called(self, elapsed_ns: int) -> None:
-            seen.append(f"called {elapsed_ns}")
-
-        def begin(self) -> None:
-            seen.append("begin")
-
-        def sample(self) -> None:
-            if seen.count("sample") == 2:
-                raise Unreadable("lost")
-            seen.append("sample")
-
-        def end(self, wall_ns: int) -> None:
-            seen.append(f"end {wall_ns}")
-
-        def value(self) -> float:
-            return float(seen.count("sample"))
-
-        def close(self) -> None:
+    @register("faults", "faults")
+    def faults(_pid: int) -> Steps:
+        """Note every moment."""
+        try:
+            while (moment := (yield)).name != "end":
+                if seen.count("sample 0") == 2:
+                    raise Unreadable("lost")
+                seen.append(f"{moment.name} {moment.elapsed_ns}")
+            seen.append(f"end {moment.elapsed_ns}")
+            return float(seen.count("sample 0"))
+        finally:
             seen.append("close")
 
     return seen
@@ -55,40 +39,55 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def _watched(samples: int) -> list[Reading]:
     with watch(os.getpid()) as probes:
-        probes.prepared(1)
-        probes.called(2)
-        probes.begin()
+        probes.at("prepared", 1)
+        probes.at("called", 2)
+        probes.at("begin")
         for _ in range(samples):
-            probes.sample()
-        probes.end(1_000_000_000)
+            probes.at("sample")
+        probes.at("end", 1_000_000_000)
         return probes.readings()
 
 
 def test_a_probe_sees_every_moment_and_is_closed(moments: list[str]) -> None:
     (reading,) = _watched(1)
-    assert moments == ["prepared 1", "called 2", "begin", "sample", "end 1000000000", "close"]
+    assert moments == ["prepared 1", "called 2", "begin 0", "sample 0", "end 1000000000", "close"]
     assert (reading.metric, reading.unit, reading.value, reading.reason) == ("faults", "faults", 1, "")
 
 
 def test_a_probe_that_fails_midway_has_a_reason_and_is_not_asked_again(moments: list[str]) -> None:
     (reading,) = _watched(4)
     assert (reading.value, reading.reason) == (None, "lost")
-    assert moments[-3:] == ["sample", "sample", "close"]
+    assert moments[-3:] == ["sample 0", "sample 0", "close"]
 
 
 def test_a_probe_that_cannot_attach_has_a_reason(moments: list[str]) -> None:
-    @register
-    class Absent(Probe):
+    @register("faults", "faults")
+    def absent(pid: int) -> Steps:
         """Cannot attach, in place of the other one."""
-
-        name, unit = "faults", "faults"
-
-        def __init__(self, pid: int) -> None:
-            raise Unreadable(f"{pid} is hidden")
+        raise Unreadable(f"{pid} is hidden")
+        yield
 
     (reading,) = _watched(1)
     assert (reading.value, reading.reason) == (None, f"{os.getpid()} is hidden")
     assert moments == []
+
+
+def test_an_os_error_of_a_probe_ends_the_observation(moments: list[str]) -> None:
+    @register("hidden", "bytes")
+    def hidden(_pid: int) -> Steps:
+        yield
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(Unobservable, match=r"/proc cannot be read: .*Permission denied"):
+        _watched(1)
+    assert moments == ["prepared 1", "close"]
+
+
+def test_a_probe_that_does_not_finish_has_a_reason(moments: list[str]) -> None:
+    with watch(os.getpid()) as probes:
+        (reading,) = probes.readings()
+    assert (reading.value, reading.reason) == (None, "no sample could be taken")
+    assert moments == ["close"]
 
 
 def test_probes_are_closed_after_an_error(moments: list[str]) -> None:

@@ -78,6 +78,11 @@ def percent(share: float) -> str:
     return f"{_trimmed(significant(100 * share, 2))} %" if abs(share) < 1 else f"{100 * share:.0f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things as ``1 case``, ``2 cases``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def error(value: float, digits: int = 2) -> str:
     """Return an error or a tolerance with at most `digits` digits: ``3.1e-15``, ``0.01``, ``0``."""
     if value == 0 or not math.isfinite(value):

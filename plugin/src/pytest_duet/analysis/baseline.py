@@ -15,14 +15,13 @@ from pytest_duet.analysis.gate import confirm, judge_family, side, with_sight
 from pytest_duet.analysis.verdict import lean, word
 from pytest_duet.defaults import ALPHA, JUDGED, PRINTED
 from pytest_duet.records.schema import Change
-from pytest_duet.records.summaries import RunSummary
 from pytest_duet.stats.prediction import predict
 from pytest_duet.stats.ratio import exponential
 from pytest_duet.values import to_number
 from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from pytest_duet.analysis.margins import Margins
     from pytest_duet.records.baselines import Baseline
@@ -97,22 +96,19 @@ def _change(
         return change, None
     logs = [each.log_ns for each in usable if each.log_ns is not None and each.conditions == now.conditions]
     found = predict(logs)
-    if len(logs) < ENOUGH_RUNS or found is None:
-        return msgspec.structs.replace(
-            change, units=len(logs), reason=_too_few(head, len(logs), len(valid), len(usable), now), **_times(logs, now)
-        ), None
-    return _against(change, found, now.log_ns), found
+    if len(logs) >= ENOUGH_RUNS and found is not None:
+        return _against(change, found, now.log_ns), found
+    reason = _too_few(head, len(logs), len(valid), len(usable), now)
+    change = msgspec.structs.replace(change, units=len(logs), reason=reason)
+    if not logs:
+        return change, None
+    mean = math.fsum(logs) / len(logs)
+    base_ns, ratio = exponential(mean), exponential(now.log_ns - mean)
+    return msgspec.structs.replace(change, base_ns=base_ns, ratio=ratio), None
 
 
 def _status(case: CaseSummary | None) -> str:
     return "" if case is None or case.status == "ok" else with_reason(case.status, case.reason)
-
-
-def _times(logs: list[float], now: CaseSummary) -> Mapping[str, float]:
-    if not logs or now.log_ns is None:
-        return {}
-    mean = math.fsum(logs) / len(logs)
-    return {"base_ns": exponential(mean), "ratio": exponential(now.log_ns - mean)}
 
 
 def _too_few(head: RunSummary, count: int, valid: int, alike: int, now: CaseSummary) -> str:
@@ -122,9 +118,8 @@ def _too_few(head: RunSummary, count: int, valid: int, alike: int, now: CaseSumm
     if valid and not alike:
         return f"{needs}, and has none: its {valid} {'is' if valid == 1 else 'are'} from another machine than {head.machine}"
     if alike and not count:
-        return (
-            f"{needs}, and has none: {now.conditions or 'these conditions'} is not what the baseline was measured under"
-        )
+        other = now.conditions or "these conditions"
+        return f"{needs}, and has none: {other} is not what the baseline was measured under"
     return f"{needs}, and has {count}; measure {ENOUGH_RUNS - count} more, or compare with: duet ab"
 
 

@@ -19,11 +19,11 @@ from pytest_duet.stats.corrections import Method, adjust
 from pytest_duet.stats.effects import cliffs_delta, hedges_g
 from pytest_duet.stats.ratio import cell_log_ratios, cell_log_times, cell_means, exponential, ratio_of_means
 from pytest_duet.stats.signed_rank import location
-from pytest_duet.values import to_number
+from pytest_duet.values import from_number, to_number
 from pytest_duet.vocabulary import with_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_duet.records.schema import GroupRecord, MemberRecord
     from pytest_duet.stats.results import Estimate, Outcome
@@ -39,30 +39,22 @@ def compare_run(groups: Sequence[GroupRecord]) -> list[Comparison]:
     The signed-rank p-values are adjusted over all of them: the report table is the family.
     """
     comparisons = [comparison for group in groups for comparison in compare_group(group)]
-    p_values = [_family_p(comparison) for comparison in comparisons]
-    corrected = [adjust(p_values, method) for method in CORRECTIONS]
+    return with_adjusted(comparisons, FAMILY_TEST, CORRECTIONS)
+
+
+def with_adjusted(comparisons: Sequence[Comparison], name: str, methods: Sequence[Method]) -> list[Comparison]:
+    """Return `comparisons` with the p of the test called `name` adjusted by each of `methods`: they are one family."""
+    tested = [next((test for test in each.tests if test.name == name), None) for each in comparisons]
+    p_values = [None if test is None or test.p is None else from_number(test.p) for test in tested]
+    corrected = {method: adjust(p_values, method).values for method in methods}
     result = []
-    for index, comparison in enumerate(comparisons):
-        values = {each.method: value for each in corrected if (value := each.values[index]) is not None}
-        result.append(_with_adjusted(comparison, values))
+    for at, comparison in enumerate(comparisons):
+        p = {method: to_number(value) for method in methods if (value := corrected[method][at]) is not None}
+        tests = [
+            msgspec.structs.replace(each, p_adjusted=p) if each.name == name else each for each in comparison.tests
+        ]
+        result.append(msgspec.structs.replace(comparison, tests=tests))
     return result
-
-
-def _family_p(comparison: Comparison) -> float | None:
-    for test in comparison.tests:
-        if test.name == FAMILY_TEST and isinstance(test.p, int | float):
-            return float(test.p)
-    return None
-
-
-def _with_adjusted(comparison: Comparison, values: dict[Method, float]) -> Comparison:
-    tests = [
-        msgspec.structs.replace(test, p_adjusted={method: to_number(value) for method, value in values.items()})
-        if test.name == FAMILY_TEST
-        else test
-        for test in comparison.tests
-    ]
-    return msgspec.structs.replace(comparison, tests=tests)
 
 
 def compare_group(group: GroupRecord) -> list[Comparison]:
@@ -83,18 +75,17 @@ def compare_group(group: GroupRecord) -> list[Comparison]:
 
 def _compare(group: GroupRecord, member: MemberRecord, reference: MemberRecord | None) -> Comparison:
     reason = _obstacle(group, member, reference)
-    if reason or reference is None:
-        return Comparison(
-            group=group.id,
-            member=member.name,
-            verdict="not comparable",
-            reason=reason,
-            cells=0,
-            against=member.against,
-            margin=group.margin_of(member.name),
-            alarm_above=ALARM_ABOVE,
-        )
-    return _judged(group, member, reference)
+    comparison = Comparison(
+        group=group.id,
+        member=member.name,
+        verdict="not comparable",
+        reason=reason,
+        cells=0,
+        against=member.against,
+        margin=group.margin_of(member.name),
+        alarm_above=ALARM_ABOVE,
+    )
+    return comparison if reason or reference is None else _judged(comparison, group, member, reference)
 
 
 def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord | None) -> str:
@@ -124,37 +115,31 @@ def _status(member: MemberRecord) -> str:
 
 def _invalid_rounds(member: MemberRecord, subject: str = "") -> str:
     found = fault(member)
-    if not found:
-        return ""
-    return f"{subject}{found}" if found == NOT_TIMED else f"{subject}invalid: {found}"
+    return found and f"{subject}{'' if found == NOT_TIMED else 'invalid: '}{found}"
 
 
 def _unpaired(member: MemberRecord, reference: MemberRecord) -> str:
     mine, other = ([len(cell) for cell in each.cells] for each in (member, reference))
-    if mine == other:
-        return ""
     if len(mine) != len(other):
         return f"invalid: {len(mine)} cells against {len(other)} of the reference"
-    return "invalid: its cycles are not those of the reference"
+    return "" if mine == other else "invalid: its cycles are not those of the reference"
 
 
-def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -> Comparison:
+def _judged(comparison: Comparison, group: GroupRecord, member: MemberRecord, reference: MemberRecord) -> Comparison:
     ours, theirs = (member.cells, member.calls_per_round), (reference.cells, reference.calls_per_round)
     ratios = cell_log_ratios(*ours, *theirs)
     printed, judged, strict = (location(ratios, confidence) for confidence in (PRINTED, JUDGED, STRICT))
     means = ratio_of_means(cell_means(*ours), cell_means(*theirs), PRINTED)
-    evidence = Evidence(len(ratios), _bounds(judged), _bounds(strict), _timed_seconds(group))
-    margin = group.margin_of(member.name)
-    judgement = judge(evidence, margin, ALARM_ABOVE)
+    seconds = sum(ns for each in group.members for ns in rounds_ns(each) if ns > 0) / 1e9
+    margin = comparison.margin
+    judgement = judge(Evidence(len(ratios), _bounds(judged), _bounds(strict), seconds), margin, ALARM_ABOVE)
     mine, other = cell_log_times(*ours), cell_log_times(*theirs)
     interval, mean_interval = ratio_interval(printed), _interval(means)
-    return Comparison(
-        group=group.id,
-        member=member.name,
+    return msgspec.structs.replace(
+        comparison,
         verdict=judgement.verdict,
         reason=judgement.reason,
         cells=len(ratios),
-        against=member.against,
         estimator=f"{printed.name} of log-ratios",
         ratio=exponential(printed.value) if printed.value is not None else None,
         interval=interval,
@@ -162,8 +147,6 @@ def _judged(group: GroupRecord, member: MemberRecord, reference: MemberRecord) -
         mean_ratio=means.value,
         mean_interval=mean_interval,
         smallest_change=judgement.smallest_change,
-        margin=margin,
-        alarm_above=ALARM_ABOVE,
         flags=_flags(group, (member, reference), apart=_apart(interval, mean_interval, margin)),
         tests=[recorded_test(outcome) for outcome in classical_tests(mine, other, ratios)],
         effects=[_effect(estimate) for estimate in (hedges_g(mine, other), cliffs_delta(mine, other))],
@@ -181,28 +164,18 @@ def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) ->
     return flags
 
 
-def _timed_seconds(group: GroupRecord) -> float:
-    return sum(ns for member in group.members for ns in rounds_ns(member) if ns > 0) / 1e9
-
-
 def _bounds(estimate: Estimate) -> Bounds | None:
-    if estimate.low is None or estimate.high is None:
-        return None
-    return estimate.low, estimate.high
+    return None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high)
 
 
-def _interval(estimate: Estimate) -> Interval | None:
-    if estimate.low is None or estimate.high is None:
-        return None
-    return Interval(low=estimate.low, high=estimate.high, confidence=estimate.confidence)
+def _interval(estimate: Estimate, scale: Callable[[float], float] = float) -> Interval | None:
+    bounds = _bounds(estimate)
+    return bounds and Interval(low=scale(bounds[0]), high=scale(bounds[1]), confidence=estimate.confidence)
 
 
 def ratio_interval(estimate: Estimate) -> Interval | None:
     """Return the interval of the ratio from an `estimate` of its logarithm, None where that has none."""
-    if estimate.low is None or estimate.high is None:
-        return None
-    low, high = exponential(estimate.low), exponential(estimate.high)
-    return Interval(low=low, high=high, confidence=estimate.confidence)
+    return _interval(estimate, exponential)
 
 
 def _apart(one: Interval | None, other: Interval | None, margin: float) -> bool:

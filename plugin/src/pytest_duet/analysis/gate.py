@@ -35,10 +35,10 @@ def side(status: Status | None) -> Side:
     return "missing" if status is None else STATUSES[status].side
 
 
-def alarms(p_values: Sequence[float | None], alpha: float = ALPHA) -> tuple[list[bool], Adjusted]:
-    """Return for each p of one gate job whether it alarms at level `alpha` by Holm, and the adjusted p-values."""
+def alarms(p_values: Sequence[float | None]) -> tuple[list[bool], Adjusted]:
+    """Return for each p of one gate job whether it alarms at level `ALPHA` by Holm, and the adjusted p-values."""
     adjusted = adjust(p_values, "holm")
-    return [p is not None and p < alpha for p in adjusted.values], adjusted
+    return [p is not None and p < ALPHA for p in adjusted.values], adjusted
 
 
 def decide(change: Change, allowed_missing: Collection[str] = ()) -> Decided:
@@ -55,9 +55,7 @@ def decide(change: Change, allowed_missing: Collection[str] = ()) -> Decided:
         return Decided(change, "passed", change.reason or "new: nothing to compare with")
     if change.base == "bad":
         return Decided(change, "cannot decide", change.reason or "its baseline is not valid")
-    if change.alarm:
-        return _alarmed(change)
-    return _quiet(change)
+    return _alarmed(change) if change.alarm else _quiet(change)
 
 
 def _gone(change: Change, allowed: Collection[str]) -> Decided:
@@ -166,25 +164,21 @@ def with_sight(change: Change, smallest: float | None) -> Change:
     """Return `change` with `smallest`, the smallest relative change that would have alarmed, None where none would."""
     import msgspec
 
-    reason = change.reason
-    if change.verdict == "inconclusive":
-        seen = (
-            f"the smallest change it could see is {units.percent(smallest)}"
-            if smallest
-            else "it could not see any change"
-        )
-        reason = f"{reason}; {seen}"
+    sees = (
+        f"the smallest change it could see is {units.percent(smallest)}" if smallest else "it could not see any change"
+    )
+    reason = f"{change.reason}; {sees}" if change.verdict == "inconclusive" else change.reason
     return msgspec.structs.replace(change, smallest_change=smallest, reason=reason)
 
 
-def judge_family(changes: Sequence[Change], alpha: float = ALPHA) -> list[Change]:
+def judge_family(changes: Sequence[Change]) -> list[Change]:
     """Return `changes` with p-values adjusted by Holm and their alarms: all cases of a gate job are one family."""
     import msgspec
 
     from pytest_duet.values import from_number, to_number
 
     p_values = [None if change.p is None else from_number(change.p) for change in changes]
-    alarmed, adjusted = alarms(p_values, alpha)
+    alarmed, adjusted = alarms(p_values)
     return [
         change
         if p is None

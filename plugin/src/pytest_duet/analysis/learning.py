@@ -85,7 +85,8 @@ class Learning:
 def document(learning: Learning) -> dict[str, object]:
     """Return every trial and what follows from them as plain numbers; an estimate is [value, low, high]."""
     everything = [score for member in learning.members() for score in learning.scores(member)]
-    thresholds = _evenly(min(everything, default=0.0), max(everything, default=0.0))
+    low, high = min(everything, default=0.0), max(everything, default=0.0)
+    thresholds = [low + (high - low) * point / (PROFILE_POINTS - 1) for point in range(PROFILE_POINTS)]
     return {
         "task": learning.task,
         "group": learning.group,
@@ -116,7 +117,3 @@ def _member(learning: Learning, member: str, thresholds: Sequence[float]) -> dic
 
 def _numbers(found: Estimate) -> list[float | None]:
     return [found.value, found.low, found.high]
-
-
-def _evenly(low: float, high: float) -> Sequence[float]:
-    return [low + (high - low) * point / (PROFILE_POINTS - 1) for point in range(PROFILE_POINTS)]

@@ -6,21 +6,19 @@ No verdict depends on them: verdicts rest on the interval of ``comparison`` alon
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, get_args
 
-import msgspec
-
-from pytest_duet.analysis.comparison import compare_run, ratio_interval, recorded_test
+from pytest_duet.analysis.comparison import compare_group, ratio_interval, recorded_test, with_adjusted
 from pytest_duet.defaults import PRINTED
 from pytest_duet.records.schema import Comparison, Interval, Record, TestResult
 from pytest_duet.records.timings import rounds_ns
-from pytest_duet.stats.corrections import Method, adjust, simultaneous
+from pytest_duet.stats.corrections import Method, simultaneous
 from pytest_duet.stats.equivalence import by_normality, smallest_detectable, tost_signed_rank, tost_t
 from pytest_duet.stats.meta_analysis import combine_runs, standard_error
 from pytest_duet.stats.ratio import cell_log_ratios, exponential
-from pytest_duet.stats.rounds import PerRound, per_round
+from pytest_duet.stats.rounds import per_round
 from pytest_duet.stats.signed_rank import location
-from pytest_duet.values import from_number, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,58 +69,23 @@ class AcrossRuns(Record, frozen=True):
 
 def analyse(run: RunRecord, *, rounds: bool = False) -> list[Analysis]:
     """Return the statistics of every comparison of `run` that has cells; with `rounds`, those of single rounds too."""
-    found = [
-        (group, member, other, comparison)
-        for group in run.groups
-        for comparison in compare_run([group])
-        if comparison.ratio is not None
-        for member in [_member(group, comparison.member)]
-        for other in [_member(group, comparison.against or group.reference)]
-    ]
-    adjusted = _adjusted([comparison for *_, comparison in found])
+    found = _compared(run)
+    comparisons = [comparison for _, comparison in found]
+    for name in dict.fromkeys(test.name for each in comparisons for test in each.tests):
+        comparisons = with_adjusted(comparisons, name, get_args(Method))
     return [
-        _analysis(group, member, other, comparison, len(found), rounds=rounds)
-        for (group, member, other, _), comparison in zip(found, adjusted, strict=True)
+        _analysis(group, comparison, len(found), rounds=rounds)
+        for (group, _), comparison in zip(found, comparisons, strict=True)
     ]
 
 
-def _member(group: GroupRecord, name: str) -> MemberRecord:
-    return next(member for member in group.members if member.name == name)
+def _compared(run: RunRecord) -> list[tuple[GroupRecord, Comparison]]:
+    return [(group, each) for group in run.groups for each in compare_group(group) if each.ratio is not None]
 
 
-def _adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return `comparisons` with the p of every test adjusted by every method, over all comparisons of the run."""
-    by_test: dict[str, list[float | None]] = {}
-    for comparison in comparisons:
-        for test in comparison.tests:
-            by_test.setdefault(test.name, []).append(None if test.p is None else from_number(test.p))
-    values = {
-        (name, method): adjust(p_values, method).values
-        for name, p_values in by_test.items()
-        for method in get_args(Method)
-    }
-    return [
-        msgspec.structs.replace(
-            comparison,
-            tests=[
-                msgspec.structs.replace(
-                    test,
-                    p_adjusted={
-                        method: to_number(value)
-                        for method in get_args(Method)
-                        if (value := values[test.name, method][at]) is not None
-                    },
-                )
-                for test in comparison.tests
-            ],
-        )
-        for at, comparison in enumerate(comparisons)
-    ]
-
-
-def _analysis(
-    group: GroupRecord, member: MemberRecord, other: MemberRecord, comparison: Comparison, family: int, *, rounds: bool
-) -> Analysis:
+def _analysis(group: GroupRecord, comparison: Comparison, family: int, *, rounds: bool) -> Analysis:
+    members = {each.name: each for each in group.members}
+    member, other = members[comparison.member], members[comparison.against or group.reference]
     differences = cell_log_ratios(member.cells, member.calls_per_round, other.cells, other.calls_per_round)
     delta = math.log1p(comparison.margin)
     wide = location(differences, simultaneous(PRINTED, family))
@@ -142,12 +105,12 @@ def _analysis(
 
 
 def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
-    sides = [[math.log(ns / each.calls_per_round) for ns in rounds_ns(each)] for each in (member, other)]
-    found: PerRound = per_round(sides[0], sides[1])
+    mine, others = ([math.log(ns / each.calls_per_round) for ns in rounds_ns(each)] for each in (member, other))
+    found = per_round(mine, others)
     return Rounds(
         autocorrelation=found.autocorrelation,
         effective=found.effective,
-        counts=(len(sides[0]), len(sides[1])),
+        counts=(len(mine), len(others)),
         tests=[recorded_test(test) for test in found.tests],
     )
 
@@ -155,22 +118,15 @@ def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
 def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:
     """Combine `runs`, all of one machine: every comparison that they share under the same conditions."""
     seen: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for run in runs:
-        for group in run.groups:
-            for comparison in compare_run([group]):
-                if comparison.judged is None:
-                    continue
-                case = group.case_id(comparison.member)
-                conditions = f"{group.profile}, {group.mode}, {group.data_digest}"
-                key = (case, comparison.against or group.reference, conditions)
-                seen.setdefault(key, []).append(_estimate(comparison, comparison.judged))
+    for group, comparison in chain.from_iterable(map(_compared, runs)):
+        judged, ratio = comparison.judged, comparison.ratio
+        if judged is None or ratio is None:
+            continue
+        conditions = f"{group.profile}, {group.mode}, {group.data_digest}"
+        key = (group.case_id(comparison.member), comparison.against or group.reference, conditions)
+        error = standard_error(math.log(judged.low), math.log(judged.high), judged.confidence)
+        seen.setdefault(key, []).append((math.log(ratio), error))
     return [_across(case, against, pairs) for (case, against, _), pairs in seen.items()]
-
-
-def _estimate(comparison: Comparison, judged: Interval) -> tuple[float, float]:
-    assert comparison.ratio is not None
-    error = standard_error(math.log(judged.low), math.log(judged.high), judged.confidence)
-    return math.log(comparison.ratio), error
 
 
 def _across(case: str, against: str, pairs: Sequence[tuple[float, float]]) -> AcrossRuns:

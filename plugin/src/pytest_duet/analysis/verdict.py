@@ -63,20 +63,22 @@ def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
     cells, judged, strict, seconds = evidence.cells, evidence.judged, evidence.strict, evidence.seconds
     change = smallest_change(judged, alarm_above) if judged else None
     if cells < FEWEST_CELLS or judged is None or strict is None:
-        return Judgement("inconclusive", f"{_cells(cells)} too few to judge: {_budget(cells, seconds)}", change)
+        return Judgement(
+            "inconclusive",
+            f"{units.counted(cells, 'cell')} {'is' if cells == 1 else 'are'} too few to judge: {_budget(cells, seconds)}",
+            change,
+        )
     delta = math.log1p(margin)
     if cells < ENOUGH_CELLS:
         side = word(strict, delta)
+        few = f"below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}: {_budget(cells, seconds)}"
         if side not in {"faster", "slower"}:
-            why = f"{lean(judged, margin)}; below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}"
-            return Judgement("inconclusive", f"{why}: {_budget(cells, seconds)}", change)
+            return Judgement("inconclusive", f"{lean(judged, margin)}; {few}", change)
         return Judgement(side, "", change)
-    side = word(judged, delta)
-    if side is None:
-        sees = units.percent(smallest_change(judged, alarm_above))
-        why = f"{lean(judged, margin)}; the smallest change it could see is {sees}"
-        return Judgement("inconclusive", why, change)
-    return Judgement(side, "", change)
+    if side := word(judged, delta):
+        return Judgement(side, "", change)
+    sees = units.percent(smallest_change(judged, alarm_above))
+    return Judgement("inconclusive", f"{lean(judged, margin)}; the smallest change it could see is {sees}", change)
 
 
 def word(bounds: Bounds, delta: float) -> Verdict | None:
@@ -94,15 +96,9 @@ def word(bounds: Bounds, delta: float) -> Verdict | None:
 def lean(judged: Bounds, margin: float) -> str:
     """Describe the direction in which an inconclusive interval points."""
     limit = units.percent(margin)
-    if judged[0] > 0:
-        return f"slower, but maybe by less than the margin of {limit}"
-    if judged[1] < 0:
-        return f"faster, but maybe by less than the margin of {limit}"
+    if judged[0] > 0 or judged[1] < 0:
+        return f"{'slower' if judged[0] > 0 else 'faster'}, but maybe by less than the margin of {limit}"
     return f"no difference seen, but one beyond the margin of {limit} is not ruled out"
-
-
-def _cells(cells: int) -> str:
-    return f"{cells} cell is" if cells == 1 else f"{cells} cells are"
 
 
 def _budget(cells: int, seconds: float) -> str:

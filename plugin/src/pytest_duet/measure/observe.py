@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_duet.binding import attest
 from pytest_duet.binding.member import make_job
 from pytest_duet.errors import MemberError, Refused
-from pytest_duet.telemetry.cpu import CpuUtilisation
+from pytest_duet.telemetry.cpu import cpu_utilisation
 from pytest_duet.telemetry.probe import Unobservable, unavailable, watch
 from pytest_duet.values import from_number
 
@@ -77,17 +78,17 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
     prepare_ns = time.perf_counter_ns() - start
     with watch(client.pid) as probes:
         try:
-            probes.prepared(prepare_ns)
+            probes.at("prepared", prepare_ns)
             first = client.run(1, 1)
-            probes.called(first.elapsed_ns[0])
+            probes.at("called", first.elapsed_ns[0])
         except Unobservable as error:
             return unavailable(str(error))
-        probes.begin()
-        wall_ns = _work(client, probes.sample, call_ns, seconds, prepared.max_iterations)
-        probes.end(wall_ns)
+        probes.at("begin")
+        wall_ns = _work(client, partial(probes.at, "sample"), call_ns, seconds, prepared.max_iterations)
+        probes.at("end", wall_ns)
         readings = probes.readings()
     for reading in readings:
-        if reading.metric == CpuUtilisation.name and reading.value is not None:
+        if reading.metric == cpu_utilisation.name and reading.value is not None:
             cpu_ns = round(from_number(reading.value) * wall_ns)
             attest.check_busy(cpu_ns, wall_ns, name=client.name, threads=job.threads)
     return readings

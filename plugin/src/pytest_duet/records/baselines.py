@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = 1
-
 NEWEST: Final = 30
 """How many runs of a folder make a baseline: more would add little precision, and older ones may no longer apply."""
 
@@ -50,11 +49,10 @@ def load_summary(path: Path) -> RunSummary:
     document = files.parsed(path, content)
     if store.is_run(document):
         return summary_of_run(store.decoded_run(path, content, document), path.name, digest)
-    found = importers.summary(document, path.name, digest)
-    if found is None:
-        msg = f"{path}: is JSON, but not a saved run of pytest-duet, pytest-benchmark, hyperfine or pyperf; name one"
-        raise StoreError(msg)
-    return found
+    if found := importers.summary(document, path.name, digest):
+        return found
+    what = "a saved run of pytest-duet, pytest-benchmark, hyperfine or pyperf"
+    raise StoreError(f"{path}: is JSON, but not {what}; name one")
 
 
 def load(paths: Sequence[Path], machine: Machine | None = None) -> Baseline:
@@ -98,9 +96,8 @@ def _newest(path: Path, machine: Machine | None) -> dict[str, RunSummary]:
         raise files.unlistable(place, error) from error
     found: dict[str, RunSummary] = {}
     for file in sorted(candidates, key=_created, reverse=True):
-        if len(found) >= NEWEST:
-            break
-        found |= {each.digest: each for each in _runs_in(file)}
+        if len(found) < NEWEST:
+            found |= {each.digest: each for each in _runs_in(file)}
     return found
 
 
@@ -118,5 +115,5 @@ def _runs_in(path: Path) -> list[RunSummary]:
     document = files.parsed(path, content) if path.suffix != ".jsonl" else None
     if not (isinstance(document, dict) and "schema" in document and "runs" in document):
         return [load_summary(path)]
-    store.check_schema(path, document["schema"], (SCHEMA,), SCHEMA)
+    store.check_schema(path, document["schema"], (SCHEMA,))
     return files.decoded(path, _DECODER, verified_content(path, content), "baseline").runs

@@ -1,4 +1,7 @@
-"""Read files without trusting them, and write files so that they are complete or absent."""
+"""Read files without trusting them, and write files so that they are complete or absent.
+
+Every function that cannot do so raises a `StoreError`, which names the path, the reason and the remedy.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import secrets
 import stat
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -35,34 +39,25 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             # After opening: a link that leads in a circle cannot be resolved.
-            _check_link(path)
             _check_kind(path, os.fstat(descriptor))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 content = file.read(at_most or LARGEST_FILE_BYTES + 1)
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
-        msg = f"{path}: there is no such file; check the path"
-        raise StoreError(msg) from error
+        raise StoreError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}); check its type and permissions"
-        raise StoreError(msg) from error
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); check its type and permissions") from error
     if not content:
-        msg = f"{path}: is empty; name another file"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is empty; name another file")
     return content
 
 
-def _check_link(path: Path) -> None:
-    if path.is_symlink() and path.resolve(strict=True).parent != path.parent.resolve():
-        msg = f"{path}: is a link that leads out of its folder; name the file itself"
-        raise StoreError(msg)
-
-
 def _check_kind(path: Path, found: os.stat_result) -> None:
+    if path.is_symlink() and path.resolve(strict=True).parent != path.parent.resolve():
+        raise StoreError(f"{path}: is a link that leads out of its folder; name the file itself")
     if not stat.S_ISREG(found.st_mode):
-        msg = f"{path}: is not a regular file; name one"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is not a regular file; name one")
     if found.st_size > LARGEST_FILE_BYTES:
         msg = f"{path}: {found.st_size} bytes are more than the {LARGEST_FILE_BYTES} that are read; name a smaller file"
         raise StoreError(msg)
@@ -91,10 +86,8 @@ def parse(content: bytes) -> object:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        msg = f"key {twice!r} appears twice"
-        raise ValueError(msg)
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"key {twice!r} appears twice")
     return result
 
 
@@ -108,37 +101,21 @@ def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, reme
     try:
         return read(content)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        msg = f"{otherwise} ({error}); {remedy}"
-        raise StoreError(msg) from error
+        raise StoreError(f"{otherwise} ({error}); {remedy}") from error
 
 
 def parsed(path: Path, content: bytes) -> object:
-    """Return the JSON in `content`, read from `path`.
-
-    Raises:
-        StoreError: it cannot be parsed.
-
-    """
+    """Return the JSON in `content`, read from `path`."""
     return understood(parse, content, f"{path}: is not complete JSON", "it may be cut off: take another saved run")
 
 
 def decoded(path: Path, decoder: msgspec.json.Decoder[_T], content: bytes, what: str) -> _T:
-    """Return what `decoder` reads from `content`, a saved `what` at `path`.
-
-    Raises:
-        StoreError: it is damaged.
-
-    """
+    """Return what `decoder` reads from `content`, a saved `what` at `path`."""
     return understood(decoder.decode, content, f"{path}: is a damaged {what}", f"take another saved {what}")
 
 
 def make_folder(folder: Path) -> None:
-    """Create `folder` and its parents where they do not exist.
-
-    Raises:
-        StoreError: that is not possible.
-
-    """
+    """Create `folder` and its parents where they do not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -153,8 +130,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
     """
     if not path.name:
-        msg = f"{path}: is not the name of a file; name one"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is not the name of a file; name one")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

@@ -15,14 +15,11 @@ from pytest_duet.records.machine import fingerprint
 from pytest_duet.records.summaries import CaseSummary, RunSummary, summary_from_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class _Loose(msgspec.Struct, frozen=True, kw_only=True):
     """The base of other tools' formats: fields that are not needed are ignored, those that are needed are checked."""
-
-
-# --- pytest-benchmark -----------------------------------------------------------------------------------------------------
 
 
 class _Stats(_Loose, frozen=True, kw_only=True):
@@ -45,8 +42,7 @@ class _PytestBenchmark(_Loose, frozen=True, kw_only=True):
 
 def _pytest_benchmark(document: _PytestBenchmark) -> tuple[str, str, str, Iterator[tuple[str, CaseSummary]]]:
     info = document.machine_info
-    cpu = info.get("cpu") if isinstance(info.get("cpu"), dict) else {}
-    assert isinstance(cpu, dict)
+    cpu = found if isinstance(found := info.get("cpu"), dict) else {}
     name = str(cpu.get("brand_raw") or cpu.get("brand") or info.get("processor") or "")
     parts = (name, str(cpu.get("count", "")), str(info.get("machine", "")), str(info.get("release", "")))
     return document.datetime, name, fingerprint(parts) if name else "", map(_benchmark, document.benchmarks)
@@ -59,9 +55,6 @@ def _benchmark(benchmark: _Benchmark) -> tuple[str, CaseSummary]:
     if not (isinstance(case, str) and isinstance(conditions, str)):
         case, conditions = benchmark.fullname, ""
     return case, summary_from_seconds([benchmark.stats.median], conditions)
-
-
-# --- hyperfine ------------------------------------------------------------------------------------------------------------
 
 
 class _Command(_Loose, frozen=True, kw_only=True):
@@ -85,9 +78,6 @@ def _command(command: _Command) -> CaseSummary:
         return CaseSummary(status="failed", reason="the command ended with an exit status other than 0")
     single = command.median if command.median is not None else command.mean
     return summary_from_seconds(command.times or ([] if single is None else [single]), "")
-
-
-# --- pyperf ---------------------------------------------------------------------------------------------------------------
 
 
 class _Run(_Loose, frozen=True, kw_only=True):
@@ -117,8 +107,7 @@ def _pyperf(document: _Pyperf) -> tuple[str, str, str, Iterator[tuple[str, CaseS
 def _perf(index: int, benchmark: _Perf, common: Mapping[str, Any]) -> tuple[str, CaseSummary]:
     metadata = {**common, **benchmark.metadata}
     name = str(metadata.get("name", f"benchmark {index + 1}"))
-    unit = metadata.get("unit", "second")
-    if unit != "second":
+    if (unit := metadata.get("unit", "second")) != "second":
         return name, CaseSummary(status="invalid", reason=f"its unit is {unit!r}, not seconds")
     # One number a process: as pyperf documents, values of one process are not independent.
     return name, summary_from_seconds([statistics.median(run.values) for run in benchmark.runs if run.values], "")
@@ -138,22 +127,12 @@ def summary(document: object, source: str, digest: str) -> RunSummary | None:
             shaped = msgspec.convert(document, kind, strict=False)
         except msgspec.ValidationError:
             continue
-        created, machine, machine_fingerprint, cases = read(shaped)
+        created, machine, known_by, named = read(shaped)
+        cases: dict[str, CaseSummary] = {}
+        for name, case in named:
+            # A name that occurs twice identifies neither.
+            cases[name] = case if name not in cases else CaseSummary(status="invalid", reason="its name occurs twice")
         return RunSummary(
-            source=source,
-            digest=digest,
-            created=created,
-            tool=tool,
-            fingerprint=machine_fingerprint,
-            machine=machine,
-            cases=_by_name(cases),
+            source=source, digest=digest, created=created, tool=tool, fingerprint=known_by, machine=machine, cases=cases
         )
     return None
-
-
-def _by_name(cases: Iterable[tuple[str, CaseSummary]]) -> dict[str, CaseSummary]:
-    """Return `cases` by their names; a name that occurs twice identifies neither, so it becomes an invalid case."""
-    found: dict[str, CaseSummary] = {}
-    for name, case in cases:
-        found[name] = case if name not in found else CaseSummary(status="invalid", reason="its name occurs twice")
-    return found

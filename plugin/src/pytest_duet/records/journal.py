@@ -11,26 +11,14 @@ import msgspec
 
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files
-from pytest_duet.records.schema import READABLE, SCHEMA, GroupRecord, Machine, Record, RunRecord
+from pytest_duet.records.schema import READABLE, SCHEMA, GroupRecord, JournalHeader, Machine, RunRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _T = TypeVar("_T")
-
-
-class JournalHeader(Record, frozen=True):
-    """The first line: what the groups after it have in common; `created` is UTC in ISO 8601."""
-
-    schema: int
-    created: str
-    version: str
-    machine: Machine
-    profile: str
-    mode: str
 
 
 _HEADER: Final = msgspec.json.Decoder(JournalHeader)
@@ -47,24 +35,14 @@ class Content:
 
     def run(self) -> RunRecord:
         """Return the groups as an incomplete run; of a group that was measured twice, the last measurement counts."""
-        header = self.header
-        return RunRecord(
-            schema=header.schema,
-            created=header.created,
-            version=header.version,
-            machine=header.machine,
-            profile=header.profile,
-            mode=header.mode,
-            complete=False,
-            groups=list({(group.id, group.threads, group.device): group for group in self.groups}.values()),
-        )
+        groups = {(group.id, group.threads, group.device): group for group in self.groups}
+        return RunRecord(**msgspec.structs.asdict(self.header), complete=False, groups=list(groups.values()))
 
 
 class Journal:
     """An open journal; a group is on disk when `append` returns. Use it as a context manager, or `close` it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        """Wrap `descriptor`, which is open for appending to `path`; callers use `open`."""
         self.path = path
         self._descriptor = descriptor
 
@@ -78,13 +56,21 @@ class Journal:
         """
         from pytest_duet import __version__
 
-        self = cls(path, _create(path))
+        files.make_folder(path.parent)
+        try:
+            # O_EXCL: no two sessions write one journal.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except FileExistsError as error:
+            raise StoreError(f"{path}: exists already; start a new journal") from error
+        except OSError as error:
+            raise files.unwritable(path, error) from error
+        self = cls(path, descriptor)
         header = JournalHeader(
             schema=SCHEMA, created=created, version=__version__, machine=machine, profile=profile, mode=mode
         )
         try:
             files.sync_folder(path.parent)
-            self._append(header)
+            self.append(header)
         except OSError as error:
             self.close()
             raise files.unwritable(path, error) from error
@@ -93,22 +79,19 @@ class Journal:
             raise
         return self
 
-    def append(self, group: GroupRecord) -> None:
-        """Write `group` as one line and wait until it is on disk.
+    def append(self, record: JournalHeader | GroupRecord) -> None:
+        """Write `record` as one line and wait until it is on disk.
 
         Raises:
             StoreError: it could not be written; the lines before it are unchanged.
 
         """
-        self._append(group)
-
-    def _append(self, record: Record) -> None:
         line = _ENCODER.encode(record) + b"\n"
         before = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
             if written != len(line):
-                raise _short(written, len(line))
+                raise OSError(f"only {written} of {len(line)} bytes were written")  # noqa: TRY301 - undone like any other
             os.fsync(self._descriptor)
         except OSError as error:
             with suppress(OSError):  # `read` drops a partial last line in any case
@@ -128,29 +111,10 @@ class Journal:
             self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Return the journal itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the file."""
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _create(path: Path) -> int:
-    """Return a descriptor that appends to `path`, a file that did not exist: no two sessions write one journal."""
-    files.make_folder(path.parent)
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except FileExistsError as error:
-        raise StoreError(f"{path}: exists already; start a new journal") from error
-    except OSError as error:
-        raise files.unwritable(path, error) from error
-
-
-def _short(written: int, wanted: int) -> OSError:
-    return OSError(f"only {written} of {wanted} bytes were written")
 
 
 def read(path: Path) -> Content:
@@ -164,12 +128,10 @@ def read(path: Path) -> Content:
     rest = lines.pop()
     dropped = f"the last line was cut off after {len(rest)} bytes; its group is lost" if rest else ""
     if not lines:
-        msg = f"{path}: has no complete line; measure again"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: has no complete line; measure again")
     header = _decode(_HEADER, lines[0], path, 1)
     if header.schema not in READABLE:
-        msg = f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure again"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: has schema {header.schema}; this version reads up to {SCHEMA}: measure again")
     groups = [_decode(_GROUP, line, path, number) for number, line in enumerate(lines[1:], start=2)]
     return Content(header, groups, dropped)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,20 +24,12 @@ def this_machine() -> Machine:
     """
     import psutil
 
-    cpu = _cpu_model()
+    cpu, architecture = _cpu_model(), platform.machine()
     logical_cpus = psutil.cpu_count() or os.cpu_count() or 1
     memory_bytes = int(psutil.virtual_memory().total)
     kernel = ".".join(re.findall(r"\d+", platform.release())[:2])
-    architecture = platform.machine()
     parts = (cpu, str(logical_cpus), str(round(memory_bytes / 1024**3)), architecture, kernel)
-    return Machine(
-        fingerprint=fingerprint(parts),
-        cpu=cpu,
-        logical_cpus=logical_cpus,
-        memory_bytes=memory_bytes,
-        kernel=kernel,
-        architecture=architecture,
-    )
+    return Machine(fingerprint(parts), cpu, logical_cpus, memory_bytes, kernel, architecture)
 
 
 def fingerprint(parts: tuple[str, ...]) -> str:
@@ -45,13 +38,10 @@ def fingerprint(parts: tuple[str, ...]) -> str:
 
 
 def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return " ".join(value.split())
-    except OSError:
-        pass
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        if found := re.search(r"^model name\s*:[ \t]*(\S.*)$", text, re.MULTILINE):
+            return " ".join(found[1].split())
     return platform.processor() or platform.machine() or "unknown"
 
 
@@ -63,7 +53,6 @@ def folder(root: Path, machine: Machine) -> Path:
 
     """
     if not re.fullmatch(r"[0-9a-f]{8,64}", machine.fingerprint):
-        msg = f"machine has fingerprint {machine.fingerprint!r}; it must be 8 to 64 hexadecimal digits"
-        raise StoreError(msg)
+        raise StoreError(f"machine has fingerprint {machine.fingerprint!r}; it must be 8 to 64 hexadecimal digits")
     slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", " ", machine.cpu.lower())).strip("-")
     return root / f"{slug[:_LONGEST_SLUG].strip('-') or 'unknown'}-{machine.fingerprint[:8]}"

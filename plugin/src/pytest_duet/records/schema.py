@@ -20,7 +20,6 @@ from pytest_duet.vocabulary import Language, Role, Side, Status, Verdict
 SCHEMA: Final = 4
 READABLE: Final = (1, 2, 3, 4)
 
-
 Margin = Annotated[float, msgspec.Meta(gt=0)]
 Calls = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
@@ -164,6 +163,10 @@ class Interval(Record, frozen=True):
     high: float
     confidence: float
 
+    def inverted(self) -> tuple[float, float] | None:
+        """Return the bounds of the inverse, None where a bound is not positive."""
+        return (1 / self.high, 1 / self.low) if self.low > 0 else None
+
 
 class TestResult(Record, frozen=True):
     """One classical test over cells: `n` independent units, `p_adjusted` after the correction named by the family."""
@@ -244,11 +247,8 @@ class Change(Record, frozen=True):
     alarm_above: float = ALARM_ABOVE
 
 
-class RunRecord(Record, frozen=True):
-    """One session: `created` is UTC in ISO 8601; `complete` is False where it was interrupted.
-
-    `comparisons` is derived from `groups` when the session ends; a reader may derive it again.
-    """
+class JournalHeader(Record, frozen=True):
+    """What the groups of a run have in common, the first line of a journal; `created` is UTC in ISO 8601."""
 
     schema: int
     created: str
@@ -256,6 +256,16 @@ class RunRecord(Record, frozen=True):
     machine: Machine
     profile: str
     mode: str
+
+
+class RunHeader(JournalHeader, frozen=True):
+    """The fields of a saved run before its groups; `complete` is False where the session was interrupted."""
+
     complete: bool
+
+
+class RunRecord(RunHeader, frozen=True):
+    """One session. `comparisons` is derived from `groups` when the session ends; a reader may derive it again."""
+
     groups: list[GroupRecord]
     comparisons: list[Comparison] = []

@@ -1,4 +1,7 @@
-"""Saved runs: one folder a machine, one file a run, written whole and checked when read."""
+"""Saved runs: one folder a machine, one file a run, written whole and checked when read.
+
+Every function raises a `StoreError` where it cannot do so; no partial file is left.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ import msgspec
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files, journal
 from pytest_duet.records.checksum import identity, verified_content, with_checksum
-from pytest_duet.records.journal import JournalHeader
 from pytest_duet.records.machine import folder
-from pytest_duet.records.schema import READABLE, SCHEMA, Machine, RunRecord
+from pytest_duet.records.schema import READABLE, Machine, RunHeader, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,22 +24,12 @@ if TYPE_CHECKING:
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(RunRecord)
+_HEADER: Final = msgspec.json.Decoder(RunHeader)
 _CHECKSUM_SINCE: Final = 4
 """The first schema whose files end with a checksum."""
-
 _HEADER_BYTES: Final = 4096
 """A run's header is far shorter."""
-
 _RUN_NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}\.json")
-
-
-class RunHeader(JournalHeader, frozen=True):
-    """The fields of a saved run before its groups; `complete` is False where the session was interrupted."""
-
-    complete: bool
-
-
-_HEADER: Final = msgspec.json.Decoder(RunHeader)
 
 
 def check_writable(root: Path, machine: Machine) -> Path:
@@ -59,12 +51,7 @@ def check_writable(root: Path, machine: Machine) -> Path:
 
 
 def save(run: RunRecord, root: Path) -> Path:
-    """Save `run` under `root`, by a name that no other session can use, and return its path.
-
-    Raises:
-        StoreError: it could not be written; no partial file is left.
-
-    """
+    """Save `run` under `root`, by a name that no other session can use, and return its path."""
     target = folder(root, run.machine)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
     files.make_folder(target)
@@ -73,12 +60,7 @@ def save(run: RunRecord, root: Path) -> Path:
 
 
 def write(run: RunRecord, path: Path) -> None:
-    """Write `run` to `path`, with a checksum.
-
-    Raises:
-        StoreError: it could not be written; no partial file is left.
-
-    """
+    """Write `run` to `path`, with a checksum."""
     files.write_whole(path, with_checksum(_ENCODER.encode(run)))
 
 
@@ -94,8 +76,7 @@ def load(path: Path) -> RunRecord:
     content = files.read_regular(path)
     document = files.parsed(path, content)
     if not is_run(document):
-        msg = f"{path}: is JSON, but not a run of pytest-duet; name a file that it saved under results/"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: is JSON, but not a run of pytest-duet; name a file that it saved under results/")
     return decoded_run(path, content, document)
 
 
@@ -110,8 +91,7 @@ def load_different(paths: Sequence[Path]) -> list[RunRecord]:
     for path in paths:
         digest = identity(files.read_regular(path))
         if digest in seen:
-            msg = f"{path}: is the same run as {seen[digest]}; name each run once"
-            raise StoreError(msg)
+            raise StoreError(f"{path}: is the same run as {seen[digest]}; name each run once")
         seen[digest] = path
     return [load(path) for path in paths]
 
@@ -128,33 +108,28 @@ def decoded_run(path: Path, content: bytes, document: dict[str, object]) -> RunR
         StoreError: its schema is not readable, it was edited, or it is damaged.
 
     """
-    schema = document["schema"]
-    check_schema(path, schema, READABLE, SCHEMA)
-    if isinstance(schema, int) and schema >= _CHECKSUM_SINCE:
+    schema = check_schema(path, document["schema"], READABLE)
+    if schema >= _CHECKSUM_SINCE:
         content = verified_content(path, content)
     return files.decoded(path, _DECODER, content, "run")
 
 
-def check_schema(path: Path, schema: object, readable: tuple[int, ...], newest: int) -> None:
-    """Check the `schema` of the file at `path`.
+def check_schema(path: Path, schema: object, readable: tuple[int, ...]) -> int:
+    """Return the `schema` of the file at `path`.
 
     Raises:
         StoreError: it is not one of `readable`.
 
     """
-    if schema not in readable or isinstance(schema, bool):
-        remedy = "update pytest-duet" if isinstance(schema, int) and schema > newest else "measure again"
-        msg = f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}"
-        raise StoreError(msg)
+    if isinstance(schema, int) and schema in readable and not isinstance(schema, bool):
+        return schema
+    newest = max(readable)
+    remedy = "update pytest-duet" if isinstance(schema, int) and schema > newest else "measure again"
+    raise StoreError(f"{path}: has schema {schema!r}; this version reads up to {newest}: {remedy}")
 
 
 def saved(root: Path, machine: Machine) -> list[Path]:
-    """Return the paths of the saved runs of `machine`, newest first.
-
-    Raises:
-        StoreError: the folder cannot be listed.
-
-    """
+    """Return the paths of the saved runs of `machine`, newest first."""
     target = folder(root, machine)
     try:
         names = [entry.name for entry in target.iterdir() if _RUN_NAME.fullmatch(entry.name)]
@@ -175,6 +150,5 @@ def header(path: Path) -> RunHeader:
     beginning = files.read_regular(path, at_most=_HEADER_BYTES)
     before, found, _ = beginning.partition(b',"groups":')
     if not found:
-        msg = f"{path}: does not begin like a saved run; name a file that was saved under results/"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: does not begin like a saved run; name a file that was saved under results/")
     return files.decoded(path, _HEADER, before + b"}", "run")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_duet.records.schema import Margin, Record
 from pytest_duet.records.timings import fault, typical_log_ns
@@ -16,8 +16,6 @@ from pytest_duet.vocabulary import Status
 
 if TYPE_CHECKING:
     from pytest_duet.records.schema import GroupRecord, MemberRecord, RunRecord
-
-OURS: Final = "pytest-duet"
 
 
 class CaseSummary(Record, frozen=True):
@@ -55,38 +53,31 @@ def conditions_of(group: GroupRecord) -> str:
 
 def summary_of_run(run: RunRecord, source: str, digest: str) -> RunSummary:
     """Return the summary of `run`, saved in a file called `source` and identified by `digest`."""
+    timed = [group for group in run.groups if not group.verified_only]
     return RunSummary(
         source=source,
         digest=digest,
         created=run.created,
-        tool=OURS,
+        tool="pytest-duet",
         fingerprint=run.machine.fingerprint,
         machine=run.machine.cpu,
-        cases={
-            group.case_id(member.name): _case_summary(group, member)
-            for group in run.groups
-            if not group.verified_only
-            for member in group.members
-        },
+        cases={group.case_id(each.name): _case_summary(group, each) for group in timed for each in group.members},
     )
 
 
 def _case_summary(group: GroupRecord, member: MemberRecord) -> CaseSummary:
-    conditions = conditions_of(group)
-    margin = group.margin_of(member.name)
+    conditions, margin = conditions_of(group), group.margin_of(member.name)
     if member.status != "ok":
         return CaseSummary(status=member.status, reason=member.reason, conditions=conditions, margin=margin)
     if found := fault(member):
         return CaseSummary(status="invalid", reason=found, conditions=conditions)
-    log_ns = typical_log_ns(member)
-    return CaseSummary(status="ok", log_ns=log_ns, conditions=conditions, margin=margin)
+    return CaseSummary(status="ok", log_ns=typical_log_ns(member), conditions=conditions, margin=margin)
 
 
 def summary_from_seconds(seconds: list[float], conditions: str) -> CaseSummary:
     """Return the summary of the times of a call that another tool kept: each time counts as one cell."""
     times_ns = [each * 1e9 for each in seconds]
     if not times_ns or not all(0 < each < math.inf for each in times_ns):
-        return CaseSummary(
-            status="invalid", reason="no times, or one that is not positive and finite", conditions=conditions
-        )
+        reason = "no times, or one that is not positive and finite"
+        return CaseSummary(status="invalid", reason=reason, conditions=conditions)
     return CaseSummary(status="ok", log_ns=statistics.median(map(math.log, times_ns)), conditions=conditions)

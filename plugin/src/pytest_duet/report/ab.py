@@ -28,8 +28,7 @@ WORDS: Final[dict[Decision, str]] = {
 
 def lines(decisions: Sequence[Decided]) -> Iterator[str]:
     """Yield a line for each case, regressions first."""
-    order = list(WORDS)
-    for decided in sorted(decisions, key=lambda each: order.index(each.decision)):
+    for decided in sorted(decisions, key=lambda each: list(WORDS).index(each.decision)):
         yield for_line(f"{WORDS[decided.decision]} {decided.change.case}: {_what(decided)}")
 
 
@@ -43,21 +42,14 @@ def _what(decided: Decided) -> str:
         parts.append(decided.why)
     if decided.decision == "cannot decide":
         parts.append("use more --seconds or a quieter machine")
-    return "; ".join([*parts, _evidence(change)])
+    p = "" if change.p_adjusted is None else f"Holm p {units.p_value(from_number(change.p_adjusted))}, "
+    smallest = "" if change.smallest_change is None else f", could see {units.percent(change.smallest_change)}"
+    return "; ".join([*parts, f"{p}{change.units} {change.unit}{smallest}"])
 
 
 def measured(change: Change) -> str:
     """Return the change in time with its 95 % interval: ``+5.2 % [+4.9 %, +5.6 %]``."""
-    if change.ratio is None:
-        return change.reason
-    return changed(change.ratio, change.interval)
-
-
-def _evidence(change: Change) -> str:
-    adjusted = change.p_adjusted
-    p = f"Holm p {units.p_value(from_number(adjusted))}, " if adjusted is not None else ""
-    smallest = f", could see {units.percent(change.smallest_change)}" if change.smallest_change is not None else ""
-    return f"{p}{change.units} {change.unit}{smallest}"
+    return change.reason if change.ratio is None else changed(change.ratio, change.interval)
 
 
 def summary(decisions: Sequence[Decided], names: tuple[str, str], *, complete: bool) -> str:

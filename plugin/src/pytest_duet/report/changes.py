@@ -11,7 +11,7 @@ from pytest_duet.defaults import ALPHA
 from pytest_duet.exit_status import Exit
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.formatting import NOTHING
-from pytest_duet.report.text_table import Layout, page, wrapped
+from pytest_duet.report.text_table import page, table, wrapped
 from pytest_duet.vocabulary import Decision
 
 if TYPE_CHECKING:
@@ -41,13 +41,12 @@ def render(
 
 
 def _table(shown: Sequence[Decided], width: int) -> Iterator[str]:
-    rows = [_texts(each) for each in shown]
-    if not rows:
+    if not shown:
         return
-    layout = Layout.of([_HEADINGS, *rows], _RIGHT)
-    yield layout.line(_HEADINGS)
+    heading, *rows = table([_HEADINGS, *map(_texts, shown)], _RIGHT)
+    yield heading
     for each, row in zip(shown, rows, strict=True):
-        yield layout.line(row)
+        yield row
         if each.why:
             yield from wrapped(each.why, width, _INDENT, _INDENT)
 
@@ -81,16 +80,8 @@ def summary(decisions: Sequence[Decided], status: Exit, width: int, *, advisory:
     counts = Counter(each.decision for each in decisions)
     each = ", ".join(f"{counts[word]} {word}" for word in get_args(Decision) if counts[word]) or "no cases"
     family = max((decided.change.family for decided in decisions), default=0)
-    rule = (
-        f"; alarms at {units.percent(ALPHA)} over {family} {'case' if family == 1 else 'cases'} by Holm"
-        if family
-        else ""
-    )
+    rule = f"; alarms at {units.percent(ALPHA)} over {units.counted(family, 'case')} by Holm" if family else ""
     forgiven = " (cases that cannot be decided pass as advisory)" if advisory and counts["cannot decide"] else ""
     nothing = "" if compared(decisions) else "; no case was compared"
-    text = f"gate: {each}{rule}{nothing}; exit status {int(status)}{_meaning(status)}{forgiven}"
-    yield from wrapped(text, width)
-
-
-def _meaning(status: Exit) -> str:
-    return "" if status is Exit.PASSED else f", {status.name.lower().replace('_', ' ')}"
+    meaning = "" if status is Exit.PASSED else f", {status.name.lower().replace('_', ' ')}"
+    yield from wrapped(f"gate: {each}{rule}{nothing}; exit status {int(status)}{meaning}{forgiven}", width)

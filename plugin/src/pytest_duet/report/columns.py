@@ -20,43 +20,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One column: what it is called, what it shows of a row, and where and when it is shown.
+    """One column; its width is that of its longest text. A terminal leaves out one that is empty in every row.
 
-    Its width is that of its longest text. A column that is empty in every row is left out of a terminal's table.
+    Attributes:
+        heading: the heading in a terminal.
+        text: the text of a row, `formatting.NOTHING` where there is none; it need not be escaped.
+        right: whether numbers are aligned at their right end.
+        place: where a terminal is too narrow, the column is shown all the same, on a second line, or not at all.
+        verbosity: the least verbosity at which a terminal shows it.
+        untimed: whether it also holds something for members that were checked and not timed.
+        label: what the text of a row is, where rows differ in that; it is the heading where they do not.
+        note: a sentence below a terminal's table that explains the column.
+        colours: the ANSI colour codes of some of its texts.
+        markdown: the heading in Markdown, which leaves out a column that has none.
+        markdown_text: the text in Markdown where it is another one.
+
     """
 
     heading: str
-    """Heading in a terminal."""
-
     text: Callable[[Row], str]
-    """The text of a row, `formatting.NOTHING` where there is none; it need not be escaped."""
-
     right: bool = False
-    """Whether numbers are aligned at their right end."""
-
     place: Literal["always", "below", "spare"] = "spare"
-    """Where a terminal is too narrow: the column is shown all the same, on a second line, or not at all."""
-
     verbosity: int = 0
-    """The least verbosity at which a terminal shows it."""
-
     untimed: bool = False
-    """Whether it also holds something for members that were checked and not timed."""
-
     label: Callable[[Row], str] | None = None
-    """What the text of a row is, where rows differ in that; it is the heading where they do not."""
-
     note: str = ""
-    """A sentence below a terminal's table that explains the column."""
-
     colours: Mapping[str, str] = field(default_factory=dict)
-    """The ANSI colour codes of some of its texts."""
-
     markdown: str = ""
-    """Heading in Markdown, which leaves out a column that has none."""
-
     markdown_text: Callable[[Row], str] | None = None
-    """The text in Markdown where it is another one."""
 
     def heading_over(self, rows: Iterable[Row]) -> str:
         """Return the heading of a table that has `rows`."""
@@ -83,34 +74,33 @@ VERDICT: Final = Column(
     place="always",
     colours={"faster": "32", "slower": "31", "inconclusive": "33", "not comparable": "35"},
     markdown="verdict",
-    markdown_text=formatting.verdict_against,
+    markdown_text=lambda row: f"{formatting.verdict(row)} {formatting.against(row)}".rstrip(),
 )
+
+_QUALITY: Final = Column(
+    "quality",
+    formatting.quality,
+    right=True,
+    place="below",
+    untimed=True,
+    label=lambda row: row.quality.metric if row.quality else "",
+    markdown="quality",
+)
+_PEAK: Final = Column(
+    "peak mem", partial(formatting.reading, metric="peak_memory"), right=True, place="below", markdown="peak memory"
+)
+_SMALLEST: Final = "The smallest change is the least that the interval would have shown."
 
 COLUMNS: Final = [
     MEMBER,
     Column("time", formatting.time, right=True, place="always", markdown="time"),
     Column("speed-up [95 %]", formatting.speed_up, place="always", markdown="speed-up [95 % interval]"),
     VERDICT,
-    Column("parity", formatting.parity, place="below", untimed=True, markdown="parity"),
-    Column(
-        "quality",
-        formatting.quality,
-        right=True,
-        place="below",
-        untimed=True,
-        label=formatting.quality_metric,
-        markdown="quality",
-    ),
-    Column(
-        "peak mem", partial(formatting.reading, metric="peak_memory"), right=True, place="below", markdown="peak memory"
-    ),
-    Column("cells", formatting.cells, right=True),
-    Column(
-        "smallest change",
-        formatting.smallest_change,
-        right=True,
-        note="The smallest change is the least that the interval would have shown.",
-    ),
+    Column("parity", lambda row: formatting.held(row.parity), place="below", untimed=True, markdown="parity"),
+    _QUALITY,
+    _PEAK,
+    Column("cells", lambda row: str((row.shown and len(row.member.cells)) or formatting.NOTHING), right=True),
+    Column("smallest change", formatting.smallest_change, right=True, note=_SMALLEST),
     Column("cpu", partial(formatting.reading, metric="cpu_utilisation"), right=True),
     Column("average memory", partial(formatting.reading, metric="average_memory"), right=True),
 ]

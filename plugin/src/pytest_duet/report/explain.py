@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_duet.analysis.gate import Decided
-    from pytest_duet.records.schema import Change, Interval, RunRecord
+    from pytest_duet.records.schema import Change, Comparison, RunRecord
     from pytest_duet.report.model import Row
 
 
@@ -41,10 +41,13 @@ def _member(row: Row) -> Iterator[str]:
         return
     yield f"units: {comparison.cells} cells, mode {group.mode}; one log-ratio each, the median over its cycles"
     yield f"estimate: {comparison.estimator}: time of this over time of the other {units.factor(comparison.ratio)}"
-    yield from _intervals(comparison.interval, comparison.judged)
-    yield f"margin: {units.percent(comparison.margin)}; {_rule(comparison.cells)}"
-    if comparison.smallest_change is not None:
-        yield f"smallest change the interval could have shown: {units.percent(comparison.smallest_change)}"
+    for what, interval in (("printed", comparison.interval), ("decides", comparison.judged)):
+        if interval:
+            yield f"{interval.confidence:.0%} interval ({what}): {units.interval(interval.low, interval.high)}"
+    few = f"below {ENOUGH_CELLS} cells the 99 % interval must lie beyond it"
+    rule = few if comparison.cells < ENOUGH_CELLS else "the 90 % interval must lie wholly beyond it, or wholly within"
+    yield f"margin: {units.percent(comparison.margin)}; {rule}"
+    yield from _smallest_change(comparison)
     for test in comparison.tests[:1]:
         adjusted = ", ".join(f"{method} {units.p_value(from_number(p))}" for method, p in test.p_adjusted.items())
         p = "unknown" if test.p is None else units.p_value(from_number(test.p))
@@ -53,23 +56,10 @@ def _member(row: Row) -> Iterator[str]:
         yield f"flag: {flag}"
 
 
-def _intervals(printed: Interval | None, judged: Interval | None) -> Iterator[str]:
-    for what, interval in (("printed", printed), ("decides", judged)):
-        if interval:
-            yield f"{interval.confidence:.0%} interval ({what}): {units.interval(interval.low, interval.high)}"
-
-
-def _rule(cells: int) -> str:
-    if cells < ENOUGH_CELLS:
-        return f"below {ENOUGH_CELLS} cells the 99 % interval must lie beyond it"
-    return "the 90 % interval must lie wholly beyond it, or wholly within"
-
-
 def of_decision(decided: Decided) -> list[str]:
     """Return how the gate decided about one case."""
     change = decided.change
-    lines = [change.case, *(f"  {line}" for line in _decision(decided, change))]
-    return [for_line(lines[0]), *(f"  {for_line(line)}" for line in lines[1:])]
+    return [for_line(change.case), *(f"  {for_line(line)}" for line in _decision(decided, change))]
 
 
 def _decision(decided: Decided, change: Change) -> Iterator[str]:
@@ -83,13 +73,16 @@ def _decision(decided: Decided, change: Change) -> Iterator[str]:
     yield f"units: {change.units} {change.unit}"
     yield f"verdict: {change.verdict}; the 90 % interval {units.interval(change.judged.low, change.judged.high)} decides, by the margin of {units.percent(change.margin)}"
     if change.p is not None:
-        adjusted = (
-            ""
-            if change.p_adjusted is None
-            else f", by Holm over {change.family} {units.p_value(from_number(change.p_adjusted))}"
-        )
-        yield f"alarm: {'yes' if change.alarm else 'no'}; p {units.p_value(from_number(change.p))}{adjusted}; only above {units.percent(change.alarm_above)}"
+        p = units.p_value(from_number(change.p))
+        if change.p_adjusted is not None:
+            p += f", by Holm over {change.family} {units.p_value(from_number(change.p_adjusted))}"
+        yield f"alarm: {'yes' if change.alarm else 'no'}; p {p}; only above {units.percent(change.alarm_above)}"
     if change.bound is not None:
         yield f"a single run raises an alarm from {changed(change.bound, None)}"
-    if change.smallest_change is not None:
-        yield f"smallest change the interval could have shown: {units.percent(change.smallest_change)}"
+    yield from _smallest_change(change)
+
+
+def _smallest_change(of: Change | Comparison) -> Iterator[str]:
+    """Yield the smallest change that an interval could have shown, nothing where it is unknown."""
+    if of.smallest_change is not None:
+        yield f"smallest change the interval could have shown: {units.percent(of.smallest_change)}"

@@ -11,7 +11,7 @@ from pytest_duet.stats.signed_rank import SMALL
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
@@ -31,9 +31,8 @@ CORRECTION_NAMES: Final[Mapping[str, str]] = {
 def heading(group: GroupRecord) -> str:
     """Return what the members of a group share: ``regression · linear · train · synthetic (20000x100) · 1 thread``."""
     size = f" ({group.workload_size})" if group.workload_size else ""
-    threads = "1 thread" if group.threads == 1 else f"{group.threads} threads"
-    parts = [group.task, group.algorithm, group.phase, f"{group.workload}{size}", threads, group.device, group.dtype]
-    return " · ".join(part for part in parts if part)
+    what = [group.task, group.algorithm, group.phase, f"{group.workload}{size}"]
+    return " · ".join(filter(None, [*what, units.counted(group.threads, "thread"), group.device, group.dtype]))
 
 
 def time(row: Row) -> str:
@@ -61,14 +60,8 @@ def verdict(row: Row) -> str:
         return "verified only"
     if row.comparison is not None:
         return row.comparison.verdict
-    if row.member.role != "rival":
-        return row.member.role
-    return "alone" if row.time_ns is not None else NOTHING
-
-
-def verdict_against(row: Row) -> str:
-    """Return the verdict with the member it is about where that is not the reference: ``faster against sklearn.dual``."""
-    return f"{verdict(row)} {against(row)}".rstrip()
+    alone = "alone" if row.time_ns is not None else NOTHING
+    return alone if row.member.role == "rival" else row.member.role
 
 
 def remarks(row: Row) -> Iterator[str]:
@@ -82,15 +75,11 @@ def remarks(row: Row) -> Iterator[str]:
     yield from (f"flag: {flag}" for flag in row.comparison.flags)
 
 
-def parity(row: Row) -> str:
-    """Return the worst output's error against its tolerance: ``3.1e-15 ≤ 1e-10``."""
-    return NOTHING if row.parity is None else held(row.parity)
-
-
-def held(record: ParityRecord) -> str:
-    """Return one output's error against its tolerance."""
-    sign = "≤" if record.passed else ">"
-    digits = 1 if record.passed else 2
+def held(record: ParityRecord | None) -> str:
+    """Return one output's error against its tolerance: ``3.1e-15 ≤ 1e-10``."""
+    if record is None:
+        return NOTHING
+    sign, digits = ("≤", 1) if record.passed else (">", 2)
     return f"{units.error(from_number(record.error), digits)} {sign} {units.error(record.tolerance)}"
 
 
@@ -99,22 +88,12 @@ def quality(row: Row) -> str:
     return NOTHING if row.quality is None else units.quality(from_number(row.quality.value))
 
 
-def quality_metric(row: Row) -> str:
-    """Return the name of the first quality metric."""
-    return row.quality.metric if row.quality else ""
-
-
 def reading(row: Row, metric: str) -> str:
     """Return the value of one telemetry metric."""
-    found = row.reading(metric) if row.time_ns is not None else None
-    if found is None or found.value is None:
-        return NOTHING
-    return units.reading(from_number(found.value), found.unit)
-
-
-def cells(row: Row) -> str:
-    """Return the number of cells the verdict rests on."""
-    return str(len(row.member.cells)) if row.shown and row.member.cells else NOTHING
+    for found in row.member.readings:
+        if found.metric == metric and found.value is not None and row.time_ns is not None:
+            return units.reading(from_number(found.value), found.unit)
+    return NOTHING
 
 
 def smallest_change(row: Row) -> str:
@@ -131,12 +110,11 @@ def details(row: Row) -> Iterator[str]:
         yield f"estimate: {comparison.estimator} over {comparison.cells} cells{_means(row)}"
         named = {FAMILY_TEST} if comparison.cells >= SMALL else {FAMILY_TEST, "paired t"}
         tests = [_test(test) for test in comparison.tests if test.name in named]
-        effects = [_effect(effect) for effect in comparison.effects]
-        yield "; ".join(tests + effects)
+        yield "; ".join([*tests, *map(effect, comparison.effects)])
     if row.shown and len(member.parity) > 1:
-        kinds = row.parity_by_kind.items()
         yield "parity: " + "; ".join(
-            f"{kind} {held(worst)}{f' ({count} outputs)' if count > 1 else ''}" for kind, (worst, count) in kinds
+            f"{kind} {held(worst)}{f' ({count} outputs)' if count > 1 else ''}"
+            for kind, (worst, count) in row.parity_by_kind.items()
         )
     if row.shown and len(member.quality) > 1:
         values = (f"{bound.metric} {units.quality(from_number(bound.value))}" for bound in member.quality)
@@ -172,31 +150,36 @@ def _means(row: Row) -> str:
     comparison = row.comparison
     if comparison is None or not comparison.mean_ratio:
         return ""
-    between = comparison.mean_interval
-    bounds = f" {_inverse(between)}" if between and between.low > 0 else ""
-    return f"; by means {units.speed_up(1 / comparison.mean_ratio)}{bounds}"
-
-
-def _inverse(interval: Interval) -> str:
-    return units.interval(1 / interval.high, 1 / interval.low)
+    between = comparison.mean_interval and comparison.mean_interval.inverted()
+    interval = f" {units.interval(*between)}" if between else ""
+    return f"; by means {units.speed_up(1 / comparison.mean_ratio)}{interval}"
 
 
 def _test(test: TestResult) -> str:
-    text = f"{test.name} p {units.p_value(from_number(test.p))}" if test.p is not None else f"{test.name} p unknown"
-    adjusted = [
-        f"{CORRECTION_NAMES[method]} p {units.p_value(from_number(test.p_adjusted[method]))}"
-        for method in CORRECTIONS
-        if method in test.p_adjusted
-    ]
+    p = "unknown" if test.p is None else units.p_value(from_number(test.p))
     note = f" ({test.note})" if test.note else ""
-    return f"{', '.join([text, *adjusted])}, n = {test.n}{note}"
+    return f"{test.name} p {p}{adjusted(test, CORRECTIONS, ' p')}, n = {test.n}{note}"
 
 
-def _effect(effect: Effect) -> str:
-    if effect.value is None:
-        return f"{effect.name} undefined ({effect.note})"
-    between = f" {units.interval(effect.interval.low, effect.interval.high)}" if effect.interval else ""
-    return f"{effect.name} {units.factor(from_number(effect.value))}{between}"
+def adjusted(test: TestResult, methods: Iterable[str], symbol: str = "") -> str:
+    """Return the adjusted p-values of `test`, each after a comma, the name of its correction and `symbol`."""
+    found = [(method, test.p_adjusted[method]) for method in methods if method in test.p_adjusted]
+    return "".join(f", {CORRECTION_NAMES[of]}{symbol} {units.p_value(from_number(p))}" for of, p in found)
+
+
+def effect(found: Effect, *, confidence: bool = False) -> str:
+    """Return an effect size with its interval, and the confidence of that where asked for."""
+    if found.value is None:
+        return f"{found.name} undefined ({found.note})"
+    return f"{found.name} {units.factor(from_number(found.value))}{bounds(found.interval, confidence=confidence)}"
+
+
+def bounds(interval: Interval | None, *, confidence: bool = True) -> str:
+    """Return an interval after a space, with its confidence; empty where there is none."""
+    if interval is None:
+        return ""
+    share = f" ({100 * interval.confidence:.4g} %)" if confidence else ""
+    return f" {units.interval(interval.low, interval.high)}{share}"
 
 
 def _readings(row: Row) -> Iterator[str]:
@@ -217,22 +200,17 @@ def _attestation(row: Row) -> Iterator[str]:
     if attested is None:
         return
     versions = ", ".join(f"{name} {version}" for name, version in sorted(attested.versions.items()))
-    threads = "1 thread" if attested.threads == 1 else f"{attested.threads} threads"
+    threads = units.counted(attested.threads, "thread")
     blas = f"BLAS {', '.join(attested.blas)}" if attested.blas else "no BLAS"
     parts = [versions, attested.compiler, attested.profile, threads, blas, attested.device, attested.dtype]
-    yield "attested: " + "; ".join(part for part in parts if part)
+    yield "attested: " + "; ".join(filter(None, parts))
 
 
 def counts(report: Report) -> str:
     """Return the number of cases of each status."""
     total = sum(count for _, count in report.statuses)
     each = ", ".join(f"{count} {status}" for status, count in report.statuses)
-    return f"{total} {'case' if total == 1 else 'cases'}: {each}" if total else "no cases"
-
-
-def verdict_counts(report: Report) -> str:
-    """Return the number of cases of each verdict."""
-    return ", ".join(f"{count} {word}" for word, count in report.verdicts) or "none"
+    return f"{units.counted(total, 'case')}: {each}" if total else "no cases"
 
 
 def scope(report: Report) -> list[str]:
@@ -250,7 +228,7 @@ def scope(report: Report) -> list[str]:
             f"a difference below the margin of {named} does not matter, and the 90 % interval decides the verdict."
         )
     if report.family:
-        number = "1 comparison" if report.family == 1 else f"{report.family} comparisons"
+        number = units.counted(report.family, "comparison")
         methods = " and ".join(CORRECTION_NAMES[method] for method in CORRECTIONS)
         sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences

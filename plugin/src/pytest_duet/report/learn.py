@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_duet import units
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.formatting import NOTHING
-from pytest_duet.report.text_table import Layout, page
+from pytest_duet.report.text_table import page, table
 
 if TYPE_CHECKING:
     from pytest_duet.analysis.learning import Learning
@@ -25,13 +25,12 @@ def render(learning: Learning) -> str:
         "median time to it",
     ]
     rows = [headings, *(_row(learning, member) for member in learning.members())]
-    layout = Layout.of(rows, [False] * len(headings))
     failed = [each for each in learning.trials if each.reason]
     return page(
         [
             f"{learning.task} · {learning.group}: {len(learning.times(learning.reference))} seeds",
             "",
-            *map(layout.line, rows),
+            *table(rows, [False] * len(headings)),
             "",
             "Times are of single trainings, not of rounds in pairs, so no ratio is made of them. A training that did not",
             "reach the goal counts as later than all that did.",

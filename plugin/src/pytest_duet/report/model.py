@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
@@ -14,16 +15,7 @@ from pytest_duet.vocabulary import STATUSES, Status, Verdict, with_reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_duet.records.schema import (
-        Bound,
-        Comparison,
-        GroupRecord,
-        Interval,
-        MemberRecord,
-        ParityRecord,
-        Reading,
-        RunRecord,
-    )
+    from pytest_duet.records.schema import Bound, Comparison, GroupRecord, MemberRecord, ParityRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,8 @@ class Row:
     @property
     def speed_up_interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the speed-up."""
-        return _inverted(self.comparison.interval) if self.comparison else None
+        interval = self.comparison.interval if self.comparison else None
+        return interval.inverted() if interval else None
 
     @property
     def parity(self) -> ParityRecord | None:
@@ -60,21 +53,14 @@ class Row:
         for record in self.member.parity:
             kinds[record.output.partition(".")[0], record.check].append(record)
         return {
-            f"{records[0].output if len(records) == 1 else f'{kind}.*'} ({check})": (
-                max(records, key=_strain),
-                len(records),
-            )
-            for (kind, check), records in kinds.items()
+            f"{f'{kind}.*' if len(same) > 1 else same[0].output} ({check})": (max(same, key=_strain), len(same))
+            for (kind, check), same in kinds.items()
         }
 
     @property
     def quality(self) -> Bound | None:
         """The first quality metric of the spec."""
         return self.member.quality[0] if self.member.quality else None
-
-    def reading(self, metric: str) -> Reading | None:
-        """Return the reading of `metric`, None where there is none."""
-        return next((reading for reading in self.member.readings if reading.metric == metric), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +132,13 @@ def _row(
         why_not = f"not comparable: reference {reference.status}"
     elif comparison is not None and comparison.verdict == "not comparable" and reference is not None:
         why_not = f"not comparable: {comparison.reason}"
-    shown = not why_not
-    timed = shown and not group.verified_only
-    return Row(group, member, comparison, shown, why_not, typical_call_ns(member) if timed else None)
-
-
-def _inverted(interval: Interval | None) -> tuple[float, float] | None:
-    if interval is None or interval.low <= 0:
-        return None
-    return 1 / interval.high, 1 / interval.low
+    time_ns = None if why_not or group.verified_only else typical_call_ns(member)
+    return Row(group, member, comparison, not why_not, why_not, time_ns)
 
 
 def _strain(parity: ParityRecord) -> tuple[bool, float]:
     """Return a key that orders parity records: failed above passed, then by the error's share of the tolerance."""
     error = from_number(parity.error)
-    if error != error:  # noqa: PLR0124 - NaN: worse than any error
-        return (not parity.passed, float("inf"))
-    if parity.tolerance > 0:
-        return (not parity.passed, error / parity.tolerance)
-    return (not parity.passed, 0.0 if error == 0 else float("inf"))
+    share = error / parity.tolerance if parity.tolerance > 0 else 0.0 if error == 0 else math.inf
+    # NaN is worse than any error.
+    return not parity.passed, math.inf if math.isnan(share) else share

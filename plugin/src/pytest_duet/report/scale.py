@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.analysis.scaling import Growth, fit_growth
-from pytest_duet.report import formatting
+from pytest_duet.report import formatting, text_table
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.model import build
-from pytest_duet.report.text_table import GAP, Layout, page, wrapped
+from pytest_duet.report.text_table import GAP, page, wrapped
 from pytest_duet.stats.scaling import Ratio
 
 if TYPE_CHECKING:
@@ -25,18 +25,16 @@ Sizes = dict[float, dict[str, "Row"]]
 def document(run: RunRecord, over: str, sizes: Sequence[int]) -> dict[str, object]:
     """Return the content of the table as plain numbers: times in ns, ratios of time, exponents with their intervals."""
     table = _by_size(run, sizes)
-    members = {}
-    for name, growth in _growths(table).items():
-        found = growth.exponent
-        members[name] = {
+    members = {
+        name: {
             "time_ns": {str(size): time for size, time in growth.times_ns.items()},
             "ratio": {str(each.size): [each.value, each.low, each.high] for each in growth.ratios},
-            "exponent": [found.value, found.low, found.high],
+            "exponent": [growth.exponent.value, growth.exponent.low, growth.exponent.high],
             "exponent_at_the_end": growth.last_exponent,
-            "why_not": {
-                str(size): rows[name].why_not for size, rows in table.items() if name in rows and rows[name].why_not
-            },
+            "why_not": {str(size): row.why_not for size, row in _rows(table, name).items() if row.why_not},
         }
+        for name, growth in _growths(table).items()
+    }
     return {"over": over, "sizes": list(sizes), "members": members}
 
 
@@ -64,7 +62,11 @@ def _by_size(run: RunRecord, sizes: Sequence[int]) -> Sizes:
 
 def _growths(table: Sizes) -> dict[str, Growth]:
     names = dict.fromkeys(name for rows in table.values() for name in rows)
-    return {name: _growth({size: rows[name] for size, rows in table.items() if name in rows}) for name in names}
+    return {name: _growth(_rows(table, name)) for name in names}
+
+
+def _rows(table: Sizes, name: str) -> dict[float, Row]:
+    return {size: rows[name] for size, rows in table.items() if name in rows}
 
 
 def _growth(rows: dict[float, Row]) -> Growth:
@@ -80,15 +82,10 @@ def _growth(rows: dict[float, Row]) -> Growth:
 def _grid(over: str, table: Sizes, names: Sequence[str], width: int, text: Callable[[Row], str]) -> Iterator[str]:
     """Yield a table with a line for each size and a column for each member, in several parts where it is too wide."""
     sizes = [over, *(f"{size:.0f}" for size in table)]
-    columns = [
-        [
-            for_line(name),
-            *(for_line(text(rows[name])) if name in rows else formatting.NOTHING for rows in table.values()),
-        ]
-        for name in names
-    ]
     part, used = [sizes], _widest(sizes)
-    for column in columns:
+    for name in names:
+        texts = (text(rows[name]) if name in rows else formatting.NOTHING for rows in table.values())
+        column = [*map(for_line, (name, *texts))]
         if len(part) > 1 and used + len(GAP) + _widest(column) > width:
             yield from (*_lines(part), "")
             part, used = [sizes], _widest(sizes)
@@ -98,8 +95,7 @@ def _grid(over: str, table: Sizes, names: Sequence[str], width: int, text: Calla
 
 
 def _lines(columns: Sequence[Sequence[str]]) -> list[str]:
-    rows = list(zip(*columns, strict=True))
-    return [*map(Layout.of(rows, [True] * len(columns)).line, rows)]
+    return text_table.table(list(zip(*columns, strict=True)), [True] * len(columns))
 
 
 def _widest(texts: Sequence[str]) -> int:
@@ -116,13 +112,12 @@ def _growth_lines(over: str, growths: dict[str, Growth], width: int) -> Iterator
         # Of two sizes the last exponent is the only one.
         several = growth.last_exponent is not None and len(growth.times_ns) > 2  # noqa: PLR2004
         end = f", at the end {over}^{growth.last_exponent:.2f}" if several else ""
-        crossed = "".join(f"; {_crossed(over, each.size, upwards=each.upwards)}" for each in growth.crossovers)
+        crossed = "".join(
+            f"; {'slower' if each.upwards else 'faster'} from about {over} = {units.significant(each.size, 2)} on"
+            for each in growth.crossovers
+        )
         text = f"time ~ {over}^{found.value:.2f}{between}{end}{crossed}"
         yield from wrapped(text, width, f"{for_line(name).ljust(side)}{GAP}", " " * (side + len(GAP)))
-
-
-def _crossed(over: str, size: float, *, upwards: bool) -> str:
-    return f"{'slower' if upwards else 'faster'} from about {over} = {units.significant(size, 2)} on"
 
 
 def _reasons(over: str, table: Sizes, width: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet import units
 from pytest_duet.report.escape import for_line
-from pytest_duet.report.formatting import CORRECTION_NAMES
+from pytest_duet.report.formatting import CORRECTION_NAMES, adjusted, bounds, effect
 from pytest_duet.report.text_table import page, wrapped
 from pytest_duet.values import from_number
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_duet.analysis.statistics import AcrossRuns, Analysis, Rounds
-    from pytest_duet.records.schema import Effect, Interval, TestResult
+    from pytest_duet.records.schema import TestResult
 
 
 def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", ascii_only: bool = False) -> str:
@@ -23,9 +23,7 @@ def render(analyses: Sequence[Analysis], width: int, *, policy: str = "auto", as
     The `policy` ``normality`` adds the t or rank test, whichever has the larger p.
     """
     lines = [line for each in analyses for line in _wrapped(_one(each, policy), width)]
-    if not analyses:
-        lines = ["no comparison has cells to test"]
-    return page(lines, ascii_only=ascii_only)
+    return page(lines or ["no comparison has cells to test"], ascii_only=ascii_only)
 
 
 def _wrapped(lines: Iterator[str], width: int) -> Iterator[str]:
@@ -38,54 +36,33 @@ def _one(each: Analysis, policy: str) -> Iterator[str]:
     comparison = each.comparison
     yield f"{each.case} against {each.against}: {comparison.verdict}, n = {comparison.cells} cells"
     ratio = "unknown" if comparison.ratio is None else units.factor(comparison.ratio)
-    yield f"  {comparison.estimator}: {ratio}{_interval(comparison.interval)}{_interval(comparison.judged)}"
-    if each.simultaneous:
-        yield f"  simultaneous over {each.family} comparisons (Bonferroni):{_interval(each.simultaneous)}"
-    else:
-        yield f"  simultaneous over {each.family} comparisons (Bonferroni): {each.simultaneous_note or 'no interval'}"
+    yield f"  {comparison.estimator}: {ratio}{bounds(comparison.interval)}{bounds(comparison.judged)}"
+    simultaneous = bounds(each.simultaneous) or f" {each.simultaneous_note or 'no interval'}"
+    yield f"  simultaneous over {each.family} comparisons (Bonferroni):{simultaneous}"
     if comparison.mean_ratio is not None:
-        yield f"  ratio of means (Fieller): {units.factor(comparison.mean_ratio)}{_interval(comparison.mean_interval)}"
+        yield f"  ratio of means (Fieller): {units.factor(comparison.mean_ratio)}{bounds(comparison.mean_interval)}"
     yield f"  tests of no difference over cells, adjusted over {each.family} comparisons:"
-    for test in comparison.tests:
-        yield f"    {_test(test)}"
+    yield from (f"    {_test(test)}" for test in comparison.tests)
     yield f"  tests that the difference is at least the margin of {units.percent(comparison.margin)} (small: equivalent):"
-    for test in each.equivalence:
-        yield f"    {_test(test)}"
+    yield from (f"    {_test(test)}" for test in each.equivalence)
     if policy == "normality" and each.policy is not None:
         yield f"  {_test(each.policy)}"
     if each.detectable is not None:
         yield f"  minimum detectable effect (t, 5 %, power 80 %): {units.percent(each.detectable)}"
     if comparison.smallest_change is not None:
         yield f"  smallest change the interval could have shown: {units.percent(comparison.smallest_change)}"
-    yield f"  effects: {'; '.join(map(_effect, comparison.effects))}"
+    yield f"  effects: {'; '.join(effect(found, confidence=True) for found in comparison.effects)}"
     if each.rounds is not None:
         yield from _rounds(each.rounds)
     yield ""
 
 
-def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return ""
-    return f" {units.interval(interval.low, interval.high)} ({100 * interval.confidence:.4g} %)"
-
-
 def _test(test: TestResult) -> str:
     if test.p is None:
         return f"{test.name}: undefined ({test.note}), n = {test.n}"
-    adjusted = "".join(
-        f", {name} {units.p_value(from_number(test.p_adjusted[method]))}"
-        for method, name in CORRECTION_NAMES.items()
-        if method in test.p_adjusted
-    )
     note = f" ({test.note})" if test.note else ""
     statistic = "" if test.statistic is None else f" statistic {units.factor(from_number(test.statistic))},"
-    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted}, n = {test.n}{note}"
-
-
-def _effect(effect: Effect) -> str:
-    if effect.value is None:
-        return f"{effect.name} undefined ({effect.note})"
-    return f"{effect.name} {units.factor(from_number(effect.value))}{_interval(effect.interval)}"
+    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted(test, CORRECTION_NAMES)}, n = {test.n}{note}"
 
 
 def _rounds(rounds: Rounds) -> Iterator[str]:
@@ -94,8 +71,7 @@ def _rounds(rounds: Rounds) -> Iterator[str]:
         r, count = rounds.autocorrelation[at], rounds.effective[at]
         count_as = "undefined" if r is None or count is None else f"{r:.2f}, so they count as about {count:.0f}"
         yield f"    {what}: {rounds.counts[at]} rounds, lag-1 autocorrelation {count_as}"
-    for test in rounds.tests:
-        yield f"    {_test(test)}, descriptive"
+    yield from (f"    {_test(test)}, descriptive" for test in rounds.tests)
 
 
 def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, ascii_only: bool = False) -> str:
@@ -106,9 +82,9 @@ def render_across(found: Sequence[AcrossRuns], machine: str, width: int, *, asci
 
 
 def _across(each: AcrossRuns) -> Iterator[str]:
-    yield f"{each.case} against {each.against}: {each.runs} {'run' if each.runs == 1 else 'runs'}"
+    yield f"{each.case} against {each.against}: {units.counted(each.runs, 'run')}"
     if each.ratio is None or each.spread is None:
         yield f"  this machine, this run: {each.note}"
         return
-    yield f"  random-effects mean (Hartung-Knapp): {units.factor(each.ratio)}{_interval(each.interval)}"
-    yield f"  one more run should give:{_interval(each.following)}; runs differ by {units.percent(each.spread)} (τ)"
+    yield f"  random-effects mean (Hartung-Knapp): {units.factor(each.ratio)}{bounds(each.interval)}"
+    yield f"  one more run should give:{bounds(each.following)}; runs differ by {units.percent(each.spread)} (τ)"

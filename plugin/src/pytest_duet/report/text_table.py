@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.report.escape import for_ascii, for_line
@@ -20,28 +19,16 @@ _TOGETHER: Final = re.compile(r"\[[-+.\de]+, [-+.\de]+\]|\d (?:%|[KMG]?i?B\b|[mu
 """What is read as one and therefore not broken over lines: intervals, numbers with their units."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The widths of the columns of a table, and which of them are set to the right."""
+def padded(texts: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+    """Return `texts`, each as wide as its column; those that `right` marks are set to the right."""
+    columns = zip(texts, widths, right, strict=True)
+    return [text.rjust(width) if to_right else text.ljust(width) for text, width, to_right in columns]
 
-    widths: Sequence[int]
-    right: Sequence[bool]
 
-    @classmethod
-    def of(cls, rows: Iterable[Sequence[str]], right: Sequence[bool]) -> Layout:
-        """Return the layout whose columns are as wide as the longest text in any of `rows`."""
-        return cls([max(map(len, column)) for column in zip(*rows, strict=True)], right)
-
-    def padded(self, texts: Sequence[str]) -> list[str]:
-        """Return the `texts` of one row, each as wide as its column."""
-        return [
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(texts, self.widths, self.right, strict=True)
-        ]
-
-    def line(self, texts: Sequence[str]) -> str:
-        """Return one row as a line."""
-        return GAP.join(self.padded(texts))
+def table(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Return `rows` as lines; each column is as wide as its longest text and set to the right where `right` marks it."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [GAP.join(padded(row, widths, right)) for row in rows]
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str = _HANGING) -> list[str]:

@@ -1,10 +1,10 @@
-"""The CPU time of a process, over all its threads, including those that have ended."""
+"""The CPU time of a process, over all its threads, including those that have ended; and the times of its cold start."""
 
 from __future__ import annotations
 
 import psutil
 
-from pytest_duet.telemetry.probe import Probe, Unreadable, register
+from pytest_duet.telemetry.probe import Steps, Unreadable, register, until
 
 
 def busy_share(seconds: float) -> float:
@@ -26,23 +26,25 @@ def used_ns(pid: int) -> int:
     return int((times.user + times.system) * 1e9)
 
 
-@register
-class CpuUtilisation(Probe):
-    """CPU time over wall time while the process works: 1 is one CPU fully in use."""
+@register("cpu_utilisation", "ratio", 60)
+def cpu_utilisation(pid: int) -> Steps:
+    """Return CPU time over wall time while the process works: 1 is one CPU fully in use."""
+    try:
+        yield from until("begin")
+        before_ns = used_ns(pid)
+        wall_ns = yield from until("end")
+        return (used_ns(pid) - before_ns) / wall_ns
+    except OSError as error:
+        raise Unreadable(f"CPU time cannot be read: {error}") from error
 
-    name, unit, position = "cpu_utilisation", "ratio", 60
-    _before_ns = 0
 
-    def begin(self) -> None:
-        """Note the CPU time used so far."""
-        self._before_ns = self._used_ns()
+@register("prepare_time", "ns", 30)
+def prepare_time(_pid: int) -> Steps:
+    """Return the time to load the data and prepare the job, in a process that has just imported its libraries."""
+    return (yield from until("prepared"))
 
-    def end(self, wall_ns: int) -> None:
-        """Set the CPU time used since against the wall time."""
-        self.found = (self._used_ns() - self._before_ns) / wall_ns
 
-    def _used_ns(self) -> int:
-        try:
-            return used_ns(self.pid)
-        except OSError as error:
-            raise Unreadable(f"CPU time cannot be read: {error}") from error
+@register("first_call", "ns", 40)
+def first_call(_pid: int) -> Steps:
+    """Return the time of the first call."""
+    return (yield from until("called"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
 
-from pytest_duet.telemetry.probe import NO_SAMPLE, Probe, Unreadable, mean, register
+from pytest_duet.telemetry.probe import Steps, Unreadable, register, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_LOST: Final = "lost or unsupported"
 
 
 class GpuUnavailable(Unreadable):
@@ -25,10 +28,10 @@ def device(index: int = 0) -> Iterator[Gpu]:
     """
     try:
         import pynvml
+
+        pynvml.nvmlInit()
     except ImportError:
         raise GpuUnavailable("nvidia-ml-py is not installed; pip install 'pytest-duet[gpu]'") from None
-    try:
-        pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         raise GpuUnavailable(f"no NVIDIA driver: {error}") from None
     try:
@@ -39,95 +42,49 @@ def device(index: int = 0) -> Iterator[Gpu]:
 
 
 class Gpu:
-    """One GPU, read through NVML."""
+    """One GPU, read through NVML.
+
+    A call that is not supported raises `GpuUnavailable`: the memory in a container without the host's process numbers,
+    the utilisation on a MIG slice.
+    """
 
     def __init__(self, nvml: Any, index: int) -> None:
-        """Find the device."""
         self._nvml = nvml
-        try:
+        with self._call(f"GPU {index}"):
             self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        except nvml.NVMLError as error:
-            raise GpuUnavailable(f"GPU {index}: {error}") from None
 
     def memory_bytes(self, pid: int) -> int:
-        """Return the GPU memory `pid` holds in bytes, 0 where it uses none.
-
-        Raises:
-            GpuUnavailable: the call is not supported, as in a container without the host's process numbers.
-
-        """
-        try:
+        """Return the GPU memory `pid` holds in bytes, 0 where it uses none."""
+        with self._call():
             processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
-        except self._nvml.NVMLError as error:
-            raise GpuUnavailable(str(error)) from None
         held = [process.usedGpuMemory for process in processes if process.pid == pid]
         if any(size is None for size in held):
-            raise GpuUnavailable("the driver does not report memory by process")
+            raise GpuUnavailable(f"{_LOST}: the driver does not report memory by process")
         return sum(held)
 
     def utilisation_percent(self) -> int:
-        """Return the share of the last sample period in which a kernel ran, in percent.
-
-        Raises:
-            GpuUnavailable: the call is not supported, as on a MIG slice.
-
-        """
-        try:
+        """Return the share of the last sample period in which a kernel ran, in percent."""
+        with self._call():
             return int(self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
-        except self._nvml.NVMLError as error:
-            raise GpuUnavailable(str(error)) from None
 
-
-class _GpuProbe(Probe):
-    """Samples one number of the GPU. Each number has its own probe: a MIG slice reports memory but no utilisation."""
-
-    def __init__(self, pid: int) -> None:
-        """Open NVML, which counts how often it was opened."""
-        super().__init__(pid)
-        self._opened = contextlib.ExitStack()
-        self._gpu = self._opened.enter_context(device())
-        self._samples: list[int] = []
-
-    def sample(self) -> None:
-        """Add a sample."""
+    @contextlib.contextmanager
+    def _call(self, what: str = _LOST) -> Iterator[None]:
         try:
-            self._samples.append(self._read())
-        except GpuUnavailable as error:
-            raise Unreadable(f"lost or unsupported: {error}") from error
-
-    def close(self) -> None:
-        """Close NVML."""
-        self._opened.close()
-
-    def _read(self) -> int:
-        raise NotImplementedError
+            yield
+        except self._nvml.NVMLError as error:
+            raise GpuUnavailable(f"{what}: {error}") from None
 
 
-@register
-class GpuMemory(_GpuProbe):
-    """The most GPU memory the process held in any sample."""
-
-    name, unit, position = "gpu_memory", "bytes", 70
-
-    def value(self) -> float:
-        """Return the memory in bytes."""
-        if not self._samples:
-            raise Unreadable(NO_SAMPLE)
-        return max(self._samples)
-
-    def _read(self) -> int:
-        return self._gpu.memory_bytes(self.pid)
+@register("gpu_memory", "bytes", 70)
+def gpu_memory(pid: int) -> Steps:
+    """Return the most GPU memory the process held in any sample."""
+    with device() as gpu:
+        return max((yield from samples(lambda: gpu.memory_bytes(pid))))
 
 
-@register
-class GpuUtilisation(_GpuProbe):
-    """The mean utilisation of the GPU while the process works."""
-
-    name, unit, position = "gpu_utilisation", "percent", 80
-
-    def value(self) -> float:
-        """Return the mean in percent."""
-        return mean(self._samples)
-
-    def _read(self) -> int:
-        return self._gpu.utilisation_percent()
+# A probe of its own: a MIG slice reports memory but no utilisation.
+@register("gpu_utilisation", "percent", 80)
+def gpu_utilisation(_pid: int) -> Steps:
+    """Return the mean utilisation of the GPU while the process works."""
+    with device() as gpu:
+        return fmean((yield from samples(gpu.utilisation_percent)))

@@ -1,15 +1,16 @@
 """The registry of probes, and `watch`, which applies all of them to one process.
 
-To add a probe, write a module in this package that defines and registers one; code outside the package may register
-one as well. Nothing else needs to change: its reading is saved, shown and exported like all others.
+To add a probe, write a module in this package with a function that `register` decorates; code outside the package may
+register one as well. Nothing else needs to change: its reading is saved, shown and exported like all others.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_duet import telemetry
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from pytest_duet.records.schema import Reading
 
-NO_SAMPLE: Final = "no sample could be taken"
+_NO_SAMPLE: Final = "no sample could be taken"
+MomentName = Literal["prepared", "called", "begin", "sample", "end"]
+"""In their order: the job is prepared; its first call is over; the steady work begins, is sampled, and is over."""
 
 
 class Unreadable(Exception):
@@ -29,60 +32,72 @@ class Unobservable(Exception):
     """Nothing can be read of the process, for the reason in the message."""
 
 
-class Probe:
-    """Reads one metric of one process; a new instance for each process that is observed.
+class Moment(NamedTuple):
+    """A moment, and how long what it ends took."""
 
-    A subclass overrides the moments it needs; they come in the order below. Each may raise `Unreadable`: the probe is
-    then left out, and its reading has the reason instead of a value.
+    name: MomentName
+    elapsed_ns: int = 0
+
+
+Steps = Generator[None, Moment, float]
+
+
+class Probe(NamedTuple):
+    """Reads one metric of one process.
+
+    `read` gets the process id and returns a generator that is sent each moment in turn and returns the value in `unit`.
+    If the generator raises `Unreadable`, the reading has the reason instead of a value; after an OSError no probe has a
+    value. It is closed in any case.
     """
 
-    name: ClassVar[str]
-    unit: ClassVar[str]
-    position: ClassVar[int] = 1000
-    """Readings are listed in ascending order of it."""
-    found: float | None = None
-    """The value, once it is known."""
-
-    def __init__(self, pid: int) -> None:
-        """Attach to process `pid`, which has imported its libraries and prepared its job."""
-        self.pid = pid
-
-    def prepared(self, elapsed_ns: int) -> None:
-        """Note that preparing the job took `elapsed_ns`; no call has been made yet."""
-
-    def called(self, elapsed_ns: int) -> None:
-        """Note that the first call took `elapsed_ns`."""
-
-    def begin(self) -> None:
-        """Note that the steady work is about to begin."""
-
-    def sample(self) -> None:
-        """Take a sample; called at intervals while the process works."""
-
-    def end(self, wall_ns: int) -> None:
-        """Note that the steady work is over and took `wall_ns`."""
-
-    def value(self) -> float:
-        """Return the value in `unit`: `found`, unless a subclass computes it from samples."""
-        if self.found is None:
-            raise Unreadable(NO_SAMPLE)
-        return self.found
-
-    def close(self) -> None:
-        """Release what the probe holds; called whatever happened."""
+    name: str
+    unit: str
+    position: int
+    read: Callable[[int], Steps]
 
 
-PROBES: Final[dict[str, type[Probe]]] = {}
-_ProbeType = TypeVar("_ProbeType", bound=type[Probe])
+PROBES: Final[dict[str, Probe]] = {}
 
 
-def register(probe: _ProbeType) -> _ProbeType:
-    """Add the class `probe` to the registry, in place of one of the same name."""
-    PROBES[probe.name] = probe
-    return probe
+def register(name: str, unit: str, position: int = 1000) -> Callable[[Callable[[int], Steps]], Probe]:
+    """Return a decorator that registers a function as the `read` of a probe, in place of one of the same name.
+
+    Readings are listed in ascending order of `position`.
+    """
+
+    def add(read: Callable[[int], Steps]) -> Probe:
+        PROBES[name] = Probe(name, unit, position, read)
+        return PROBES[name]
+
+    return add
 
 
-def available() -> list[type[Probe]]:
+def until(name: MomentName) -> Generator[None, Moment, int]:
+    """Wait for a moment and return its ns."""
+    while (moment := (yield)).name != name:
+        pass
+    return moment.elapsed_ns
+
+
+def samples(read: Callable[[], int]) -> Generator[None, Moment, list[int]]:
+    """Return what `read` returned at each sample, without those at which it raised an OSError.
+
+    Raises:
+        Unreadable: there are none.
+
+    """
+    found = []
+    yield from until("begin")
+    while (yield).name == "sample":
+        # The process may just have ended; the request that waits for it will report that.
+        with suppress(OSError):
+            found.append(read())
+    if not found:
+        raise Unreadable(_NO_SAMPLE)
+    return found
+
+
+def available() -> list[Probe]:
     """Return every registered probe, in the order of their readings; imports the modules of this package."""
     for module in pkgutil.iter_modules(telemetry.__path__):
         importlib.import_module(f"{telemetry.__name__}.{module.name}")
@@ -91,87 +106,58 @@ def available() -> list[type[Probe]]:
 
 def unavailable(reason: str) -> list[Reading]:
     """Return the reading of every probe without a value, for `reason`."""
-    return [_reading(probe, None, reason) for probe in available()]
+    return [_reading(probe, reason) for probe in available()]
 
 
 @contextmanager
 def watch(pid: int) -> Iterator[Watch]:
-    """Attach every probe to process `pid`, and close them at the end."""
+    """Attach every probe to process `pid`, which has imported its libraries, and close them at the end."""
     with ExitStack() as stack:
         yield Watch(pid, stack)
 
 
 class Watch:
-    """All probes on one process. It has the moments of a `Probe` and passes each on to those that can still tell."""
+    """All probes on one process; `stack` closes them."""
 
     def __init__(self, pid: int, stack: ExitStack) -> None:
-        """Attach the probes; `stack` closes them."""
-        self._kinds = available()
-        self._probes: dict[str, Probe] = {}
-        self._reasons: dict[str, str] = {}
-        for kind in self._kinds:
-            try:
-                probe = kind(pid)
-            except Unreadable as error:
-                self._reasons[kind.name] = str(error)
-                continue
-            stack.callback(probe.close)
-            self._probes[kind.name] = probe
+        self._probes = available()
+        self._steps = {probe.name: probe.read(pid) for probe in self._probes}
+        self._found: dict[str, float | str] = {}
+        for steps in self._steps.values():
+            stack.callback(steps.close)
+        self._advance(next)
 
-    def prepared(self, elapsed_ns: int) -> None:
-        """Pass on that preparing the job took `elapsed_ns`."""
-        self._each(lambda probe: probe.prepared(elapsed_ns))
+    def at(self, name: MomentName, elapsed_ns: int = 0) -> None:
+        """Pass a moment on to every probe that can still tell.
 
-    def called(self, elapsed_ns: int) -> None:
-        """Pass on that the first call took `elapsed_ns`."""
-        self._each(lambda probe: probe.called(elapsed_ns))
+        Raises:
+            Unobservable: nothing can be read of the process.
 
-    def begin(self) -> None:
-        """Pass on that the steady work is about to begin."""
-        self._each(lambda probe: probe.begin())
-
-    def sample(self) -> None:
-        """Let every probe take a sample."""
-        self._each(lambda probe: probe.sample())
-
-    def end(self, wall_ns: int) -> None:
-        """Pass on that the steady work took `wall_ns`."""
-        self._each(lambda probe: probe.end(wall_ns))
+        """
+        self._advance(lambda steps: steps.send(Moment(name, elapsed_ns)))
 
     def readings(self) -> list[Reading]:
         """Return a reading for each probe: its value, or the reason why there is none."""
-        values: dict[str, float] = {}
+        return [_reading(probe, self._found.get(probe.name, _NO_SAMPLE)) for probe in self._probes]
 
-        def read(probe: Probe) -> None:
-            values[probe.name] = probe.value()
-
-        self._each(read)
-        return [_reading(kind, values.get(kind.name), self._reasons.get(kind.name, "")) for kind in self._kinds]
-
-    def _each(self, do: Callable[[Probe], None]) -> None:
-        for name, probe in list(self._probes.items()):
+    def _advance(self, move: Callable[[Steps], None]) -> None:
+        for name, steps in self._steps.items():
+            if name in self._found:
+                continue
             try:
-                do(probe)
+                move(steps)
+            except StopIteration as done:
+                self._found[name] = done.value
             except Unreadable as error:
                 # A probe that is lost midway has seen only a part: no value is better than one that is too small.
-                self._reasons[name] = str(error)
-                del self._probes[name]
+                self._found[name] = str(error)
+            except OSError as error:
+                raise Unobservable(f"/proc cannot be read: {error}") from error
 
 
-def mean(samples: list[int]) -> float:
-    """Return the mean of `samples`.
-
-    Raises:
-        Unreadable: there are none.
-
-    """
-    if not samples:
-        raise Unreadable(NO_SAMPLE)
-    return sum(samples) / len(samples)
-
-
-def _reading(probe: type[Probe], value: float | None, reason: str) -> Reading:
+def _reading(probe: Probe, found: float | str) -> Reading:
     # The plugin asks for GPUs before any run; it must not pay for msgspec.
     from pytest_duet.records.schema import Reading
 
+    value, reason = (None, found) if isinstance(found, str) else (found, "")
     return Reading(metric=probe.name, unit=probe.unit, value=value, reason=reason)

@@ -19,17 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a format may need beside the run: the name of its file, and what the output can show."""
+    """What a format may need beside the run: the name of its file without its suffix, and what the output can show.
+
+    `width` is in characters; `verbosity` is below 0 for less than usual, above 0 for more.
+    """
 
     stem: str
-    """Name of the file that holds the run, without its suffix."""
-
     width: int = 100
-    """Characters in a line."""
-
     verbosity: int = 0
-    """Below 0 for less than usual, above 0 for more."""
-
     colour: bool = False
     ascii_only: bool = False
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_duet.records.schema import RunRecord
-    from pytest_duet.report.formats import Options
     from pytest_duet.report.model import Report, Row, Table
 
 _CASE: Final = "task / algorithm / phase / workload"
@@ -28,6 +27,7 @@ _SUMMARY: Final = (
     "reference",
     "speed-up: lowest to highest bound of the 95 % intervals over all workloads",
 )
+_SAMPLE_SECTION: Final = "sample"
 _SAMPLE: Final = ("regression", "ridge", "train")
 _SAMPLE_RIVALS: Final = 2
 _SAMPLE_WIDTH: Final = 120
@@ -35,25 +35,19 @@ _SAMPLE_WIDTH: Final = 120
 
 def render(run: RunRecord, stem: str, section: str = "") -> str:
     """Return one of the `SECTIONS` of `run`, which the file `stem` holds; the text ends with a newline."""
-    return "\n".join([*SECTIONS[section](build(run), stem), ""])
+    report = build(run)
+    caption = [] if section == _SAMPLE_SECTION else ["", _caption(report, stem)]
+    return "\n".join([*SECTIONS[section](report), *caption, ""])
 
 
-def _everything(report: Report, stem: str) -> Iterator[str]:
+def _everything(report: Report) -> Iterator[str]:
     yield from _summary(report)
     yield from ("", "<details>", "<summary>Every case</summary>", "")
     yield from _cases(report)
-    yield from ("", "</details>", "", _caption(report, stem))
+    yield from ("", "</details>")
 
 
-def _summary_section(report: Report, stem: str) -> Iterator[str]:
-    yield from (*_summary(report), "", _caption(report, stem))
-
-
-def _cases_section(report: Report, stem: str) -> Iterator[str]:
-    yield from (*_cases(report), "", _caption(report, stem))
-
-
-def _sample_section(report: Report, _stem: str) -> Iterator[str]:
+def _sample(report: Report) -> Iterator[str]:
     """Yield one group as a terminal shows it: `_SAMPLE` if several of its rivals were timed, else the first such group."""
     several = [table for table in report.tables if _timed_rivals(table) >= _SAMPLE_RIVALS]
     chosen = [table for table in several if _what(table) == _SAMPLE] or several
@@ -63,23 +57,9 @@ def _sample_section(report: Report, _stem: str) -> Iterator[str]:
     yield from (f"{fence}text", text.rstrip("\n").replace("<!--", "<! --"), fence)
 
 
-SECTIONS: Final[Mapping[str, Callable[[Report, str], Iterator[str]]]] = {
-    "": _everything,
-    "summary": _summary_section,
-    "cases": _cases_section,
-    "sample": _sample_section,
-}
-"""By the name in the marker; the plain marker has none."""
-
-
 def _table(headings: Sequence[str], right: Iterable[bool], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield _line(headings)
-    yield _line(["---:" if each else "---" for each in right])
-    yield from map(_line, rows)
-
-
-def _line(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(texts)} |"
+    for texts in (headings, ["---:" if each else "---" for each in right], *rows):
+        yield f"| {' | '.join(texts)} |"
 
 
 def _what(table: Table) -> tuple[str, str, str]:
@@ -128,37 +108,34 @@ def _cases(report: Report) -> Iterator[str]:
     right = [column.right and column.label is None for column in shown]
     headings = [_CASE, *(column.markdown for column in shown)]
     rows = (
-        [for_markdown(_case(table) if index == 0 else ""), *(for_markdown(_text(column, row)) for column in shown)]
+        [for_markdown(case if index == 0 else ""), *(for_markdown(_text(column, row)) for column in shown)]
         for table in report.tables
+        for case in [" / ".join((*_what(table), table.group.workload))]
         for index, row in enumerate(table.rows)
     )
     return _table(headings, [False, *right], rows)
 
 
-def _case(table: Table) -> str:
-    return " / ".join((*_what(table), table.group.workload))
-
-
 def _text(column: columns.Column, row: Row) -> str:
     if row.shown or column is MEMBER:
         return column.in_markdown(row)
-    return _why_not(row) if column is VERDICT else ""
-
-
-def _why_not(row: Row) -> str:
-    return f"{row.why_not}; reproducer: {row.member.reproducer}" if row.member.reproducer else row.why_not
+    reproducer = f"; reproducer: {row.member.reproducer}" if row.member.reproducer else ""
+    return f"{row.why_not}{reproducer}" if column is VERDICT else ""
 
 
 def _caption(report: Report, stem: str) -> str:
     run = report.run
     source = f"Run {stem}, {run.created[:10]}, {run.machine.cpu}"
-    counted = formatting.counts(report)
     scope = " ".join(formatting.scope(report))
-    return for_markdown(f"{source}; {counted}. {scope}".rstrip())
+    return for_markdown(f"{source}; {formatting.counts(report)}. {scope}".rstrip())
 
 
-def _render(run: RunRecord, options: Options) -> str:
-    return render(run, options.stem)
+SECTIONS: Final[Mapping[str, Callable[[Report], Iterator[str]]]] = {
+    "": _everything,
+    "summary": _summary,
+    "cases": _cases,
+    _SAMPLE_SECTION: _sample,
+}
+"""By the name in the marker; the plain marker has none."""
 
-
-register(Format("markdown", "for a document", _render))
+register(Format("markdown", "for a document", lambda run, options: render(run, options.stem)))

@@ -10,7 +10,7 @@ from pytest_duet.report.columns import MEMBER, Column
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.formats import Format, register
 from pytest_duet.report.model import build
-from pytest_duet.report.text_table import GAP, NARROWEST, Layout, page, wrapped
+from pytest_duet.report.text_table import GAP, NARROWEST, padded, page, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,13 +25,8 @@ _INDENT: Final = "  "
 def render(run: RunRecord, width: int, verbosity: int = 0, *, colour: bool = False, ascii_only: bool = False) -> str:
     """Return the verdict table of `run` as lines of at most `width` characters, as far as words allow.
 
-    Args:
-        run: what was measured; its comparisons are derived where it holds none.
-        width: characters a line may have; below `NARROWEST` it counts as that.
-        verbosity: below 0 one line a group, above 0 with effect sizes, tests, attestation and readings.
-        colour: set verdicts in ANSI colours; nothing depends on them.
-        ascii_only: write nothing but ASCII.
-
+    A `width` below `NARROWEST` counts as that. A `verbosity` below 0 gives one line a group, one above 0 adds effect sizes,
+    tests, attestation and readings. With `colour`, verdicts have ANSI colours.
     """
     rendering = _Rendering(build(run), max(width, NARROWEST), verbosity, colour=colour)
     lines = list(rendering.compact() if verbosity < 0 else rendering.tables())
@@ -51,13 +46,9 @@ class _Rendering:
         self, report: Report, width: int, verbosity: int = 0, *, colour: bool = False, spare: bool = True
     ) -> None:
         self.report, self.width, self.verbosity, self.colour = report, width, verbosity, colour
-        places = ("always", "below", *(("spare",) if spare else ()))
-        possible = [
-            column
-            for place in places
-            for column in columns.COLUMNS
-            if column.place == place and column.verbosity <= verbosity
-        ]
+        places = ["always", "below", "spare"] if spare else ["always", "below"]
+        possible = [each for each in columns.COLUMNS if each.place in places and each.verbosity <= verbosity]
+        possible.sort(key=lambda column: places.index(column.place))
         self.untimed = [column for column in possible if column.untimed]
         self.widths = {column: self._width_of(column) for column in possible}
         self.beside, self.below = self._fit(possible)
@@ -86,8 +77,6 @@ class _Rendering:
         headings = [column.heading_over(table.rows) for table in self.report.tables]
         return max(map(len, texts + headings), default=0)
 
-    # --- one group after the other ------------------------------------------------------------------------------------
-
     def tables(self) -> Iterator[str]:
         for table in self.report.tables:
             yield from self.table(table)
@@ -100,29 +89,30 @@ class _Rendering:
         shown = self.untimed if table.group.verified_only else self.beside
         if table.group.verified_only:
             yield f"{_INDENT}verified only: parity and quality were checked, nothing was timed"
-        layout = Layout([self.widths[column] for column in shown], [column.right for column in shown])
         if any(row.shown for row in table.rows):
-            yield _INDENT + layout.line([column.heading_over(table.rows) for column in shown])
+            yield _INDENT + GAP.join(self._padded(shown, [column.heading_over(table.rows) for column in shown]))
         inner = _INDENT + " " * self.widths[MEMBER] + GAP
         for row in table.rows:
-            yield from self._row(row, shown, layout, inner)
+            yield from self._row(row, shown, inner)
             yield from self._remarks(row, inner)
 
-    def _row(self, row: Row, shown: Sequence[Column], layout: Layout, inner: str) -> Iterator[str]:
+    def _row(self, row: Row, shown: Sequence[Column], inner: str) -> Iterator[str]:
         if not row.shown:
             name = for_line(row.member.name).ljust(self.widths[MEMBER])
             yield from wrapped(row.why_not, self.width, f"{_INDENT}{name}{GAP}", inner)
             return
         texts = [for_line(column.text(row)) for column in shown]
-        parts = zip(shown, texts, layout.padded(texts), strict=True)
-        yield _INDENT + GAP.join(self._coloured(column, text, part) for column, text, part in parts)
+        parts = self._padded(shown, texts)
+        for at, column in enumerate(shown):
+            if self.colour and (code := column.colours.get(texts[at])):
+                parts[at] = f"\x1b[{code}m{parts[at]}\x1b[0m"
+        yield _INDENT + GAP.join(parts)
         below = [text for column in self.below if (text := column.named(row))]
         if below and shown is self.beside:
             yield from wrapped(", ".join(below), self.width, inner, inner)
 
-    def _coloured(self, column: Column, text: str, part: str) -> str:
-        code = column.colours.get(text) if self.colour else None
-        return f"\x1b[{code}m{part}\x1b[0m" if code else part
+    def _padded(self, shown: Sequence[Column], texts: Sequence[str]) -> list[str]:
+        return padded(texts, [self.widths[column] for column in shown], [column.right for column in shown])
 
     def _remarks(self, row: Row, inner: str) -> Iterator[str]:
         for remark in formatting.remarks(row):
@@ -134,23 +124,19 @@ class _Rendering:
             for detail in formatting.details(row):
                 yield from wrapped(detail, self.width, inner, inner + _INDENT)
 
-    # --- a line a group -----------------------------------------------------------------------------------------------
-
     def compact(self) -> Iterator[str]:
         for table in self.report.tables:
-            members = "; ".join(_brief(row) for row in table.rows)
-            yield from wrapped(f"{table.group.id}: {members}", self.width)
-
-    # --- the end ------------------------------------------------------------------------------------------------------
+            yield from wrapped(f"{table.group.id}: {'; '.join(map(_brief, table.rows))}", self.width)
 
     def summary(self) -> Iterator[str]:
         short = self.verbosity < 0
         yield from wrapped(formatting.counts(self.report), self.width)
         for reason, count in self.report.reasons if not short else ():
-            times = f" (×{count})" if count > 1 else ""
-            yield from wrapped(f"{reason}{times}", self.width, _INDENT, _INDENT * 2)
+            yield from wrapped(f"{reason}{f' (×{count})' if count > 1 else ''}", self.width, _INDENT, _INDENT * 2)
         if self.report.verdicts:
-            yield from wrapped(f"verdicts: {formatting.verdict_counts(self.report)}", self.width)
+            yield from wrapped(
+                f"verdicts: {', '.join(f'{count} {word}' for word, count in self.report.verdicts)}", self.width
+            )
         sentences = formatting.scope(self.report)
         if self.report.family and self.verbosity < 1:
             sentences.append("-v shows them, with effect sizes, readings and what was attested.")
@@ -160,14 +146,10 @@ class _Rendering:
 
 
 def _brief(row: Row) -> str:
-    name = row.member.name
-    if not row.shown:
-        return f"{name} {row.why_not.partition(':')[0]}"
     if row.time_ns is None:
-        return f"{name} verified"
-    if row.comparison is None:
-        return f"{name} {formatting.verdict(row)} {formatting.time(row)}"
-    return f"{name} {formatting.verdict(row)} {formatting.speed_up(row)}"
+        return f"{row.member.name} {'verified' if row.shown else row.why_not.partition(':')[0]}"
+    number = formatting.speed_up(row) if row.comparison else formatting.time(row)
+    return f"{row.member.name} {formatting.verdict(row)} {number}"
 
 
 def _render(run: RunRecord, options: Options) -> str:
