@@ -16,20 +16,8 @@ COMMANDS: Final = (
 )
 
 
-_EXITS: Final = {StoreError: Exit.STORAGE_FAILED, BuildError: Exit.FAILED}
-
-
-class _Failure(click.ClickException):
-    """One of our errors as click shows it, with its exit status."""
-
-    def __init__(self, error: DuetError) -> None:
-        super().__init__(str(error))
-        found = (exit_ for kind, exit_ in _EXITS.items() if isinstance(error, kind))
-        self.exit_code = next(found, Exit.USAGE)  # type: ignore[misc]  # click reads it from the instance
-
-
 class _Lazy(click.Group):
-    """Load a subcommand from the module of its name, and turn our errors into one line and an exit status."""
+    """Imports a subcommand from the module of its name, and turns a `DuetError` into one line and an exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -45,11 +33,17 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except DuetError as error:
-            failure = _Failure(error)
+            failure = click.ClickException(str(error))
+            exits = {StoreError: Exit.STORAGE_FAILED, BuildError: Exit.FAILED}
+            found = (status for kind, status in exits.items() if isinstance(error, kind))
+            failure.exit_code = next(found, Exit.USAGE)  # type: ignore[misc]  # click reads it from the instance
             raise failure from error
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pytest-duet")
 def main() -> None:
-    """Compare machine learning in Rust with machine learning in Python, outside of pytest."""
+    """Compare machine learning in Rust and in Python outside of pytest: plan, build, validate, measure, analyse, report.
+
+    `pytest benches` does all of that in one go. Every command explains itself: `duet COMMAND --help`.
+    """

@@ -21,9 +21,9 @@ def compare(
     head: Path,
     margin: tuple[str, ...],
     allow_missing: tuple[str, ...],
-    advisory: bool,  # noqa: FBT001 - click's flag
+    advisory: bool,
     explain: str | None,
-    as_json: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,
 ) -> None:
     """Compare the run HEAD with the runs BASE: files or folders saved by pytest-duet or tools like it.
 

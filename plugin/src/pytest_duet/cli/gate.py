@@ -76,9 +76,9 @@ def gate(
     baseline_paths: tuple[Path, ...],
     margin: tuple[str, ...],
     allow_missing: tuple[str, ...],
-    advisory: bool,  # noqa: FBT001 - click's flag
+    advisory: bool,
     explain: str | None,
-    as_json: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,
 ) -> None:
     """Compare RUN with a baseline of earlier runs on this machine; SECOND, of the same code, confirms its alarms.
 

@@ -1,29 +1,40 @@
-"""What a command reports on stderr while it works: lines that stay, and one that comes and goes on a terminal."""
+"""Progress on stderr while a command works: lines that stay, and on a terminal one line that is overwritten."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-_WIDTH = 100
+if TYPE_CHECKING:
+    from pytest_duet.session import Session
+
+_CLEAR = "\r\x1b[2K"
 
 
 class Progress:
-    """Called with ``group: what is going on``; an empty string clears the line. `where` says how far the command is."""
+    """Called with ``group: step``; an empty string clears the line. `where` says how far the command is."""
 
     def __init__(self) -> None:
-        """Show nothing yet."""
         self.where = ""
-        self._shown = sys.stderr.isatty()
+        self._clear = _CLEAR if sys.stderr.isatty() else ""
 
     def __call__(self, what: str) -> None:
-        """Show `what`, without the group it is about, in place of what was shown before."""
-        if self._shown:
-            text = f"{self.where}: {what.partition(': ')[2]}"[:_WIDTH] if what else ""
-            click.echo(f"\r\x1b[2K{text}", err=True, nl=False)
+        """Show the step, after `where`, in place of the previous one."""
+        if self._clear:
+            text = f"{self.where}: {what.partition(': ')[2]}" if what else ""
+            click.echo(f"{self._clear}{text[: shutil.get_terminal_size().columns - 1]}", err=True, nl=False)
 
     def line(self, text: str) -> None:
         """Write a line that stays."""
-        over = "\r\x1b[2K" if self._shown else ""
-        click.echo(f"{over}{text}", err=True)
+        click.echo(f"{self._clear}{text}", err=True)
+
+    def save(self, session: Session) -> None:
+        """Save the finished groups of `session`, and report the path and what could not be written."""
+        path = session.save(session.analysed())
+        if path is not None:
+            self.line(f"saved: {path}")
+        for error in session.errors:
+            self.line(f"duet: not saved: {error}")

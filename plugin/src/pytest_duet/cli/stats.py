@@ -31,9 +31,9 @@ from pytest_duet.report import statistics as pages
 def stats(
     runs: tuple[Path, ...],
     pattern: str,
-    per_round: bool,  # noqa: FBT001 - click's flag
+    per_round: bool,
     policy: str,
-    as_json: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,
 ) -> None:
     """Print the classical tests of one run, or combine several RUNS of one machine.
 

@@ -1,4 +1,4 @@
-"""All phases of one group in one process: validate, then measure with the workers that validation has launched."""
+"""Run all phases of one group in one process: validate, then measure with the workers that validation launched."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def run_group(
     spawner: Spawner | None = None,
     upcoming: Upcoming | None = None,
 ) -> GroupRecord:
-    """Return the record of the members of `group` whose names are in `selected`.
+    """Return the record of the `selected` members of `group`.
 
-    Without `timed` parity and quality are checked and nothing else. A reference that was not selected runs for parity
-    alone and is not timed. `prewarmed` holds processes that an earlier call started for this one, and that this one
-    starts for `upcoming` members. `spawner` starts those that are timed where `mode` wants fresh ones.
+    Without `timed`, only parity and quality are checked. A reference that is not selected runs for parity and is not
+    timed. `prewarmed` holds processes that an earlier call started for this group; this call starts those of the
+    `upcoming` group there. `spawner` starts the timed processes if `mode` times fresh ones.
 
     Raises:
-        DataError: the data cannot be had.
-        SpecError: the spec turns out unusable.
+        DataError: the data cannot be obtained.
+        SpecError: the spec turns out to be unusable.
 
     """
     with ExitStack() as stack:

@@ -1,8 +1,4 @@
-"""Phase 3, validate: hold every member of a group against its spec and its reference, before anything is timed.
-
-From group specs to a folder of validations: each a file that says what became of every member, and one with the
-reference's outputs, which timed rounds are checked against later.
-"""
+"""Phase 3, validate: check every member of a group against its spec and its reference, before anything is timed."""
 
 from __future__ import annotations
 
@@ -25,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def validate_members(live: LiveGroup, *, timed: bool, prewarmed: Prewarmed | None = None) -> None:
-    """Check every member of `live`; with `timed` also that its time grows with the work, where the spec asks.
+    """Check every member of `live`; with `timed`, also that its time grows with the work if the spec asks for that.
 
-    That takes times, so before it whatever starts in the background, `prewarmed`, must have started.
+    That check takes times, so it waits until the `prewarmed` processes have started.
 
     Raises:
-        DataError: the data cannot be had.
-        SpecError: the spec turns out unusable.
+        DataError: the data cannot be obtained.
+        SpecError: the spec turns out to be unusable.
 
     """
     check_members(live)
@@ -53,11 +49,11 @@ def validate(
     cache: Path,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Validation:
-    """Return what validation says of the `selected` members of `spec`, for the measure phase of any process.
+    """Return the validation of the `selected` members of `spec`, for a measure phase in any process.
 
     Raises:
-        DataError: the data cannot be had.
-        SpecError: the spec turns out unusable.
+        DataError: the data cannot be obtained.
+        SpecError: the spec turns out to be unusable.
 
     """
     with LiveGroup(bind(spec, benches, cache), selected, served=mode.fresh, progress=progress) as live:

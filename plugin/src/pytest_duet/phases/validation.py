@@ -1,9 +1,13 @@
-"""What the validate phase hands to the measure phase: the spec, what became of each member, the reference's outputs."""
+"""What the validate phase passes to the measure phase: the spec, the state of each member, the reference's outputs.
+
+A validation is two files: one for spec and members, one for the outputs, against which timed rounds are checked.
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,7 +15,7 @@ import numpy as np
 
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
-from pytest_duet.phases.files import make_folder, slug
+from pytest_duet.phases.files import slug
 from pytest_duet.records import files
 from pytest_duet.records.checksum import verified_content, with_checksum
 from pytest_duet.records.schema import MemberRecord, Record
@@ -32,15 +36,15 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
 class ValidatedMember(Record, frozen=True):
-    """One member after validation: its record so far, and what its worker was built from."""
+    """One member after validation: its record so far, and the sources and versions its worker was built from."""
 
     record: MemberRecord
     source_digest: str
     versions: dict[str, str]
 
 
-class _Document(Record, frozen=True):
-    """The file: `outputs` is the digest of the reference's outputs, which lie beside it."""
+class ValidationDocument(Record, frozen=True):
+    """The first file; `outputs` is the digest of the reference's outputs, which are in the second."""
 
     schema: int
     spec: GroupSpec
@@ -52,31 +56,21 @@ class _Document(Record, frozen=True):
     elapsed_ns: int
 
 
+@dataclass(frozen=True)
 class Validation:
-    """What validation found; `outputs` are the reference's, by name."""
+    """The result of validating one group; `outputs` are the reference's, by name."""
 
-    def __init__(self, document: _Document, outputs: Arrays) -> None:
-        """Take over what was found, or read."""
-        self._document, self.outputs = document, outputs
+    document: ValidationDocument
+    outputs: Arrays
 
     @property
     def spec(self) -> GroupSpec:
         """The group's spec."""
-        return self._document.spec
-
-    @property
-    def selected(self) -> list[str]:
-        """The members that were selected."""
-        return self._document.selected
-
-    @property
-    def members(self) -> dict[str, MemberRecord]:
-        """The record of each member that took part, by name."""
-        return {each.record.name: each.record for each in self._document.members}
+        return self.document.spec
 
     @classmethod
     def of(cls, live: LiveGroup) -> Validation:
-        """Return what is known of `live`."""
+        """Return the validation of `live`, whose members were checked."""
         outputs = live.reference.outputs
         members = [
             ValidatedMember(
@@ -86,7 +80,7 @@ class Validation:
             )
             for each in live.members.values()
         ]
-        document = _Document(
+        document = ValidationDocument(
             schema=SCHEMA,
             spec=live.spec,
             data_digest=live.files.digest,
@@ -99,15 +93,19 @@ class Validation:
         return cls(document, outputs)
 
     def resume(self, live: LiveGroup) -> None:
-        """Give `live` what is known of its members, and launch those that are ok.
+        """Restore the members of `live`, and launch those that are ok.
 
-        A worker that is no longer what was validated, or data that are others, end that member or all of them.
+        A worker that has changed since the validation fails its member.
+
+        Raises:
+            StoreError: the data have changed since the validation.
+
         """
-        if live.files.digest != self._document.data_digest:
+        if live.files.digest != self.document.data_digest:
             raise StoreError(f"{self.spec.id}: its data are not those that were validated; validate it again")
-        live.flags += self._document.flags
-        live.started_ns -= self._document.elapsed_ns
-        for found in self._document.members:
+        live.flags += self.document.flags
+        live.started_ns -= self.document.elapsed_ns
+        for found in self.document.members:
             member = live.members[found.record.name]
             _restore(member, found.record)
             if member is live.reference:
@@ -123,17 +121,18 @@ class Validation:
     # --- files --------------------------------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> Path:
-        """Write the validation into `folder` and return its path; each file whole or not at all.
+        """Write the validation to `folder`, each file whole or not at all, and return the path of the first.
 
         Raises:
             StoreError: it cannot be written.
 
         """
-        path = make_folder(folder) / f"{slug(self.spec)}{SUFFIX}"
+        files.make_folder(folder)
+        path = folder / f"{slug(self.spec)}{SUFFIX}"
         buffer = io.BytesIO()
         np.savez(buffer, **dict(self.outputs))  # type: ignore[arg-type]  # numpy's stubs take its own option here
         files.write_whole(_outputs_beside(path), buffer.getvalue())
-        files.write_whole(path, with_checksum(_ENCODER.encode(self._document)))
+        files.write_whole(path, with_checksum(_ENCODER.encode(self.document)))
         return path
 
     @classmethod
@@ -141,13 +140,16 @@ class Validation:
         """Return the validation at `path`.
 
         Raises:
-            StoreError: it is no validation, is damaged, or the outputs beside it are not the ones it was written with.
+            StoreError: it is not a validation, is damaged, or the outputs beside it belong to another.
 
         """
         content = verified_content(path, files.read_regular(path))
         remedy = "write it again with duet validate"
         document = files.understood(
-            msgspec.json.Decoder(_Document).decode, content, f"{path}: is no validation of this version", remedy
+            msgspec.json.Decoder(ValidationDocument).decode,
+            content,
+            f"{path}: is no validation of this version",
+            remedy,
         )
         if document.schema != SCHEMA:
             raise StoreError(f"{path}: has schema {document.schema}, this version reads {SCHEMA}; {remedy}")
@@ -171,10 +173,15 @@ def _arrays(content: bytes) -> Mapping[str, np.ndarray]:
 
 
 def _restore(member: Member, record: MemberRecord) -> None:
-    member.status, member.reason, member.log = record.status, record.reason, record.log
-    member.attestation, member.parity, member.quality = record.attestation, record.parity, record.quality
-    member.iterations, member.converged, member.first_call_ns = (
-        record.iterations,
-        record.converged,
-        record.first_call_ns,
-    )
+    for name in (
+        "status",
+        "reason",
+        "log",
+        "attestation",
+        "parity",
+        "quality",
+        "iterations",
+        "converged",
+        "first_call_ns",
+    ):
+        setattr(member, name, getattr(record, name))
