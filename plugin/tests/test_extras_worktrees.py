@@ -55,7 +55,7 @@ def test_an_installation_that_failed_is_not_taken_for_one(tmp_path: Path) -> Non
     head, base = _tree(tmp_path / "head", ""), _tree(tmp_path / "base", "no hash of this\n")
 
     for _ in range(2):
-        with pytest.raises(WorktreeError, match="mend that and try again"):
+        with pytest.raises(WorktreeError, match="fix that and try again"):
             environment(base, head.root, tmp_path / "cache", print)
 
 

@@ -146,7 +146,7 @@ def test_another_data_recipe_cannot_be_decided(repository: Path) -> None:
     result = _ab(repository, "main", "-k", "twin")
 
     assert (CANNOT_DECIDE, {TWIN: "UNSEEN"}) == (result.exit_code, _lines(result))
-    assert "its data recipe is another than base's" in result.stdout
+    assert "its data recipe differs from base's" in result.stdout
 
 
 def test_other_parameters_cannot_be_decided(repository: Path) -> None:
@@ -156,7 +156,7 @@ def test_other_parameters_cannot_be_decided(repository: Path) -> None:
     result = _ab(repository, "main", "-k", "twin")
 
     assert CANNOT_DECIDE == result.exit_code
-    assert "its parameters are others than base's" in result.stdout
+    assert "its parameters differ from base's" in result.stdout
 
 
 def test_data_that_cannot_be_had_cannot_be_decided(repository: Path) -> None:
@@ -186,18 +186,18 @@ def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repositor
     [
         (["nowhere"], CANNOT_DECIDE, "nowhere: git knows no nowhere; name a branch, a tag or a commit"),
         (["nowhere", "--advisory"], PASSED, "nowhere: git knows no nowhere"),
-        (["main", "-k", "nobody"], ERROR, "-k: no case of benches is like 'nobody'"),
+        (["main", "-k", "nobody"], ERROR, "-k: no case of benches matches 'nobody'"),
         (["main", "-k", "twin and"], USAGE, "is no expression; write for example"),
-        (["main", "-k", "__import__"], ERROR, "no case of benches is like"),
+        (["main", "-k", "__import__"], ERROR, "no case of benches matches"),
         (["main", "--profile", "somke"], ERROR, "unknown profile 'somke'"),
         (["main", "--seconds", "-5"], USAGE, "-5.0 is not in the range x>0"),
-        (["main", "--seconds", "nan"], USAGE, "nan is no number of seconds; give one such as 8"),
-        (["main", "--task", "sum"], USAGE, "--task says the job of two commands"),
-        (["main", "--phase", "call"], USAGE, "--phase says the job of two commands"),
+        (["main", "--seconds", "nan"], USAGE, "nan is not a number of seconds; give one such as 8"),
+        (["main", "--task", "sum"], USAGE, "--task describes the job of two commands"),
+        (["main", "--phase", "call"], USAGE, "--phase describes the job of two commands"),
         (["main", "--data", "x=x.npy"], USAGE, "leave it out, or give --cmd instead of BASE"),
         ([], USAGE, "name either BASE or --cmd"),
         (["--cmd", "a", "b"], USAGE, "--cmd needs --task"),
-        (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k chooses among the cases of a suite"),
+        (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k selects cases of a suite"),
         (["--cmd", '"a', "b", "--task", "t"], USAGE, "--cmd: '\"a' cannot be read (No closing quotation); quote it"),
         (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd: '' names no program; give two commands"),
         (["--cmd", "a", "''", "--task", "t"], USAGE, "names no program"),

@@ -104,9 +104,9 @@ def test_a_member_that_fails_its_checks_has_no_time_and_makes_the_status_1(suite
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--over", "rows"], "is no range; write for example n=1e3..1e6"),
-        (["--over", "rows=10..5"], "is no range"),
-        (["--over", "rosw=10..50"], "has a whole number 'rosw'; did you mean 'rows'?"),
+        (["--over", "rows"], "is not a range; write for example n=1e3..1e6"),
+        (["--over", "rows=10..5"], "is not a range"),
+        (["--over", "rosw=10..50"], "has an integer 'rosw'; did you mean 'rows'?"),
         (["--over", "rows=10..50", "--profile", "somke"], "unknown profile 'somke'; did you mean 'smoke'?"),
         (["--over", "rows=10..50", "--workload", "smal"], "unknown workload 'smal'; did you mean 'small'?"),
         (["--over", "rows=10..50", "--phase", "predict"], "unknown phase 'predict'"),

@@ -37,9 +37,9 @@ def test_it_tells_alarms_overheads_and_bias(tmp_path: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert "in 1 decisions" in result.stdout
-    assert "a call that does nothing, Python in a worker" in result.stdout
-    assert "the same Python function in a worker over in this process" in result.stdout
-    assert "no-such-worker is not built: Rust is left out; `make build` builds it anew" in result.stderr
+    assert "an empty call, Python in a worker" in result.stdout
+    assert "the same Python function, in a worker over in this process" in result.stdout
+    assert "no-such-worker is not built: Rust is left out; build it with `make build`" in result.stderr
 
 
 def test_its_json_holds_what_it_says(old_worker: Path) -> None:
