@@ -1,4 +1,4 @@
-"""pytest-benchmark's own options: each keeps its meaning over durations that were measured elsewhere, or is refused."""
+"""The options of pytest-benchmark: each keeps its meaning for replayed durations, or is refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from .suites import Missing, Python, Suite, benchmarks, members_of, statuses, verdicts
 
 
-def test_its_json_holds_our_rounds_to_the_last_bit(pytester, session) -> None:
-    # Odd numbers, several calls a round: other ways of dividing give another last bit.
+def test_the_json_of_pytest_benchmark_holds_our_rounds_to_the_last_bit(pytester, session) -> None:
+    # Odd numbers and several calls a round: another order of divisions would give another last bit.
     pair = Suite(pytester.path, {"honest": Python(3_999_967, role="reference"), "twin": Python(1_234_577)}).write()
     session("--benchmark-json=bench.json").assert_outcomes(passed=2)
     assert members_of(pair.saved())["twin"].calls_per_round == 3
@@ -38,7 +38,7 @@ def test_saved_benchmarks_can_be_compared(pytester, pair, session) -> None:
 
 
 @pytest.mark.parametrize("option", ["--benchmark-cprofile=tottime", "--benchmark-compare-fail=mean:5%"])
-def test_options_that_would_mean_something_else_are_refused(pair, session, clock, option) -> None:
+def test_options_with_another_meaning_are_refused(pair, session, clock, option) -> None:
     result = session(option)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -47,7 +47,7 @@ def test_options_that_would_mean_something_else_are_refused(pair, session, clock
     assert (clock.now, pair.runs()) == (1, [])
 
 
-def test_only_benchmarks_means_ours_too(pytester, pair) -> None:
+def test_benchmark_only_keeps_our_benchmarks(pytester, pair) -> None:
     pytester.makepyfile(bench_plain="def bench_plain(): pass")
 
     result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-only")
@@ -56,7 +56,7 @@ def test_only_benchmarks_means_ours_too(pytester, pair) -> None:
     assert statuses(pair.saved()) == {"honest": "ok", "twin": "ok"}
 
 
-def test_skipped_benchmarks_are_ours_too_and_nothing_runs(pytester, pair, clock) -> None:
+def test_benchmark_skip_skips_our_benchmarks(pytester, pair, clock) -> None:
     pytester.makepyfile(bench_plain="def bench_plain(): pass")
 
     result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-skip")
@@ -69,7 +69,7 @@ def test_skipped_benchmarks_are_ours_too_and_nothing_runs(pytester, pair, clock)
 # --- verify mode: --benchmark-disable -------------------------------------------------------------------------------------
 
 
-def test_verify_mode_checks_and_times_and_saves_nothing(pytester, pair, session) -> None:
+def test_verify_mode_checks_but_neither_times_nor_saves(pytester, pair, session) -> None:
     result = session("--benchmark-disable")
 
     result.assert_outcomes(passed=2)
@@ -89,7 +89,7 @@ def test_verify_mode_checks_and_times_and_saves_nothing(pytester, pair, session)
         (Python(extra="raise ValueError('broken')"), "ValueError: broken"),
     ],
 )
-def test_verify_mode_fails_a_wrong_member_and_no_other(pytester, session, fake, why) -> None:
+def test_verify_mode_fails_only_the_wrong_member(pytester, session, fake, why) -> None:
     Suite(pytester.path, {"honest": Python(role="reference"), "fake": fake, "twin": Python()}).write()
 
     result = session("--benchmark-disable")
@@ -99,22 +99,22 @@ def test_verify_mode_fails_a_wrong_member_and_no_other(pytester, session, fake, 
     result.stdout.fnmatch_lines([f"failed: *{why}*"])
 
 
-def test_verify_mode_needs_no_folder_of_results(pytester, pair, session) -> None:
+def test_verify_mode_needs_no_results_folder(pytester, pair, session) -> None:
     (pytester.path / "results").write_text("in the way")
 
     session("--benchmark-disable").assert_outcomes(passed=2)
 
 
-def test_verify_mode_skips_what_is_missing(pytester, session) -> None:
+def test_verify_mode_skips_an_unavailable_member(pytester, session) -> None:
     Suite(pytester.path, {"honest": Python(role="reference"), "absent": Missing()}).write()
 
     session("--benchmark-disable").assert_outcomes(passed=1, skipped=1)
 
 
-# --- beside other benchmarks ----------------------------------------------------------------------------------------------
+# --- with other benchmarks in the session ---------------------------------------------------------------------------------
 
 
-def test_plain_benchmarks_of_the_same_session_keep_their_own_clock(pytester, pair) -> None:
+def test_other_benchmarks_in_the_session_keep_their_own_clock(pytester, pair) -> None:
     pytester.makepyfile(bench_plain="def bench_plain(benchmark): benchmark(lambda: None)")
 
     result = pytester.runpytest_inprocess("benches", "bench_plain.py", "--benchmark-json=bench.json")
@@ -124,7 +124,7 @@ def test_plain_benchmarks_of_the_same_session_keep_their_own_clock(pytester, pai
     assert names["bench_plain"] == "perf_counter"
 
 
-def test_a_mark_of_the_user_is_kept(pytester, session, pair) -> None:
+def test_a_benchmark_marker_of_the_user_is_kept(pytester, session, pair) -> None:
     bench = pytester.path / "benches" / "tiny" / "bench_tiny.py"
     bench.write_text(
         "import pytest\nfrom pytest_duet import cases\n\n"
@@ -136,7 +136,7 @@ def test_a_mark_of_the_user_is_kept(pytester, session, pair) -> None:
     assert {"mine"} == {each["group"] for each in benchmarks(pytester.path / "bench.json").values()}
 
 
-def test_a_member_that_fails_loses_no_result_of_the_others(pytester, session) -> None:
+def test_a_failed_member_does_not_affect_the_results_of_the_others(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "wrong": Python(output="result + 1"), "twin": Python()}
     suite = Suite(pytester.path, members).write()
 

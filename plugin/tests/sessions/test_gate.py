@@ -1,4 +1,4 @@
-"""The gate in a session: which status a session ends with, what it prints, what a JUnit file says."""
+"""The gate in a session: its exit status, its output, and the JUnit file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NOISE = [0.011, -0.008, 0.003, -0.012, 0.006, 0.0, -0.004, 0.009, -0.01, 0.007, 
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are wide enough to be looked for whole."""
+    """Make lines wide enough that none is wrapped."""
     monkeypatch.setenv("COLUMNS", "180")
 
 
 @pytest.fixture
 def before(pytester, pair, session):
-    """Return a function that makes a baseline of `count` runs out of one session, and leaves only that."""
+    """Return a function that turns one session into a baseline of `count` runs and removes its own run."""
 
     def make(count: int = 12, *options: str, **changes: object) -> str:
         result = session("--duet-results=once", *options)
@@ -55,24 +55,24 @@ def _slower(group, factor):
 
 
 def slow_down(suite: Suite, factor: float) -> None:
-    """Make the twin slower by real work of its own: what its calls take by the virtual clock."""
+    """Make the calls of the twin take `factor` times as long, by the virtual clock."""
     rewrite(suite, twin=Python(round(TWIN_NS * factor)))
 
 
 def rewrite(suite: Suite, **rivals: object) -> None:
-    """Write `suite` anew with these members beside the reference."""
+    """Write `suite` again, with these members and the reference."""
     Suite(suite.root, {"honest": Python(REFERENCE_NS, role="reference"), **rivals}).write()
-    # One process of pytest never sees a spec change.
+    # A process of pytest reads each spec only once.
     load_suite.cache_clear()
 
 
-def test_unchanged_code_passes_and_the_gate_says_over_how_many_cases(pair, session, before) -> None:
+def test_unchanged_code_passes_and_the_gate_prints_the_number_of_cases(pair, session, before) -> None:
     result = session(before())
     assert result.ret == 0
     result.stdout.fnmatch_lines(["gate: 2 passed; alarms at 1 % over 2 cases by Holm; exit status 0"])
 
 
-def test_a_slower_case_is_measured_twice_and_is_a_regression(pytester, pair, session, before) -> None:
+def test_a_slower_case_is_measured_twice_and_reported_as_a_regression(pytester, pair, session, before) -> None:
     option = before()
     slow_down(pair, 1.3)
 
@@ -93,7 +93,7 @@ def test_a_slower_case_is_measured_twice_and_is_a_regression(pytester, pair, ses
 def test_an_alarm_that_a_second_measurement_does_not_raise_is_cleared(pair, session, before, clock) -> None:
     option = before()
     slow_down(pair, 1.3)
-    # From the moment that a run is saved it is as fast as ever.
+    # Once a run is saved, the member is as fast as before.
     path = pair.root / "benches" / "tiny" / "impl_twin.py"
     saved = "list(pathlib.Path('results').glob('*/2*.json'))"
     path.write_text(
@@ -106,8 +106,8 @@ def test_an_alarm_that_a_second_measurement_does_not_raise_is_cleared(pair, sess
     assert (result.ret, made) == (0, [1, 1])
 
 
-def test_what_alarms_is_measured_again_in_the_mode_of_the_session(pair, session, before) -> None:
-    # In a process of its own only a program says how long it took.
+def test_an_alarm_is_measured_again_in_the_mode_of_the_session(pair, session, before) -> None:
+    # In fresh processes, only the program itself can report virtual times.
     Suite(pair.root, {"honest": Program(ns=REFERENCE_NS, role="reference"), "twin": Program(ns=TWIN_NS)}).write()
     option = before(12, "--duet-mode=paired")
     rewrite(pair, honest=Program(ns=REFERENCE_NS, role="reference"), twin=Program(ns=round(TWIN_NS * 1.3)))
@@ -115,7 +115,7 @@ def test_what_alarms_is_measured_again_in_the_mode_of_the_session(pair, session,
     assert ["paired", "paired"] == [run.mode for run in pair.runs()]
 
 
-# From the moment on that the session's run is saved, which is in its second measurement.
+# Once the session's run is saved, the second measurement begins.
 INTERRUPT = """\
 import pathlib
 if list(pathlib.Path('results').glob('*/2*.json')):
@@ -123,7 +123,7 @@ if list(pathlib.Path('results').glob('*/2*.json')):
 """
 
 
-def test_ctrl_c_in_the_second_measurement_confirms_nothing_and_is_an_interrupt(pair, session, before) -> None:
+def test_ctrl_c_in_the_second_measurement_interrupts_the_session_and_confirms_nothing(pair, session, before) -> None:
     option = before()
     rewrite(pair, twin=Python(round(TWIN_NS * 1.3), extra=INTERRUPT))
     result = session(option)
@@ -132,7 +132,7 @@ def test_ctrl_c_in_the_second_measurement_confirms_nothing_and_is_an_interrupt(p
     assert [True] == [run.complete for run in pair.runs()]
 
 
-def test_a_fault_in_the_second_measurement_is_said_and_confirms_nothing(
+def test_an_error_in_the_second_measurement_is_reported_and_confirms_nothing(
     pytester, pair, session, before, monkeypatch
 ) -> None:
     option = before()
@@ -162,7 +162,7 @@ def test_a_faster_case_passes(pair, session, before) -> None:
 
 
 @pytest.mark.parametrize("way", ["option", "ini"])
-def test_a_wider_margin_lets_less_be_seen(pair, session, before, way) -> None:
+def test_a_wider_margin_needs_less_precision(pair, session, before, way) -> None:
     option = before()
     options = ["--duet-margin=*/twin=50%", "--duet-explain=*/twin"]
     if way == "ini":
@@ -175,7 +175,7 @@ def test_a_wider_margin_lets_less_be_seen(pair, session, before, way) -> None:
     assert pair.saved().groups[0].margins == {"twin": 0.5}
 
 
-def test_a_larger_excess_is_needed_where_pytest_benchmarks_grammar_says_so(pair, session, before) -> None:
+def test_the_syntax_of_pytest_benchmark_raises_the_excess_that_alarms(pair, session, before) -> None:
     option = before()
     slow_down(pair, 1.3)
     result = session(option, "--duet-margin=mean:40%", "--duet-margin=*=60%")
@@ -189,7 +189,7 @@ def test_a_margin_that_cannot_be_read_is_a_usage_error(pair, session, text) -> N
     result.stderr.fnmatch_lines(["ERROR: --duet-margin: margin * cannot be used; write PATTERN=5%, or mean:5% *"])
 
 
-# --- what cannot be decided -----------------------------------------------------------------------------------------------
+# --- undecided cases ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("advisory", "status"), [([], CANNOT_DECIDE), (["--duet-gate-advisory"], 0)])
@@ -206,7 +206,7 @@ def test_a_baseline_of_another_machine_decides_nothing(pair, session, before) ->
     result.stdout.fnmatch_lines(["    *from another machine*"])
 
 
-def test_a_case_that_is_gone_cannot_be_decided_unless_it_may_be_gone(pytester, pair, session, before) -> None:
+def test_a_missing_case_cannot_be_decided_unless_it_is_allowed_to_be_missing(pytester, pair, session, before) -> None:
     option = before()
     rewrite(pair, third=Python())
     assert session(option).ret == CANNOT_DECIDE
@@ -219,7 +219,7 @@ def test_a_case_that_is_gone_cannot_be_decided_unless_it_may_be_gone(pytester, p
 
 @pytest.fixture
 def two(pytester, pair) -> Suite:
-    """The suite written anew, with two groups: `small` and `large`."""
+    """Return the suite with two groups: `small` and `large`."""
     return Suite(pytester.path, pair.members, workloads=("small", "large")).write()
 
 
@@ -235,7 +235,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.mark.parametrize("mark", ["skip(reason='later')", "xfail(run=False)"])
-def test_a_skipped_group_is_missed_and_the_gate_is_asked_about_the_others(pytester, two, session, before, mark) -> None:
+def test_a_skipped_group_is_missing_and_the_other_group_is_decided(pytester, two, session, before, mark) -> None:
     option = before()
     pytester.makeconftest(SKIP.format(mark=mark))
     Suite(two.root, {**two.members, "twin": Python(TWIN_NS * 2)}, workloads=two.workloads).write()
@@ -252,20 +252,20 @@ def test_a_skipped_group_is_missed_and_the_gate_is_asked_about_the_others(pytest
 
 
 @pytest.mark.parametrize("choice", [["-k", "honest"], ["--duet-framework=honest"], ["--deselect", "NODE-twin]"]])
-def test_a_case_that_was_not_selected_is_not_missed(pair, session, before, choice) -> None:
+def test_a_case_that_was_not_selected_is_not_missing(pair, session, before, choice) -> None:
     node = "benches/tiny/bench_tiny.py::bench_tiny[fit-train-small"
     result = session(before(), *[each.replace("NODE", node) for each in choice])
     assert result.ret == 0
     result.stdout.fnmatch_lines(["gate: 1 passed; *"])
 
 
-def test_a_single_test_by_name_is_held_against_its_own_past_alone(pytester, before) -> None:
+def test_a_single_test_by_name_is_compared_with_its_own_history_alone(pytester, before) -> None:
     option = before()
     result = pytester.runpytest_inprocess("benches/tiny/bench_tiny.py::bench_tiny[fit-train-small-twin]", option)
     assert result.ret == 0
 
 
-# --- baselines that are none ----------------------------------------------------------------------------------------------
+# --- unusable baselines ---------------------------------------------------------------------------------------------------
 
 
 def edited(path) -> None:
@@ -288,7 +288,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_baseline_that_cannot_be_read_ends_the_session_before_anything_runs(
+def test_an_unreadable_baseline_ends_the_session_before_anything_runs(
     pytester, pair, session, before, clock, fault
 ) -> None:
     option = before()
@@ -304,7 +304,7 @@ def test_a_baseline_that_cannot_be_read_ends_the_session_before_anything_runs(
     assert "Traceback" not in text
 
 
-def test_a_baseline_that_cannot_be_read_is_said_and_forgiven_where_the_gate_is_advisory(pair, session) -> None:
+def test_an_unreadable_baseline_is_reported_and_an_advisory_gate_passes(pair, session) -> None:
     result = session("--duet-gate=none.json", "--duet-gate-advisory")
     result.assert_outcomes(passed=2)
     assert result.ret == 0
@@ -318,14 +318,14 @@ def test_a_gate_needs_times(pair, session, option) -> None:
     result.stderr.fnmatch_lines([f"ERROR: --duet-gate needs times: drop {option}"])
 
 
-def test_a_gate_over_no_benchmark_of_ours_decides_nothing(pytester) -> None:
+def test_a_gate_without_benchmarks_decides_nothing(pytester) -> None:
     pytester.makepyfile("def test_plain(): pass")
     result = pytester.runpytest_inprocess("--duet-gate=none.json")
     assert result.ret == CANNOT_DECIDE
     assert "--duet-gate: no benchmark of pytest-duet was selected" in result.stdout.str() + result.stderr.str()
 
 
-def test_a_gate_over_nothing_but_new_cases_decides_nothing(pytester, pair, session, before) -> None:
+def test_a_gate_with_only_new_cases_decides_nothing(pytester, pair, session, before) -> None:
     option = before()
     Suite(pair.root, pair.members, workloads=("large",)).write()
     load_suite.cache_clear()
@@ -334,10 +334,10 @@ def test_a_gate_over_nothing_but_new_cases_decides_nothing(pytester, pair, sessi
     result.stdout.fnmatch_lines(["gate: * passed; no case was compared; exit status 11, cannot decide"])
 
 
-# --- which status outranks which ------------------------------------------------------------------------------------------
+# --- precedence of exit statuses ------------------------------------------------------------------------------------------
 
 
-def test_a_failed_test_outranks_a_regression(pytester, pair, session, before) -> None:
+def test_a_failed_test_takes_precedence_over_a_regression(pytester, pair, session, before) -> None:
     option = before()
     rewrite(pair, twin=Python(TWIN_NS * 2), wrong=Python(output="result + 1"))
     result = session(option)
@@ -345,7 +345,7 @@ def test_a_failed_test_outranks_a_regression(pytester, pair, session, before) ->
     result.stdout.fnmatch_lines(["gate: 1 passed, 1 regression, 1 invalid; *"])
 
 
-def test_a_regression_outranks_what_is_unavailable(pytester, pair, session, before) -> None:
+def test_a_regression_takes_precedence_over_an_unavailable_framework(pytester, pair, session, before) -> None:
     option = before()
     rewrite(pair, twin=Python(TWIN_NS * 2), absent=Missing())
     assert session(option, "--duet-strict").ret == REGRESSION
@@ -370,17 +370,17 @@ def test_each_decision_is_a_test_of_the_junit_file(pytester, pair, session, befo
     assert list(found["tiny/fit-train-small/honest"]) == []
 
 
-def test_what_an_advisory_gate_cannot_decide_is_a_skip_of_the_junit_file(pytester, pair, session, before) -> None:
+def test_an_undecided_case_of_an_advisory_gate_is_skipped_in_the_junit_file(pytester, pair, session, before) -> None:
     session(before(3), "--duet-gate-advisory", "--junitxml=junit.xml")
     text = (pytester.path / "junit.xml").read_text()
     assert len(re.findall(r'<skipped[^>]*message="cannot decide: a baseline needs 10 runs', text)) == 2
 
 
-def test_the_explanation_names_everything_the_verdict_rests_on(pair, session, snapshot) -> None:
+def test_explain_names_everything_a_verdict_rests_on(pair, session, snapshot) -> None:
     result = session("--duet-explain=*/twin")
     text = "\n".join(result.outlines).partition("duet: explanation")[2].partition("\n")[2].partition("saved:")[0]
     assert snapshot == text
 
 
-def test_an_explanation_of_nothing_says_so(pair, session) -> None:
+def test_explain_without_a_matching_case_says_so(pair, session) -> None:
     session("--duet-explain=nobody").stdout.fnmatch_lines(["--duet-explain: no case of this run matches 'nobody'"])

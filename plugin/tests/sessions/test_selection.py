@@ -1,4 +1,4 @@
-"""Which cases a session has: our exact selectors, their ini twins, and pytest's own ways beside them."""
+"""The cases of a session: our exact selectors, their ini twins, and the ways of pytest itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALL = {
 
 @pytest.fixture
 def wide(pytester: pytest.Pytester) -> Suite:
-    """Return a written suite of two algorithms, two phases and four members, of which one is a variant."""
+    """Write a suite of two algorithms, two phases and four members, one of them a variant."""
     members = {
         "honest": Python(REFERENCE_NS, role="reference"),
         "twin": Python(),
@@ -78,7 +78,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_the_nearest(wide, session, 
         assert wide.runs() == []
 
 
-def test_an_unknown_name_is_an_error_even_where_nothing_of_ours_is_collected(pytester, wide) -> None:
+def test_an_unknown_name_is_an_error_even_if_no_benchmark_is_collected(pytester, wide) -> None:
     pytester.makepyfile(bench_plain="def bench_plain(): pass")
 
     result = pytester.runpytest_inprocess("bench_plain.py", "--duet-task=tinny")
@@ -96,14 +96,14 @@ def test_an_unknown_name_is_an_error_even_where_nothing_of_ours_is_collected(pyt
         ("duet_framework = honest,third", {each for each in ALL if each[2] in {"honest", "third"}}),
     ],
 )
-def test_the_ini_file_selects_as_the_options_do(pytester, wide, session, line, expected) -> None:
+def test_the_ini_file_selects_like_the_options(pytester, wide, session, line, expected) -> None:
     with (pytester.path / "pytest.ini").open("a") as file:
         file.write(line + "\n")
 
     assert expected == collected(session("--collect-only", "-q"))
 
 
-def test_an_option_outranks_its_ini_twin(pytester, wide, session) -> None:
+def test_an_option_takes_precedence_over_its_ini_twin(pytester, wide, session) -> None:
     with (pytester.path / "pytest.ini").open("a") as file:
         file.write("duet_algorithm = fit\n")
 
@@ -116,7 +116,7 @@ def test_collecting_measures_and_saves_nothing(pair, session, clock) -> None:
     assert (clock.now, pair.runs()) == (1, [])
 
 
-def test_what_is_left_out_is_counted_as_deselected(wide, session) -> None:
+def test_excluded_items_are_counted_as_deselected(wide, session) -> None:
     session("--duet-algorithm=fit", "--duet-phase=train", "--duet-framework=honest").assert_outcomes(
         passed=1, deselected=15
     )
@@ -154,7 +154,7 @@ def test_a_node_id_selects_one_member(pytester, pair) -> None:
     assert statuses(pair.saved()) == {"honest": "ok"}
 
 
-def test_deselect_leaves_a_member_out(pair, session) -> None:
+def test_deselect_excludes_a_member(pair, session) -> None:
     session("--deselect", "benches/tiny/bench_tiny.py::bench_tiny[fit-train-small-twin]").assert_outcomes(
         passed=1, deselected=1
     )
@@ -175,7 +175,7 @@ def test_last_failed_runs_the_failed_member_against_its_reference(pytester, sess
     result.stdout.fnmatch_lines(["failed: parity with honest failed: *"])
 
 
-def test_the_first_failure_ends_the_session_where_asked(pytester, session) -> None:
+def test_the_first_failure_ends_the_session_with_exitfirst(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "wrong": Python(output="result * 2"), "twin": Python()}
     suite = Suite(pytester.path, members, workloads=("small", "large")).write()
 
@@ -189,7 +189,7 @@ def test_the_first_failure_ends_the_session_where_asked(pytester, session) -> No
     assert not suite.saved().complete
 
 
-def test_no_cache_provider_is_no_obstacle(pair, session) -> None:
+def test_a_session_works_without_the_cache_provider(pair, session) -> None:
     session("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
