@@ -199,8 +199,8 @@ def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repositor
         (["--cmd", "a", "b"], USAGE, "--cmd needs --task"),
         (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k selects cases of a suite"),
         (["--cmd", '"a', "b", "--task", "t"], USAGE, "--cmd: '\"a' cannot be read (No closing quotation); quote it"),
-        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd: '' names no program; give two commands"),
-        (["--cmd", "a", "''", "--task", "t"], USAGE, "names no program"),
+        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd:  is empty; give two commands"),
+        (["--cmd", "a", "''", "--task", "t"], USAGE, "is empty; give two commands"),
     ],
 )
 def test_what_cannot_be_meant_is_said_with_its_remedy(

@@ -11,9 +11,10 @@ from pytest_duet.errors import BuildError, DuetError, StoreError
 from pytest_duet.exit_status import Exit
 
 COMMANDS: Final = (
-    *("ab", "analyse", "baseline", "build", "compare", "gate", "history", "job", "learn", "measure", "plan"),
-    *("report", "scale", "self-test", "serve", "serve-forks", "stats", "validate"),
+    *("plan", "build", "validate", "measure", "analyse", "report", "history", "stats", "compare", "baseline", "gate"),
+    *("ab", "scale", "learn", "job", "self-test", "serve", "serve-forks"),
 )
+"""The phases in their order, then what to do with saved runs, then the rest: the order of ``duet --help``."""
 
 
 class _Lazy(click.Group):
@@ -40,10 +41,11 @@ class _Lazy(click.Group):
             raise failure from error
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pytest-duet")
 def main() -> None:
-    """Compare machine learning in Rust and in Python outside of pytest: plan, build, validate, measure, analyse, report.
+    """Compare machine learning in Rust and in Python outside of pytest.
 
-    `pytest benches` does all of that in one go. Every command explains itself: `duet COMMAND --help`.
+    Benchmarks run in phases: plan, build, validate, measure, analyse. Each command reads the files of the previous one;
+    after `duet build`, `pytest benches` runs all the others in one process.
     """

@@ -84,9 +84,9 @@ def ab(
     results: Path,
     benches: Path,
 ) -> None:
-    """Compare HEAD (default: the working tree) with commit BASE, and fail if a case certainly became slower.
+    """Compare two commits, and fail if a case certainly became slower.
 
-    The exit status is 10 only if a case is slower by more than 1 %, at an error rate of 1 % over all cases. It is 11 if a
+    HEAD is the working tree unless given. The exit status is 10 only if a case is slower by more than 1 %, at an error rate of 1 % over all cases. It is 11 if a
     case cannot be decided: it is too noisy to see its margin, its data recipe changed, or it is missing. It is 12 if a
     case gives another result than base.
 

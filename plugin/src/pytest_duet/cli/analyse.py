@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.argument("runs", type=PATH, nargs=-1, required=True)
 @click.option("--into", type=PATH, default=RESULTS, show_default=True, help="Folder of saved runs.")
 def analyse(runs: tuple[Path, ...], into: Path) -> None:
-    """Compare the members of each group in RUNS, files of `duet measure` or folders of them, and save one run of all.
+    """Compare the members of measured groups, and save all groups as one run.
 
-    Runs of different machines, profiles or modes are never pooled. `duet report` shows a saved run.
+    RUNS are files of `duet measure` or folders of them. Runs of different machines, profiles or modes are never pooled. `duet report` shows a saved run.
 
     Example: duet analyse measured/ --into results/
     """

@@ -15,9 +15,9 @@ from pytest_duet.records import baselines, machine
 @click.argument("runs", type=PATH, nargs=-1, required=True)
 @click.option("--into", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 def baseline(runs: tuple[Path, ...], into: Path) -> None:
-    """Write a baseline of RUNS, a small file: saved runs, folders of them, or earlier baselines.
+    """Summarise RUNS in a small file, the baseline of later runs.
 
-    It holds one number for each case of each run, the digest of each run, and a digest of itself.
+    RUNS are saved runs, folders of them, or earlier baselines. A baseline holds one number for each case of each run, the digest of each run, and a digest of itself.
 
     Example: duet baseline results/ --into baseline.json
     """

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.argument("frameworks", nargs=-1)
 @suite_option
 def build(frameworks: tuple[str, ...], suite: Suite) -> None:
-    """Build the workers of FRAMEWORKS (default: every Rust framework) in release mode, from the locked versions."""
+    """Build the workers of FRAMEWORKS, by default of every Rust framework.
+
+    They are built in release mode and from the locked versions. One that fails does not stop the others.
+    """
     from pytest_duet.phases.build import build_worker
 
     say = partial(click.echo, err=True)

@@ -80,13 +80,19 @@ into_option: Final = click.option(
 )
 
 
-def report_members(members: Iterable[MemberRecord]) -> None:
-    """Write a line for each member that is not ok, and exit with status 1 if one of them failed."""
+def report_members(members: Iterable[MemberRecord]) -> bool:
+    """Write a line for each member of a group that is not ok, and return whether one of them failed."""
     failed = False
     for member in members:
         if member.status != "ok":
-            click.echo(f"{member.name}: {member.status}: {member.reason}", err=True)
+            click.echo(f"  {member.name}: {member.status}: {member.reason}", err=True)
         failed |= STATUSES[member.status].outcome == "failed"
+    return failed
+
+
+def go_on(command: str, *, failed: bool) -> None:
+    """Name the `command` of the next phase, and exit with status 1 if a member `failed`."""
+    click.echo(f"next: duet {command}", err=True)
     if failed:
         sys.exit(int(Exit.FAILED))
 

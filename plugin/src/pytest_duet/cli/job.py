@@ -41,7 +41,7 @@ def job(
     model: Path | None,
     suite: Suite,
 ) -> None:
-    """Print the requests of one case; pipe them into its worker to debug it.
+    """Print the requests of one case, to drive its worker by hand.
 
     The times in the replies are unpaired and prove nothing.
 

@@ -60,9 +60,9 @@ def learn(
     as_json: bool,
     suite: Suite,
 ) -> None:
-    """Train every member of ALGORITHM of TASK once per seed, with the parameters that quality is judged by.
+    """Train every member once per seed, and compare what they learn.
 
-    Each seed draws new data, the same for all members. The score of a training is the task's first metric; its time is
+    The parameters are those that quality is judged by. Each seed draws new data, the same for all members. The score of a training is the task's first metric; its time is
     that of a single call, so `pytest benches` is the place to compare speed. After Ctrl-C, the finished trainings are shown
     and saved. The exit status is 1 if a training failed.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import PATH, into_option, mode_option, report_members, suite_option
+from pytest_duet.cli.common_options import PATH, go_on, into_option, mode_option, report_members, suite_option
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @mode_option
 @suite_option
 def measure(validations: tuple[Path, ...], into: Path, mode: str, suite: Suite) -> None:
-    """Time and observe the groups in VALIDATIONS, files of `duet validate` or folders of them.
+    """Time the members that passed validation, and observe what they use.
 
-    Writes a run of each group to DIR, for `duet analyse`. The exit status is 1 if a member failed a check; the files are
-    written in any case.
+    VALIDATIONS are files of `duet validate` or folders of them. For each group, a run is written to DIR, for `duet
+    analyse`. The exit status is 1 if a member failed; the files are written in any case.
 
     Example: duet measure validated/ --into measured/
     """
@@ -37,7 +37,7 @@ def measure(validations: tuple[Path, ...], into: Path, mode: str, suite: Suite) 
     from pytest_duet.records import files, machine, store
 
     files.make_folder(into)
-    progress, members, here = Progress(), [], machine.this_machine()
+    progress, failed, here = Progress(), False, machine.this_machine()
     for path in found(validations, SUFFIX):
         validation, created = Validation.read(path), now()
         spec = validation.spec
@@ -46,6 +46,5 @@ def measure(validations: tuple[Path, ...], into: Path, mode: str, suite: Suite) 
         written = into / f"{slug(spec)}{RUN_SUFFIX}"
         store.write(analyse([record], here, profile=record.profile, mode=mode, complete=True, created=created), written)
         progress.line(f"{spec.id}: {written}")
-        members += record.members
-    progress.line(f"next: duet analyse {into}")
-    report_members(members)
+        failed |= report_members(record.members)
+    go_on(f"analyse {into}", failed=failed)

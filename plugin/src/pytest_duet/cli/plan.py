@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 def plan(
     expression: str, profile: str, threads: int, device: str, into: Path | None, as_json: bool, suite: Suite
 ) -> None:
-    """List the groups that `pytest benches` would run; with --into or --json, write them as data.
+    """List the groups that `pytest benches` would run.
 
-    Nothing of a task is imported, built or run. With --json, each group comes with the specs derived from it: the training
+    With --into or --json, they are written as data for the next phases. Nothing of a task is imported, built or run. With --json, each group comes with the specs derived from it: the training
     of its checkpoint, the smaller workload of the scaling check, the changed parameters of the effect checks, and the stop
     rules of the time to convergence.
 

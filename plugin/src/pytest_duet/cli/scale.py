@@ -97,7 +97,7 @@ def scale(
     as_json: bool,
     suite: Suite,
 ) -> None:
-    """Measure how the time of ALGORITHM of TASK grows with the size of its data.
+    """Measure how the time of an algorithm grows with the size of its data.
 
     Each size is checked for parity and timed in turns like any benchmark. Then time = a·size^b is fitted to each
     framework, and the sizes where two of them cross are estimated. After Ctrl-C, the finished sizes are shown and saved.

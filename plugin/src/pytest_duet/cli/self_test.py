@@ -34,9 +34,9 @@ WORKER = Path("target/release/lcg")
     help="Rust worker with a task `noop`; left out if it is not built.",
 )
 def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> None:
-    """Compare code with itself: the rate of false alarms, the cost of a round, the bias of a worker process.
+    """Compare code with itself, to measure the harness.
 
-    Each decision takes about five seconds. It takes several hundred decisions to confirm an alarm rate of at most 1 %.
+    Prints the rate of false alarms, the cost of a round, and the bias of a worker process. Each decision takes about five seconds. It takes several hundred decisions to confirm an alarm rate of at most 1 %.
     """
     from pytest_duet.extras import self_test as measure
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import PATH, into_option, mode_option, report_members, suite_option
+from pytest_duet.cli.common_options import PATH, go_on, into_option, mode_option, report_members, suite_option
 from pytest_duet.cli.progress import Progress
 from pytest_duet.defaults import DATA_CACHE
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @mode_option
 @suite_option
 def validate(specs: tuple[Path, ...], into: Path, mode: str, suite: Suite) -> None:
-    """Check the groups in SPECS, files of `duet plan` or folders of them: attestation, parity, quality, scaling, effects.
+    """Check the members of planned groups before anything is timed.
 
-    Writes a validation of each group to DIR, for `duet measure`. The exit status is 1 if a member failed a check; the
+    SPECS are files of `duet plan` or folders of them. The checks are attestation, parity, quality, scaling and effects. For
+    each group, a validation is written to DIR, for `duet measure`. The exit status is 1 if a member failed a check; the
     files are written in any case.
 
     Example: duet validate plan/ --into validated/
@@ -33,12 +34,11 @@ def validate(specs: tuple[Path, ...], into: Path, mode: str, suite: Suite) -> No
     from pytest_duet.phases.files import read_specs
     from pytest_duet.phases.validate import validate as run
 
-    progress, members = Progress(), []
+    progress, failed = Progress(), False
     for spec in read_specs(specs):
         progress.where = spec.id
         names = [member.name for member in spec.members]
         validation = run(spec, names, MODES[mode], suite.benches, suite.project / DATA_CACHE, progress)
         progress.line(f"{spec.id}: {validation.write(into)}")
-        members += [each.record for each in validation.document.members]
-    progress.line(f"next: duet measure {into} --into DIR")
-    report_members(members)
+        failed |= report_members(each.record for each in validation.document.members)
+    go_on(f"measure {into} --into DIR", failed=failed)

@@ -1,4 +1,4 @@
-"""The gate of one pytest session: load the baseline before anything runs, decide after everything ran, and report it."""
+"""The gate of one pytest session: load the baseline before anything runs, and decide after everything ran."""
 
 from __future__ import annotations
 

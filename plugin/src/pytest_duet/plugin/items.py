@@ -21,15 +21,17 @@ PREFIX = "bench_"
 
 @dataclass(frozen=True)
 class BenchItem:
-    """One member of one group; `group` identifies the group in this session.
-
-    `key` names the group in tables, and the exact selectors compare its parts.
-    """
+    """One member of one group; `group` identifies the group in this session, `key` in tables and selectors."""
 
     group: tuple[str, str, str]
     member: str
     key: GroupKey
     declaration: SuiteDeclaration | PairDeclaration
+
+    @property
+    def benches(self) -> Path | None:
+        """The folder of task folders that the item belongs to, None for an inline group."""
+        return self.declaration.task_folder.parent if isinstance(self.declaration, SuiteDeclaration) else None
 
     def names(self, selector: str) -> set[str]:
         """Return the names by which `selector`, ``task`` for instance, finds the item.
@@ -53,12 +55,12 @@ BENCH_ITEM = pytest.StashKey[BenchItem]()
 
 
 def bench_item_of(item: pytest.Item) -> BenchItem | None:
-    """Return the bench item of `item`, None where it is not one of ours."""
+    """Return the bench item of `item`, None if it is not one of ours."""
     return item.stash.get(BENCH_ITEM, None)
 
 
 def declaration_of(function: object) -> SuiteDeclaration | PairDeclaration | None:
-    """Return the declaration of a benchmark function, None where it has none."""
+    """Return the declaration of a benchmark function, None if it has none."""
     found: SuiteDeclaration | PairDeclaration | None = getattr(function, ATTRIBUTE, None)
     return found
 
@@ -72,12 +74,9 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
         msg = f"{metafunc.definition.nodeid}: does not use the fixture 'duet'; add it as a parameter and call it"
         raise pytest.UsageError(msg)
     if isinstance(declaration, SuiteDeclaration):
-        found = _suite_cases(declaration, profile)
+        cases = _suite_cases(declaration, profile)
         metafunc.parametrize(
-            ("duet_group", "duet_member"),
-            [(key.local_id, member) for key, member in found],
-            indirect=True,
-            ids=[f"{key.local_id}-{member}" for key, member in found],
+            ("duet_group", "duet_member"), cases, indirect=True, ids=["-".join(each) for each in cases]
         )
         return
     names = declaration.names()
@@ -85,7 +84,7 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
     metafunc.parametrize("duet_member", names, indirect=True, ids=names)
 
 
-def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[GroupKey, str]]:
+def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[str, str]]:
     from pytest_duet.errors import SpecError
     from pytest_duet.spec.suite import group_keys, load_suite, member_names
 
@@ -99,14 +98,14 @@ def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[Grou
         raise pytest.UsageError(msg)
     task = suite.tasks[name]
     return [
-        (key, member)
+        (key.local_id, member)
         for key in group_keys(name, task)
         for member in member_names(task, key.algorithm, key.phase, key.workload, profile)
     ]
 
 
 def hint(config: pytest.Config) -> Iterator[str]:
-    """Yield the lines that pytest's configuration lacks where there are benchmarks that it does not collect."""
+    """Yield the lines that pytest's configuration lacks to collect the benchmarks that exist."""
     wanted = {"python_files": "bench_*.py", "python_functions": "bench_*"}
     lacking = [name for name, pattern in wanted.items() if pattern not in config.getini(name)]
     if not lacking:
@@ -118,7 +117,7 @@ def hint(config: pytest.Config) -> Iterator[str]:
 
 
 def _benches(given: Path) -> Iterator[Path]:
-    """Yield the first files below `given` with the name of a benchmark; a hint is not worth a long search."""
+    """Yield the first few files below `given` that are named like a benchmark."""
     found = given.rglob(f"{PREFIX}*.py") if given.is_dir() else iter([given])
     return itertools.islice(found, 20)
 
