@@ -148,9 +148,7 @@ def test_an_error_in_the_second_measurement_is_reported_and_confirms_nothing(
     monkeypatch.setattr(engine, "run_group", measure_once)
     result = session(option)
     assert result.ret == CANNOT_DECIDE
-    result.stdout.fnmatch_lines(
-        ["duet: * could not be measured once more: ZeroDivisionError: a rule of the task folder"]
-    )
+    result.stdout.fnmatch_lines(["duet: * could not be measured again: ZeroDivisionError: a rule of the task folder"])
 
 
 def test_a_faster_case_passes(pair, session, before) -> None:

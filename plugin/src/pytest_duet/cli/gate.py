@@ -101,10 +101,7 @@ def held(
     try:
         head = baselines.load_summary(run)
         again = baselines.load_summary(second) if second else None
-        if again is not None and again.digest == head.digest:
-            raise StoreError(f"{again.source}: is the same run, which confirms nothing; measure a second time")
-        found = baselines.load(baseline_paths, machine.this_machine())
-        found = _without(found, [each for each in (head, again) if each], baseline_paths)
+        found = _earlier(baseline_paths, head, again)
     except StoreError as error:
         give_up(error, advisory=advisory)
     changed = changes(head, found, given, second=again)
@@ -115,14 +112,16 @@ def held(
     return [decide(each, allow_missing) for each in changed]
 
 
-def _without(found: Baseline, runs: Sequence[RunSummary], baseline_paths: Sequence[Path]) -> Baseline:
-    """Return the baseline without `runs`: a run must not be part of its own baseline."""
-    digests = {each.digest for each in runs}
+def _earlier(baseline_paths: Sequence[Path], head: RunSummary, again: RunSummary | None) -> Baseline:
+    """Return the baseline without the runs that are compared with it."""
+    if again is not None and again.digest == head.digest:
+        raise StoreError(f"{again.source}: is the same run, which confirms nothing; measure a second time")
+    found = baselines.load(baseline_paths, machine.this_machine())
+    digests = {each.digest for each in (head, again) if each}
     kept = [each for each in found.runs if each.digest not in digests]
     if not kept:
-        raise StoreError(
-            f"{', '.join(map(str, baseline_paths))}: holds no run but the one to compare; name earlier ones"
-        )
+        names = ", ".join(map(str, baseline_paths))
+        raise StoreError(f"{names}: holds no run but the one to compare; name earlier ones")
     return msgspec.structs.replace(found, runs=kept)
 
 
