@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PACKAGE = "pytest_duet"
 ROOT = Path(pytest_duet.__file__).parent
 
-# From the edge down. CONTRIBUTING.md shows the same layers.
+# From the edge down. docs/architecture.md shows the same layers.
 LAYERS = (
     ("__main__", "cli", "plugin"),
     ("session", "phases", "extras"),
