@@ -139,6 +139,20 @@ def test_planning_imports_nothing_of_a_task(pytester, tmp_path: Path) -> None:
     assert 0 == suite.run("--duet-plan").returncode
 
 
+def test_each_phase_names_the_command_of_the_next(suite: Suite) -> None:
+    root = suite.root
+    planned = _duet(suite, "plan", "--into", str(root / "plan"))
+    checked = _duet(suite, "validate", str(root / "plan"), "--into", str(root / "validated"))
+    measured = _duet(suite, "measure", str(root / "validated"), "--into", str(root / "measured"))
+    analysed = CliRunner().invoke(main, ["analyse", str(root / "measured"), "--into", str(root / "results")])
+
+    assert f"next: duet validate {root / 'plan'} --into DIR" in planned.stderr
+    assert f"next: duet measure {root / 'validated'} --into DIR" in checked.stderr
+    assert f"next: duet analyse {root / 'measured'}" in measured.stderr
+    (saved,) = root.glob("results/*/2*.json")
+    assert f"next: duet report {saved}" in analysed.stderr
+
+
 def test_a_plan_of_nothing_is_a_usage_error(suite: Suite) -> None:
     result = _duet(suite, "plan", "-k", "nothing")
     assert (2, True) == (result.exit_code, "no group of" in result.output)
