@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_duet.analysis.gate import exit_status
+from pytest_duet.binding.group import LiveGroup
 from pytest_duet.errors import StoreError
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.phases.analyse import analyse, now
-from pytest_duet.phases.run import run_group
+from pytest_duet.phases.measure import measure_members
+from pytest_duet.phases.validate import validate_members
 from pytest_duet.records import machine, store
 from pytest_duet.records.journal import Journal
 from pytest_duet.records.schema import GroupRecord
@@ -84,8 +87,6 @@ class Session:
 
         """
         return store.check_writable(self._results, machine.this_machine())
-
-    # --- running ------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -160,8 +161,6 @@ class Session:
             raw = raw.replace(path.encode(), word.encode())
         return msgspec.json.decode(raw, type=GroupRecord)
 
-    # --- the end ------------------------------------------------------------------------------------------------------
-
     def analysed(self, groups: Sequence[GroupRecord] | None = None) -> RunRecord:
         """Return the run of `groups`, by default the finished ones, with its comparisons."""
         return analyse(
@@ -192,6 +191,39 @@ class Session:
             member.status == "unavailable" for group in self.groups for member in group.members
         )
         return exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=bool(self.errors))
+
+
+def run_group(
+    group: BoundGroup,
+    *,
+    selected: Collection[str],
+    timed: bool,
+    mode: Mode = DIRECT,
+    progress: Callable[[str], None] = lambda _: None,
+    rng: random.Random | None = None,
+    prewarmed: Prewarmed | None = None,
+    spawner: Spawner | None = None,
+    upcoming: Upcoming | None = None,
+) -> GroupRecord:
+    """Return the record of the `selected` members of `group`.
+
+    Without `timed`, only parity and quality are checked. A reference that is not selected runs for parity and is not
+    timed. `prewarmed` holds processes that an earlier call started for this group; this call starts those of the
+    `upcoming` group there. `spawner` starts the timed processes if `mode` times fresh ones.
+
+    Raises:
+        DataError: the data cannot be obtained.
+        SpecError: the spec turns out to be unusable.
+
+    """
+    with contextlib.ExitStack() as stack:
+        live = stack.enter_context(LiveGroup(group, selected, served=mode.fresh, progress=progress))
+        spawner = spawner or stack.enter_context(Spawner())
+        prewarmed = prewarmed or stack.enter_context(Prewarmed())
+        validate_members(live, timed=timed, prewarmed=prewarmed)
+        if timed:
+            measure_members(live, mode, rng or random.Random(), spawner, prewarmed, upcoming)
+        return live.record(mode=mode.name, timed=timed)
 
 
 def _key(group: GroupRecord) -> tuple[str, int, str]:

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from pytest_duet import session as engine
-from pytest_duet.phases.run import run_group
 from pytest_duet.records import baselines, machine, store
+from pytest_duet.session import run_group
 from pytest_duet.spec.suite import load_suite
 
 from .suites import REFERENCE_NS, TWIN_NS, Missing, Program, Python, Suite

@@ -17,10 +17,10 @@ from pytest_duet.binding.bind import bind
 from pytest_duet.cli import main
 from pytest_duet.measure.mode import DIRECT, PAIRED
 from pytest_duet.phases.files import read_specs
-from pytest_duet.phases.run import run_group
 from pytest_duet.phases.validate import validate
 from pytest_duet.records import store
 from pytest_duet.records.schema import GroupRecord
+from pytest_duet.session import run_group
 
 from .suites import REFERENCE_NS, TWIN_NS, Program, Python, Suite
 
@@ -41,7 +41,7 @@ from pytest_duet.measure import group
 from pytest_duet.measure.mode import MODES
 from pytest_duet.measure.timing import time_members
 from pytest_duet.phases.measure import measure
-from pytest_duet.phases.validation import Validation
+from pytest_duet.phases.validate import Validation
 
 group.time_members = partial(time_members, clock=lambda: 0.0)
 path, benches, cache, mode = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from pytest_duet.analysis import gate
 from pytest_duet.cli.common_options import expression_option, give_up, profile_option, results_option, usage
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli.console import Progress
 from pytest_duet.errors import reason_of
 from pytest_duet.exit_status import Exit
 from pytest_duet.extras.worktrees import WorktreeError
@@ -159,7 +159,7 @@ def _measure(session: Session, groups: Sequence[BoundGroup], seconds: float, pro
 
 
 def _change(session: Session, group: BoundGroup, seconds: float, decisions: int) -> Change:
-    from pytest_duet.extras.ab import BASE, HEAD, change_of, undecided
+    from pytest_duet.extras.ab import BASE, HEAD, change_of, not_compared
     from pytest_duet.measure.mode import base_and_head
 
     budget = msgspec.structs.replace(group.spec.budget, group_seconds=seconds)
@@ -167,5 +167,5 @@ def _change(session: Session, group: BoundGroup, seconds: float, decisions: int)
     try:
         record = session.run(timed, (BASE, HEAD), mode=base_and_head(decisions))
     except Exception as error:  # noqa: BLE001 - the fault of one task must not end the other cases
-        return undecided(group.spec.id, reason_of(error))
+        return not_compared(group.spec.id, "bad", "ok", reason_of(error))
     return change_of(group, record, decisions)

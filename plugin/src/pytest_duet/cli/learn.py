@@ -9,18 +9,8 @@ import click
 from pytest_duet import __version__
 from pytest_duet.analysis.learning import Learning, Trial
 from pytest_duet.analysis.learning import document as numbers
-from pytest_duet.cli.common_options import (
-    AT_LEAST_ONE,
-    groups_of,
-    json_option,
-    known,
-    profile_option,
-    results_option,
-    suite_option,
-    threads_option,
-)
-from pytest_duet.cli.console import print_json
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli import common_options as shared
+from pytest_duet.cli.console import Progress, print_json
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.exit_status import Exit
 from pytest_duet.report import learn as pages
@@ -39,14 +29,16 @@ if TYPE_CHECKING:
 @click.argument("task")
 @click.argument("algorithm")
 @click.option("--workload", default="", help="Workload; by default the first with a floor of quality.")
-@click.option("--seeds", default=10, show_default=True, type=AT_LEAST_ONE, help="Number of trainings of each member.")
+@click.option(
+    "--seeds", default=10, show_default=True, type=shared.AT_LEAST_ONE, help="Number of trainings of each member."
+)
 @click.option("--member", "members", default="", metavar="A,B", help="Only these members; the reference always runs.")
 @click.option("--threshold", type=float, help="Score that counts as reached; by default the floor of the spec.")
-@profile_option("Profile: the size of the data, and the parameters.")
-@threads_option
-@results_option
-@json_option
-@suite_option
+@shared.profile_option("Profile: the size of the data, and the parameters.")
+@shared.threads_option
+@shared.results_option
+@shared.json_option
+@shared.suite_option
 def learn(
     task: str,
     algorithm: str,
@@ -73,7 +65,7 @@ def learn(
     from pytest_duet.session import Session
     from pytest_duet.spec.resolve import group_spec
 
-    known("profile", profile, suite.profiles)
+    shared.known("profile", profile, suite.profiles)
     key = _key(suite, task, algorithm, workload, profile)
     plain = group_spec(suite, key, profile, threads=threads)
     chosen = _chosen(plain, members)
@@ -106,7 +98,7 @@ def _key(suite: Suite, task: str, algorithm: str, workload: str, profile: str) -
     """Return the first group of the algorithm that has a floor of quality."""
     from pytest_duet.spec.suite import applying
 
-    for key in groups_of(suite, task, algorithm, workload=workload):
+    for key in shared.groups_of(suite, task, algorithm, workload=workload):
         spec = suite.tasks[task]
         if any(rule.floor for rule in applying(spec.quality, key, spec.reference, profile)):
             return key
@@ -120,7 +112,7 @@ def _chosen(spec: GroupSpec, members: str) -> list[str]:
     names = [member.name for member in spec.members]
     asked = [each for each in members.split(",") if each]
     for name in asked:
-        known("member", name, names)
+        shared.known("member", name, names)
     return [spec.reference, *(name for name in asked or names if name != spec.reference)]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_duet.cli.common_options import PATH, go_on, into_option, mode_option, report_members, suite_option
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli.console import Progress
 from pytest_duet.defaults import DATA_CACHE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def measure(validations: tuple[Path, ...], into: Path, mode: str, suite: Suite) 
     from pytest_duet.phases.analyse import analyse, now
     from pytest_duet.phases.files import RUN_SUFFIX, found, slug
     from pytest_duet.phases.measure import measure as run
-    from pytest_duet.phases.validation import SUFFIX, Validation
+    from pytest_duet.phases.validate import SUFFIX, Validation
     from pytest_duet.records import files, machine, store
 
     files.make_folder(into)

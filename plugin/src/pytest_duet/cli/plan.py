@@ -6,15 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import (
-    FOLDER,
-    expression_option,
-    json_option,
-    known,
-    profile_option,
-    suite_option,
-    threads_option,
-)
+from pytest_duet.cli import common_options as shared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@expression_option("Only groups whose id matches, such as 'lasso and not predict'.")
-@profile_option("Profile: the size of the data, and how much time a group may take.")
-@threads_option
+@shared.expression_option("Only groups whose id matches, such as 'lasso and not predict'.")
+@shared.profile_option("Profile: the size of the data, and how much time a group may take.")
+@shared.threads_option
 @click.option("--device", default="cpu", show_default=True, help="Device of every member: cpu or cuda:N.")
-@click.option("--into", type=FOLDER, metavar="DIR", help="Write a file for each group to DIR.")
-@json_option
-@suite_option
+@click.option("--into", type=shared.FOLDER, metavar="DIR", help="Write a file for each group to DIR.")
+@shared.json_option
+@shared.suite_option
 def plan(
     expression: str, profile: str, threads: int, device: str, into: Path | None, as_json: bool, suite: Suite
 ) -> None:
@@ -49,7 +41,7 @@ def plan(
     from pytest_duet.spec.selectors import expression as means
     from pytest_duet.spec.suite import group_keys
 
-    known("profile", profile, suite.profiles)
+    shared.known("profile", profile, suite.profiles)
     wanted = means(expression)
     specs = [
         group_spec(suite, key, profile, threads=threads, device=device)

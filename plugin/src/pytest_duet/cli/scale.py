@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from pytest_duet.cli.common_options import (
-    groups_of,
-    json_option,
-    known,
-    profile_option,
-    results_option,
-    suite_option,
-    threads_option,
-    usage,
-)
-from pytest_duet.cli.console import console, print_json
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli import common_options as shared
+from pytest_duet.cli.console import Progress, console, print_json
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.errors import nearest
 from pytest_duet.exit_status import Exit
@@ -42,18 +32,12 @@ HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
 
 
-class Range(click.ParamType[tuple[str, int, int]]):
-    """``n=1e3..1e6``: the parameter that grows, and its range."""
-
-    name = "NAME=LOW..HIGH"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int, int]:
-        """Return the name, the smallest and the largest size."""
-        match = _RANGE.fullmatch(str(value))
-        low, high = (int(float(match[end])) for end in ("low", "high")) if match else (0, 0)
-        if match is None or not 0 < low < high:
-            self.fail(f"{value!r} is not a range; write for example n=1e3..1e6", param, ctx)
-        return match["name"], low, high
+def _range(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, int, int]:
+    match = _RANGE.fullmatch(text)
+    low, high = (int(float(match[end])) for end in ("low", "high")) if match else (0, 0)
+    if match is None or not 0 < low < high:
+        raise click.BadParameter(f"{text!r} is not a range; write for example n=1e3..1e6")
+    return match["name"], low, high
 
 
 def sizes_of(low: int, high: int, points: int | None) -> list[int]:
@@ -65,13 +49,19 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
 @click.command("scale")
 @click.argument("task")
 @click.argument("algorithm")
-@click.option("--over", type=Range(), required=True, help="Integer of the data recipe that grows, and its range.")
+@click.option(
+    "--over",
+    callback=_range,
+    required=True,
+    metavar="NAME=LOW..HIGH",
+    help="Integer of the data recipe, and its range.",
+)
 @click.option("--phase", default="", help="Phase; by default the task's first.")
 @click.option("--workload", default="", help="Workload; by default the first whose recipe has the integer.")
 @click.option("--points", type=click.IntRange(min=2), help="Number of sizes; by default two per decade.")
 @click.option("--framework", "frameworks", default="", metavar="A,B", help="Only these; the reference always runs.")
-@profile_option("Profile: how much time each size may take.")
-@threads_option
+@shared.profile_option("Profile: how much time each size may take.")
+@shared.threads_option
 @click.option(
     "--call-cap",
     default=5.0,
@@ -79,9 +69,9 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
     type=click.FloatRange(min=0, min_open=True),
     help="Leave out a member whose next call would take more seconds than this; stop where that is the reference.",
 )
-@results_option
-@json_option
-@suite_option
+@shared.results_option
+@shared.json_option
+@shared.suite_option
 def scale(
     task: str,
     algorithm: str,
@@ -109,7 +99,7 @@ def scale(
 
     name, low, high = over
     key = _key(suite, task, algorithm, phase, workload, name)
-    known("profile", profile, suite.profiles)
+    shared.known("profile", profile, suite.profiles)
     chosen = {each for each in frameworks.split(",") if each}
     progress = Progress()
     done: list[int] = []
@@ -118,13 +108,12 @@ def scale(
         with session.interruptible():
             for size in sizes_of(low, high, points):
                 progress.where = f"{name} = {size}"
-                with usage():
+                with shared.usage():
                     group = _group(suite, key, profile, {name: size}, threads, call_cap)
                 members = _affordable(group.spec, session.groups, done, size, chosen, call_cap)
                 if group.spec.reference not in members:
-                    progress.line(
-                        f"{name} = {size} and above: the reference would take more than {call_cap:g} s a call"
-                    )
+                    why = f"the reference would take more than {call_cap:g} s a call"
+                    progress.line(f"{progress.where} and above: {why}")
                     break
                 progress.line(f"{progress.where}: {', '.join(members)}")
                 session.run(group, members)
@@ -144,9 +133,9 @@ def scale(
 
 def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, over: str) -> GroupKey:
     """Return the first group of the algorithm whose recipe has the integer `over`."""
-    keys = groups_of(suite, task, algorithm, phase)
+    keys = shared.groups_of(suite, task, algorithm, phase)
     integers: set[str] = set()
-    for key in groups_of(suite, task, algorithm, phase or keys[0].phase, workload):
+    for key in shared.groups_of(suite, task, algorithm, phase or keys[0].phase, workload):
         entry = suite.tasks[task].workloads[key.workload]
         recipe = [entry.data, *entry.profiles.values()]
         integers |= {name for params in recipe for name, value in params.items() if type(value) is int}

@@ -11,8 +11,7 @@ import click
 
 from pytest_duet import units
 from pytest_duet.cli.common_options import AT_LEAST_ONE, json_option
-from pytest_duet.cli.console import print_json
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli.console import Progress, print_json
 from pytest_duet.errors import MemberError
 
 if TYPE_CHECKING:

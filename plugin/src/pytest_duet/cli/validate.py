@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_duet.cli.common_options import PATH, go_on, into_option, mode_option, report_members, suite_option
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli.console import Progress
 from pytest_duet.defaults import DATA_CACHE
 
 if TYPE_CHECKING:

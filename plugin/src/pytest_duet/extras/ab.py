@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_duet.spec.schema import Profile
     from pytest_duet.spec.suite import Suite
     from pytest_duet.values import Scalar
-    from pytest_duet.vocabulary import Language
+    from pytest_duet.vocabulary import Language, Side
 
 BASE: Final = "base"
 HEAD: Final = "head"
@@ -181,10 +181,10 @@ def change_of(group: BoundGroup, record: GroupRecord, decisions: int) -> Change:
     members = {member.name: member for member in record.members}
     base, head = members[BASE], members[HEAD]
     if all(group.launches[name].missing for name in (BASE, HEAD)):
-        return without(case, base=False, head=False, reason=base.reason)
+        return not_compared(case, "missing", "missing", base.reason)
     if base.status != "ok" and head.status == "skipped":
         # Without base's outputs, head was not run.
-        return undecided(case, f"base {base.status}: {base.reason}")
+        return not_compared(case, "bad", "ok", f"base {base.status}: {base.reason}")
     (comparison,) = compare_group(record)
     p = smallest = None
     if comparison.ratio is not None:
@@ -196,17 +196,6 @@ def change_of(group: BoundGroup, record: GroupRecord, decisions: int) -> Change:
     return gate.of_pair(case, comparison, (base.status, head.status), p, smallest)
 
 
-def undecided(case: str, reason: str) -> Change:
-    """Return the change of a case that exists on both sides but cannot be compared."""
-    return Change(case=case, base="bad", head="ok", verdict="not comparable", reason=reason)
-
-
-def without(case: str, *, base: bool, head: bool, reason: str) -> Change:
-    """Return the change of a case that was not measured; `base` and `head` are whether it exists there."""
-    return Change(
-        case=case,
-        base="ok" if base else "missing",
-        head="ok" if head else "missing",
-        verdict="not comparable",
-        reason=reason,
-    )
+def not_compared(case: str, base: Side, head: Side, reason: str) -> Change:
+    """Return the change of a case that cannot be compared, from what a gate sees of its sides."""
+    return Change(case=case, base=base, head=head, verdict="not comparable", reason=reason)

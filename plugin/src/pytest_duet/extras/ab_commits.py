@@ -12,7 +12,7 @@ from pytest_duet.defaults import CACHE
 from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import SpecError, reason_of
 from pytest_duet.extras import worktrees
-from pytest_duet.extras.ab import cases, pair_of, undecided, without
+from pytest_duet.extras.ab import cases, not_compared, pair_of
 from pytest_duet.ids import framework_of
 from pytest_duet.phases.build import build_worker
 from pytest_duet.spec.launch import launch_spec
@@ -85,17 +85,12 @@ def of_commits(
         except Exception as error:  # noqa: BLE001 - the fault of one task must not end the other cases
             group, why = None, reason_of(error)
         if group is None:
-            found.known.append(undecided(case.id, why))
+            found.known.append(not_compared(case.id, "bad", "ok", why))
         else:
             found.groups.append(group)
-    found.known += [
-        without(case.id, base=False, head=True, reason="new: base does not have it")
-        for case in in_head
-        if case not in both
-    ]
-    found.known += [
-        without(case.id, base=True, head=False, reason="head does not have it") for case in in_base if case not in both
-    ]
+    new, gone = "new: base does not have it", "head does not have it"
+    found.known += [not_compared(case.id, "missing", "ok", new) for case in in_head if case not in both]
+    found.known += [not_compared(case.id, "ok", "missing", gone) for case in in_base if case not in both]
     return found, (before.name, after.name)
 
 

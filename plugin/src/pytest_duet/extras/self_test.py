@@ -24,8 +24,8 @@ from pytest_duet.errors import Invalid
 from pytest_duet.extras.ab import BASE, HEAD, change_of, launched_pair
 from pytest_duet.ids import GroupKey
 from pytest_duet.measure.mode import DIRECT, base_and_head
-from pytest_duet.phases.run import run_group
 from pytest_duet.protocol import Job
+from pytest_duet.session import run_group
 from pytest_duet.spec.launch import function_launch as launch_of
 from pytest_duet.spec.schema import Profile
 from pytest_duet.workers.python import function_host

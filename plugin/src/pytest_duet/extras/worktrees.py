@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest_duet
 from pytest_duet.digests import file_digest
@@ -128,16 +128,7 @@ def our_package() -> dict[str, str]:
 def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:
     # Ignore another repository that a hook or a caller set for git.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git the user has
-            capture_output=True,
-            text=True,
-            check=False,
-            env=plain,
-        )
-    except FileNotFoundError:
-        raise WorktreeError("git is not on PATH; install it") from None
+    done = _finished(["git", "-C", str(folder), *arguments], env=plain)
     if done.returncode:
         said = done.stderr.strip().removeprefix("fatal: ") or f"git knows no {what}"
         raise WorktreeError(f"{what or folder}: {said}; {remedy}")
@@ -145,11 +136,15 @@ def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:
 
 
 def _run(argv: Sequence[str], cwd: Path) -> str:
-    try:
-        done = subprocess.run(list(argv), cwd=cwd, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise WorktreeError(f"{argv[0]} is not on PATH; install it and try again") from None
+    done = _finished(argv, cwd=cwd)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise WorktreeError(f"{' '.join(argv[:3])} failed in {cwd}:\n{said}\nfix that and try again")
     return done.stdout
+
+
+def _finished(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False, **options)
+    except FileNotFoundError:
+        raise WorktreeError(f"{argv[0]} is not on PATH; install it and try again") from None

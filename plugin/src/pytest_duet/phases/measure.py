@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_duet.measure.mode import Mode
     from pytest_duet.measure.prewarmed import Upcoming
-    from pytest_duet.phases.validation import Validation
+    from pytest_duet.phases.validate import Validation
     from pytest_duet.records.schema import GroupRecord
 
 

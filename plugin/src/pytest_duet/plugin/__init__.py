@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     settings = config.stash[_SETTINGS]
     ours = [(item, bench_item) for item in items if (bench_item := bench_item_of(item))]
     if not ours:
-        selection.check_unused(settings, config.rootpath)
+        selection.check_names(settings, config.rootpath, [])
         if config.option.duet_gate and not config.option.collectonly and not session.testsfailed:
             pytest.exit("--duet-gate: no benchmark of pytest-duet was selected", returncode=Exit.CANNOT_DECIDE)
         return

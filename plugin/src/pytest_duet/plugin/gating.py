@@ -82,8 +82,7 @@ class Gate:
         Cases that were deselected, or that have another profile, number of threads or device, are not expected. If the
         session was `narrowed` to single tests, only the cases that ran are.
         """
-        settings = self.settings
-        items = list(bench_items)
+        settings, items = self.settings, list(bench_items)
         ran = {each.case_id(settings.threads, settings.device) for each in items}
         if narrowed or self.baseline is None:
             return ran

@@ -48,8 +48,6 @@ class PytestSession:
         )
         self.close = self.session.close
 
-    # --- before -------------------------------------------------------------------------------------------------------
-
     def plan(self, bench_items: Sequence[BenchItem]) -> None:
         """Plan the groups of the selected items, so that a fault is reported before anything runs.
 
@@ -77,8 +75,6 @@ class PytestSession:
             if self.settings.gate_advisory:
                 return Gate(self.settings, None, str(error))
             raise Undecidable(f"--duet-gate: {error}") from error
-
-    # --- one item -----------------------------------------------------------------------------------------------------
 
     def play(self, bench_item: BenchItem, benchmark: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Carry out `duet(...)` in the body of one item: run its group if it has not run, then replay this member's rounds."""
@@ -144,8 +140,6 @@ class PytestSession:
         groups = list(self.groups.values())
         after = next(iter(groups[groups.index(group) + 1 :]), None)
         return (after.bound, after.selected) if after and after.bound else None
-
-    # --- after --------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Analyse and save what was measured, as `run` and `saved`."""
