@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
 from pytest_duet.defaults import DATA_CACHE
-from pytest_duet.digests import content_digest
+from pytest_duet.digests import arrays_digest
 from pytest_duet.errors import SpecError, StoreError
 from pytest_duet.extras.ab import launched_pair
 from pytest_duet.records.files import read_regular
@@ -20,7 +20,7 @@ from pytest_duet.spec.launch import thread_environment
 from pytest_duet.spec.schema import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy as np
     import numpy.typing as npt
@@ -43,7 +43,7 @@ def of_commands(
         raise SpecError("--cmd needs --task, the task of the job")
     given = {name: _scalar(value) for name, value in (_named(each, "--param") for each in params)}
     files = {name: _array(path) for name, path in (_named(each, "--data") for each in arrays)}
-    cache, digest = Path(DATA_CACHE), _digest(files)
+    cache, digest = Path(DATA_CACHE), arrays_digest(files)
     obtain(cache, digest, lambda: files)
     launches = [LaunchSpec("process", argv=_argv(each), environment=thread_environment(1)) for each in commands]
     spec = launched_pair(key, launches, "rust", given, digest, case=key.task, budget=Profile(), profile=profile)
@@ -87,8 +87,3 @@ def _array(path: str) -> npt.NDArray[np.generic]:
         # For a damaged header, numpy raises whatever its parser raises.
         raise SpecError(f"--data: {path} cannot be read ({error}); give a .npy file of numbers") from error
     return array
-
-
-def _digest(files: Mapping[str, npt.NDArray[np.generic]]) -> str:
-    named = ((f"{name} {array.dtype.str} {array.shape}", array) for name, array in sorted(files.items()))
-    return content_digest(*(part for name, array in named for part in (name.encode(), array.tobytes())))

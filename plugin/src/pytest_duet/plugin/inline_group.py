@@ -12,7 +12,7 @@ import numpy as np
 from pytest_duet.api import Worker, member_name
 from pytest_duet.binding.bind import INLINE_CHECK, bind, user_check
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.digests import content_digest
+from pytest_duet.digests import arrays_digest, content_digest
 from pytest_duet.errors import SpecError
 from pytest_duet.ids import framework_of, variant_of
 from pytest_duet.spec.group import DataSpec, GroupSpec, LaunchSpec, MemberSpec
@@ -78,17 +78,9 @@ def bind_inputs(declaration: PairDeclaration, args: tuple[Any, ...], kwargs: Map
         else:
             kind = type(value).__name__
             raise SpecError(f"duet(...): input {key!r} is a {kind}; give numbers, strings or numpy arrays of numbers")
-    parts = [
-        part
-        for key in sorted(arrays)
-        for part in (f"{key} {arrays[key].dtype.str} {arrays[key].shape}".encode(), arrays[key].tobytes())
-    ]
-    return Inputs(
-        params,
-        arrays,
-        digest=content_digest(repr(sorted(params.items())).encode(), *parts),
-        files=content_digest(*parts),
-    )
+    files = arrays_digest(arrays)
+    digest = content_digest(repr(sorted(params.items())).encode(), files.encode())
+    return Inputs(params, arrays, digest=digest, files=files)
 
 
 def inline_spec(
