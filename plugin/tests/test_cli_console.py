@@ -1,4 +1,4 @@
-"""What commands know of the terminal, and JSON for programs."""
+"""The properties of the terminal, and JSON for programs."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_the_help_of_every_command_describes_each_option(name: str) -> None:
     assert [each.name for each in options if not each.help] == []
 
 
-def test_the_list_of_commands_starts_with_the_phases_and_cuts_no_summary_of_theirs() -> None:
+def test_the_list_of_commands_starts_with_the_phases_and_shows_their_whole_summaries() -> None:
     result = CliRunner().invoke(main, ["--help"], terminal_width=100)
 
     listed = [line.split(maxsplit=1) for line in result.output.partition("Commands:\n")[2].splitlines()]
@@ -48,7 +48,7 @@ def test_a_command_without_its_arguments_is_a_usage_error(name: str) -> None:
     assert "Error: " in result.stderr
 
 
-def test_spec_files_that_cannot_be_read_are_one_line_and_status_4(tmp_path: Path) -> None:
+def test_unreadable_spec_files_give_one_line_and_status_4(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["plan", "--benches", str(tmp_path)])
 
     assert (4, 1) == (result.exit_code, len(result.stderr.splitlines())), result.output

@@ -1,4 +1,4 @@
-"""Find out what the engine does where the truth is known: alarms on nothing, what it catches, whether its intervals cover.
+"""Measure the engine where the truth is known: false alarms, regressions it detects, coverage of its intervals.
 
 Not for a machine's noise as such (``duet self-test``), and not for asserting anything.
 """

@@ -1,4 +1,4 @@
-"""``--duet-mode=paired``: every cell has processes of its own, in both languages."""
+"""``--duet-mode=paired``: every cell has its own processes, in both languages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_cell_has_a_new_process_of_each_member(pytester, session, pids) -> 
     assert "in fresh processes." in " ".join(result.outlines)
 
 
-def test_a_python_member_is_never_called_in_this_process(pytester, session) -> None:
+def test_no_python_member_is_called_in_the_session_process(pytester, session) -> None:
     spy = "import os, pathlib\nwith pathlib.Path('pids').open('a') as file:\n    print(os.getpid(), file=file)"
     members = {"honest": Python(REFERENCE_NS, role="reference", extra=spy), "twin": Python(TWIN_NS)}
     suite = Suite(pytester.path, members).write()
@@ -55,7 +55,7 @@ def test_a_python_member_is_never_called_in_this_process(pytester, session) -> N
     assert str(os.getpid()) not in seen
 
 
-def test_a_member_that_crashes_in_its_cells_leaves_the_others_alone(pytester, session) -> None:
+def test_a_member_that_crashes_in_its_cells_does_not_affect_the_others(pytester, session) -> None:
     members = {
         "honest": Program(ns=REFERENCE_NS, role="reference"),
         "twin": Program(ns=TWIN_NS),
@@ -68,7 +68,7 @@ def test_a_member_that_crashes_in_its_cells_leaves_the_others_alone(pytester, se
     assert {"honest": "ok", "twin": "ok", "fragile": "crashed"} == statuses(suite.saved())
 
 
-def test_what_is_missing_is_skipped_with_its_reason(pytester, session) -> None:
+def test_a_missing_member_is_skipped_with_the_reason(pytester, session) -> None:
     members = {"honest": Program(role="reference"), "absent": Missing()}
     suite = Suite(pytester.path, members).write()
 
@@ -78,14 +78,14 @@ def test_what_is_missing_is_skipped_with_its_reason(pytester, session) -> None:
     result.stdout.fnmatch_lines(["*no module 'no_such_module'*"])
 
 
-def test_a_mode_that_does_not_exist_is_a_usage_error(pair, session) -> None:
+def test_an_unknown_mode_is_a_usage_error(pair, session) -> None:
     result = session("--duet-mode=pared")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines(["*--duet-mode: unknown mode 'pared'; did you mean 'paired'?"])
 
 
-def test_the_mode_can_stand_in_the_configuration(pytester, session) -> None:
+def test_the_mode_can_be_set_in_the_configuration(pytester, session) -> None:
     members = {"honest": Program(role="reference"), "twin": Program()}
     suite = Suite(pytester.path, members).write()
     ini = pytester.path / "pytest.ini"

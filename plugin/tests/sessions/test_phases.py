@@ -1,4 +1,4 @@
-"""The phases as commands: each goes from files to files, and in steps they give what one session gives."""
+"""The phases as commands: each reads and writes files, and together they give the record of one session."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ mode = dataclasses.replace(MODES[mode], observed=False)
 record = measure(Validation.read(path), mode, benches, cache, rng=random.Random(7))
 sys.stdout.buffer.write(msgspec.json.encode(record))
 """
-"""Measures a validation in a process that has seen nothing else of the group."""
+"""Measures a validation in another process."""
 
 RULES = """
 [[growth]]
@@ -62,7 +62,7 @@ factor = 1000.0
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
-    """A reference, two rivals, one of which is wrong, and one that fails only when it is timed."""
+    """A reference, a correct rival, a wrong one, and one that fails only when it is timed."""
     members = {
         "honest": Program(ns=REFERENCE_NS, role="reference"),
         "twin": Program(ns=TWIN_NS),
@@ -84,7 +84,7 @@ def _spec(suite: Suite) -> GroupSpec:
 
 
 def _timeless(record: GroupRecord) -> bytes:
-    """Return everything of `record` but how long it took by the clock on the wall."""
+    """Return `record` without its elapsed time."""
     return msgspec.json.encode(msgspec.structs.replace(record, elapsed_ns=0), order="deterministic")
 
 
@@ -105,7 +105,7 @@ def test_a_measure_step_in_another_process_gives_the_record_of_one_session(suite
     assert all(member.cells for member in together.members if member.status == "ok")
 
 
-def test_the_phases_in_steps_leave_a_saved_run_like_a_session(suite: Suite) -> None:
+def test_the_phases_as_commands_save_the_same_run_as_a_session(suite: Suite) -> None:
     root = suite.root
     plan = _duet(suite, "plan", "--json")
     (root / "plan.json").write_text(plan.stdout)
@@ -153,7 +153,7 @@ def test_each_phase_names_the_command_of_the_next(suite: Suite) -> None:
     assert f"next: duet report {saved}" in analysed.stderr
 
 
-def test_a_plan_of_nothing_is_a_usage_error(suite: Suite) -> None:
+def test_a_plan_without_groups_is_a_usage_error(suite: Suite) -> None:
     result = _duet(suite, "plan", "-k", "nothing")
     assert (2, True) == (result.exit_code, "no group of" in result.output)
 
@@ -169,7 +169,7 @@ def test_an_edited_validation_is_refused(suite: Suite) -> None:
     assert (14, True) == (result.exit_code, "changed after it was" in result.output), result.output
 
 
-def test_other_outputs_beside_a_validation_are_refused(suite: Suite) -> None:
+def test_replaced_outputs_beside_a_validation_are_refused(suite: Suite) -> None:
     spec, root = _spec(suite), suite.root
     path = validate(spec, ["honest"], DIRECT, root / "benches", root / "cache").write(root / "v")
     (outputs,) = (root / "v").glob("*.npz")
@@ -197,7 +197,7 @@ def test_a_worker_that_changed_after_validation_is_not_timed(suite: Suite, monke
         (("analyse", "{root}/benches"), "holds no file *.run.json"),
     ],
 )
-def test_files_of_another_kind_are_refused_with_the_remedy(
+def test_files_of_the_wrong_kind_are_refused_with_the_remedy(
     suite: Suite, arguments: tuple[str, ...], message: str
 ) -> None:
     result = CliRunner().invoke(main, [each.format(root=suite.root) for each in arguments])

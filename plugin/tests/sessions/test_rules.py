@@ -1,4 +1,4 @@
-"""What a spec may ask for beside parity and quality: whom a rival is set against, effects, convergence; and threads."""
+"""What a spec may ask for beside parity and quality: another member to compare with, effects, convergence, threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _three(pytester, **third) -> Suite:
     return Suite(pytester.path, members).write()
 
 
-def test_a_rival_is_set_against_the_member_it_names(pytester, session) -> None:
+def test_a_rival_is_compared_with_the_member_it_names(pytester, session) -> None:
     suite = _three(pytester, against="slow")
 
     result = session()
@@ -41,7 +41,7 @@ def test_a_rival_is_set_against_the_member_it_names(pytester, session) -> None:
     result.stdout.fnmatch_lines(["*twin *4.0?x*faster*", "* against slow"])
 
 
-def test_without_a_name_it_is_the_reference(pytester, session) -> None:
+def test_a_rival_that_names_no_member_is_compared_with_the_reference(pytester, session) -> None:
     suite = _three(pytester)
 
     session()
@@ -51,7 +51,7 @@ def test_without_a_name_it_is_the_reference(pytester, session) -> None:
     assert comparison.ratio == pytest.approx(TWIN_NS / REFERENCE_NS, rel=0.01)
 
 
-def test_whom_it_is_set_against_must_have_taken_part(pytester, session) -> None:
+def test_the_named_member_must_have_taken_part(pytester, session) -> None:
     suite = _three(pytester, against="slow")
 
     session("--duet-framework=honest,twin")
@@ -61,7 +61,7 @@ def test_whom_it_is_set_against_must_have_taken_part(pytester, session) -> None:
 
 
 @pytest.mark.parametrize(("other", "remedy"), [("slwo", "did you mean 'slow'?"), ("twin", "known: honest, slow")])
-def test_a_name_that_is_no_other_member_ends_the_collection(other: str, remedy: str, pytester, session) -> None:
+def test_a_name_of_no_other_member_is_a_usage_error(other: str, remedy: str, pytester, session) -> None:
     _three(pytester, against=other)
 
     result = session()
@@ -75,7 +75,7 @@ def test_a_name_that_is_no_other_member_ends_the_collection(other: str, remedy: 
 EFFECT = '[[effect]]\nparam = "alpha"\nfactor = 10\n'
 
 
-def test_a_penalty_without_effect_is_refused(pytester, session) -> None:
+def test_a_penalty_without_effect_fails_its_member(pytester, session) -> None:
     # It reads the parameter, and computes with the value that this job happens to have.
     members = {"honest": Python(role="reference"), "deaf": Python(extra="self.alpha = 2.0"), "twin": Python()}
     suite = Suite(pytester.path, members, rules=EFFECT).write()
@@ -88,7 +88,7 @@ def test_a_penalty_without_effect_is_refused(pytester, session) -> None:
     result.assert_outcomes(passed=2, failed=1)
 
 
-def test_a_reference_whose_penalty_has_no_effect_leaves_nothing_to_compare(pytester, session) -> None:
+def test_a_reference_whose_penalty_has_no_effect_ends_the_group(pytester, session) -> None:
     members = {"deaf": Python(role="reference", extra="self.alpha = 2.0"), "twin": Python()}
     suite = Suite(pytester.path, members, rules=EFFECT).write()
 
@@ -113,7 +113,7 @@ def test_an_effect_of_an_unknown_parameter_is_a_usage_error(param: str, pytester
 CONVERGENCE = '[[convergence]]\nparam = "alpha"\nvalues = [2000.0, 2.0]\ngap = 0.05\n'
 
 
-def test_time_to_a_gap_is_read_beside_time_to_tolerance(pytester, session) -> None:
+def test_the_time_to_a_gap_is_taken_beside_the_time_to_tolerance(pytester, session) -> None:
     suite = Suite(
         pytester.path, {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python()}, rules=CONVERGENCE
     )
@@ -160,7 +160,7 @@ def test_the_number_of_threads_is_part_of_the_record_and_members_that_use_fewer_
 
 
 @pytest.mark.skipif(AVAILABLE == 1, reason="needs two processors")
-def test_a_busy_machine_is_said_where_several_threads_are_timed(pair, session, monkeypatch) -> None:
+def test_a_busy_machine_is_flagged_if_several_threads_are_timed(pair, session, monkeypatch) -> None:
     monkeypatch.setattr(cpu, "busy_share", lambda _: 0.42)
 
     session("--duet-threads=all")
@@ -171,7 +171,7 @@ def test_a_busy_machine_is_said_where_several_threads_are_timed(pair, session, m
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "many", "100000", "2.5"])
-def test_a_number_of_threads_that_cannot_be_had_is_a_usage_error(given: str, pair, session) -> None:
+def test_an_impossible_number_of_threads_is_a_usage_error(given: str, pair, session) -> None:
     result = session(f"--duet-threads={given}")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
@@ -182,14 +182,14 @@ def test_a_number_of_threads_that_cannot_be_had_is_a_usage_error(given: str, pai
 
 
 @pytest.mark.parametrize("given", ["gpu", "cuda:", "cuda:x", "cpu:0"])
-def test_a_word_that_is_no_device_is_a_usage_error(given: str, pair, session) -> None:
+def test_an_unknown_device_is_a_usage_error(given: str, pair, session) -> None:
     result = session(f"--duet-device={given}")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines([f"*--duet-device: '{given}' is no device; write cpu, cuda or cuda:N"])
 
 
-def test_a_device_that_is_not_there_is_a_usage_error_with_the_remedy(pair, session, monkeypatch) -> None:
+def test_a_missing_device_is_a_usage_error_with_the_remedy(pair, session, monkeypatch) -> None:
     def missing(index: int) -> None:
         raise gpu.GpuUnavailable("no NVIDIA driver: not found")
 
@@ -202,7 +202,7 @@ def test_a_device_that_is_not_there_is_a_usage_error_with_the_remedy(pair, sessi
     result.stderr.fnmatch_lines([expected])
 
 
-def test_a_member_that_does_not_ask_for_the_device_is_refused(pair, session, monkeypatch) -> None:
+def test_a_member_that_ignores_the_device_fails(pair, session, monkeypatch) -> None:
     monkeypatch.setattr(gpu, "device", contextlib.nullcontext)
 
     session("--duet-device=cuda:1")
@@ -212,7 +212,7 @@ def test_a_member_that_does_not_ask_for_the_device_is_refused(pair, session, mon
     assert "device 'cuda:1' is not known here" in members_of(pair.saved())["honest"].reason
 
 
-def test_who_has_not_settled_is_flagged_and_judged_all_the_same(pytester, session) -> None:
+def test_a_member_that_has_not_settled_is_flagged_and_still_judged(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "restless": Program("never_settles"), "calm": Program()}
     suite = Suite(pytester.path, members).write()
 
@@ -232,7 +232,7 @@ GROWTH = '[[growth]]\ndivide = "rows"\n'
 PER_ROW = "Host.clock.spend(100_000 * len(self.x))"
 
 
-def test_who_takes_as_long_for_an_eighth_of_the_work_does_not_do_it(pytester, session) -> None:
+def test_a_member_that_takes_as_long_for_an_eighth_of_the_work_fails(pytester, session) -> None:
     members = {
         "honest": Python(1000, extra=PER_ROW, role="reference"),
         "cached": Python(TWIN_NS),
@@ -251,7 +251,7 @@ def test_who_takes_as_long_for_an_eighth_of_the_work_does_not_do_it(pytester, se
     result.assert_outcomes(passed=2, failed=1)
 
 
-def test_where_the_reference_does_not_grow_either_nobody_is_refused(pytester, session) -> None:
+def test_no_member_fails_if_the_time_of_the_reference_does_not_grow_either(pytester, session) -> None:
     members = {"honest": Python(REFERENCE_NS, role="reference"), "cached": Python(TWIN_NS)}
     suite = Suite(pytester.path, members, rules=GROWTH).write()
 
@@ -260,7 +260,7 @@ def test_where_the_reference_does_not_grow_either_nobody_is_refused(pytester, se
     assert {"honest": "ok", "cached": "ok"} == statuses(suite.saved())
 
 
-def test_growth_by_something_unknown_is_a_usage_error(pytester, session) -> None:
+def test_a_scaling_check_by_an_unknown_parameter_is_a_usage_error(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "twin": Python()}
     Suite(pytester.path, members, rules=GROWTH.replace("rows", "rwos")).write()
 
@@ -270,7 +270,7 @@ def test_growth_by_something_unknown_is_a_usage_error(pytester, session) -> None
     result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is no integer of *; did you mean 'rows'?*"])
 
 
-def test_the_spec_may_give_a_member_a_margin_of_its_own(pytester, session) -> None:
+def test_the_spec_may_give_a_member_its_own_margin(pytester, session) -> None:
     members = {
         "honest": Python(REFERENCE_NS, role="reference"),
         "near": Python(REFERENCE_NS * 108 // 100),
