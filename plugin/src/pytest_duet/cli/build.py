@@ -30,11 +30,10 @@ def build(frameworks: tuple[str, ...], suite: Suite) -> None:
     for name in frameworks:
         known("Rust framework", name, buildable)
     chosen = frameworks or buildable
-    positions = (f"{index}/{len(chosen)}" for index in range(1, len(chosen) + 1))
     failed = [
         name
-        for name, position in zip(chosen, positions, strict=True)
-        if not build_worker(suite.project, name, position, say)
+        for index, name in enumerate(chosen, 1)
+        if not build_worker(suite.project, name, f"{index}/{len(chosen)}", say)
     ]
     if failed:
         say(f"duet: not built: {', '.join(failed)}; their cases will be unavailable")

@@ -24,16 +24,8 @@ def build_worker(project: Path, name: str, position: str, say: Callable[[str], N
         BuildError: cargo is not installed.
 
     """
-    argv = [
-        "cargo",
-        "build",
-        "--release",
-        "--locked",
-        "--manifest-path",
-        "rust_crates/Cargo.toml",
-        "-p",
-        f"duet-{name}",
-    ]
+    options = ["--release", "--locked", "--manifest-path", "rust_crates/Cargo.toml"]
+    argv = ["cargo", "build", *options, "-p", f"duet-{name}"]
     say(f"[{position}] duet-{name}: {' '.join(argv)}")
     started = time.monotonic()
     # torch-sys asks the first `python3` on PATH where libtorch is.

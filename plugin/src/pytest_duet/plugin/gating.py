@@ -11,7 +11,6 @@ from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide
 from pytest_duet.exit_status import Exit
 from pytest_duet.ids import CaseId
-from pytest_duet.records import baselines, machine
 from pytest_duet.records.summaries import summary_of_run
 
 if TYPE_CHECKING:
@@ -38,16 +37,6 @@ class Gate:
     baseline: Baseline | None
     error: str = ""
     decisions: list[Decided] = field(default_factory=list)
-
-    @classmethod
-    def load(cls, settings: Settings) -> Gate:
-        """Load the baseline that the settings name.
-
-        Raises:
-            StoreError: it cannot be read.
-
-        """
-        return cls(settings, baselines.load(settings.gate, machine.this_machine()))
 
     def judge(
         self, run: RunRecord, expected: Collection[str], again: Callable[[Collection[str]], RunRecord | None]

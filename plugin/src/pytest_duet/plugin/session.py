@@ -14,6 +14,7 @@ from pytest_duet.plugin import inline_group
 from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.planning import Planner
 from pytest_duet.plugin.replay import replay, verify_only
+from pytest_duet.records import baselines, machine
 from pytest_duet.records.timings import rounds_ns
 from pytest_duet.session import Session
 from pytest_duet.vocabulary import STATUSES
@@ -70,7 +71,7 @@ class PytestSession:
 
     def _load_gate(self) -> Gate:
         try:
-            return Gate.load(self.settings)
+            return Gate(self.settings, baselines.load(self.settings.gate, machine.this_machine()))
         except StoreError as error:
             if self.settings.gate_advisory:
                 return Gate(self.settings, None, str(error))
