@@ -31,14 +31,14 @@ def measure(validations: tuple[Path, ...], into: Path, mode: str, suite: Suite) 
     """
     from pytest_duet.measure.mode import MODES
     from pytest_duet.phases.analyse import analyse, now
-    from pytest_duet.phases.files import RUN_SUFFIX, found, slug
+    from pytest_duet.phases.files import RUN_SUFFIX, VALIDATION_SUFFIX, found, slug
     from pytest_duet.phases.measure import measure as run
-    from pytest_duet.phases.validate import SUFFIX, Validation
+    from pytest_duet.phases.validate import Validation
     from pytest_duet.records import files, machine, store
 
     files.make_folder(into)
     progress, failed, here = Progress(), False, machine.this_machine()
-    for path in found(validations, SUFFIX):
+    for path in found(validations, VALIDATION_SUFFIX):
         validation, created = Validation.read(path), now()
         spec = validation.spec
         progress.where = spec.id

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPEC_SUFFIX: Final = ".spec.json"
+VALIDATION_SUFFIX: Final = ".validation.json"
 RUN_SUFFIX: Final = ".run.json"
+_WRITTEN_BY: Final = {SPEC_SUFFIX: "plan", VALIDATION_SUFFIX: "validate", RUN_SUFFIX: "measure"}
 
 _SPEC: Final = msgspec.json.Decoder(GroupSpec)
 _PLAN: Final = msgspec.json.Decoder(list[PlannedSpec])
@@ -72,5 +74,7 @@ def found(paths: Iterable[Path], suffix: str) -> list[Path]:
     given = list(paths)
     result = [file for path in given for file in (sorted(path.glob(f"*{suffix}")) if files.is_folder(path) else [path])]
     if not result:
-        raise StoreError(f"{', '.join(map(str, given))}: holds no file *{suffix}; run the phase before this one")
+        raise StoreError(
+            f"{', '.join(map(str, given))}: holds no file *{suffix}; write one with duet {_WRITTEN_BY[suffix]} --into DIR"
+        )
     return result

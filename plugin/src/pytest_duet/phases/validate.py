@@ -19,7 +19,7 @@ from pytest_duet.binding.group import LiveGroup
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
 from pytest_duet.measure.estimate import estimate_calls
-from pytest_duet.phases.files import slug
+from pytest_duet.phases.files import VALIDATION_SUFFIX, slug
 from pytest_duet.records import files
 from pytest_duet.records.checksum import verified_content, with_checksum
 from pytest_duet.records.schema import MemberRecord, Record
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pytest_duet.measure.prewarmed import Prewarmed
 
 SCHEMA: Final = 1
-SUFFIX: Final = ".validation.json"
 _OUTPUTS: Final = ".outputs.npz"
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -133,7 +132,7 @@ class Validation:
 
         """
         files.make_folder(folder)
-        path = folder / f"{slug(self.spec)}{SUFFIX}"
+        path = folder / f"{slug(self.spec)}{VALIDATION_SUFFIX}"
         buffer = io.BytesIO()
         np.savez(buffer, **dict(self.outputs))  # type: ignore[arg-type]  # numpy's stubs take its own option here
         files.write_whole(_outputs_beside(path), buffer.getvalue())
@@ -207,7 +206,7 @@ def validate(
 
 
 def _outputs_beside(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(SUFFIX) + _OUTPUTS)
+    return path.with_name(path.name.removesuffix(VALIDATION_SUFFIX) + _OUTPUTS)
 
 
 def _arrays(content: bytes) -> Mapping[str, np.ndarray]:

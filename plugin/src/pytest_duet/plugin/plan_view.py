@@ -44,7 +44,9 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
     yield ""
     count = len(groups)
     source = (
-        "from saved runs" if not guessed else f"for {guessed} of {count} groups from the budget, not yet measured here"
+        "from saved runs"
+        if not guessed
+        else f"{guessed} of {count} groups were never measured here and count with their budget"
     )
     word = "about" if not guessed else "at most about"
     profile = duet_session.settings.profile
