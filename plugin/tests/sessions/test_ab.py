@@ -199,7 +199,7 @@ def test_a_removed_case_cannot_be_decided_and_a_new_case_is_listed(repository: P
         (["--cmd", "a", "b"], USAGE, "--cmd needs --task"),
         (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k selects cases of a suite"),
         (["--cmd", '"a', "b", "--task", "t"], USAGE, "--cmd: '\"a' cannot be read (No closing quotation); quote it"),
-        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd:  is empty; give two commands"),
+        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd: '' is empty; give two commands"),
         (["--cmd", "a", "''", "--task", "t"], USAGE, "is empty; give two commands"),
     ],
 )
