@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,16 +110,13 @@ def hint(config: pytest.Config) -> Iterator[str]:
     lacking = [name for name, pattern in wanted.items() if pattern not in config.getini(name)]
     if not lacking:
         return
-    if any(_is_ours(path) for given in config.args for path in _benches(Path(given.partition("::")[0]))):
+    given = [Path(each.partition("::")[0]) for each in config.args]
+    # A hint is not worth a long search.
+    found = (islice(path.rglob(f"{PREFIX}*.py"), 20) if path.is_dir() else [path] for path in given)
+    if any(map(_is_ours, chain.from_iterable(found))):
         yield "duet: there are benchmarks here that pytest is not configured to collect; add to its configuration:"
         for name in lacking:
             yield f"  {name} = {' '.join(dict.fromkeys([*config.getini(name), wanted[name]]))}"
-
-
-def _benches(given: Path) -> Iterator[Path]:
-    """Yield the first few files below `given` that are named like a benchmark."""
-    found = given.rglob(f"{PREFIX}*.py") if given.is_dir() else iter([given])
-    return itertools.islice(found, 20)
 
 
 def _is_ours(path: Path) -> bool:
@@ -134,13 +131,11 @@ def _check_pair(where: str, names: list[str]) -> None:
 
     for name in names:
         if not MEMBER_NAME.fullmatch(name):
-            raise pytest.UsageError(
-                f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
-            )
+            remedy = "write lower-case letters, digits and _"
+            raise pytest.UsageError(f"{where}: member name {name!r} is not usable; {remedy}")
     if len(set(names)) != len(names):
-        raise pytest.UsageError(
-            f"{where}: two members have the same name: {', '.join(names)}; give each worker another name"
-        )
+        remedy = "give each worker another name"
+        raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; {remedy}")
 
 
 def assign(item: pytest.Item) -> None:
