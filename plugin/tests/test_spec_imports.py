@@ -1,17 +1,17 @@
-"""What files import is read off them."""
+"""Imports are found without running the files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_duet.spec.imports import absolute_imports, with_those_beside
+from pytest_duet.spec.imports import absolute_imports, relative_imports
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_libraries_are_found_through_what_stands_beside_and_nothing_of_the_tree_is(tmp_path: Path) -> None:
-    task_folder = tmp_path / "room"
+def test_libraries_are_found_in_the_files_and_in_what_they_import_relatively(tmp_path: Path) -> None:
+    task_folder = tmp_path / "task"
     task_folder.mkdir()
     (task_folder / "impl_x.py").write_text(
         "import os\nimport numpy as np\nfrom sklearn import svm\nfrom sklearn.svm import SVC\n"
@@ -26,8 +26,8 @@ def test_libraries_are_found_through_what_stands_beside_and_nothing_of_the_tree_
     )
 
 
-def test_what_a_file_imports_from_beside_it_is_found_wherever_it_says_so(tmp_path: Path) -> None:
-    task_folder = tmp_path / "room"
+def test_relative_imports_are_found_anywhere_in_the_code(tmp_path: Path) -> None:
+    task_folder = tmp_path / "task"
     task_folder.mkdir()
     (task_folder / "data.py").write_text(
         "import numpy\nfrom ..recipes import whole\n\ndef make():\n    from . import world\n"
@@ -37,14 +37,14 @@ def test_what_a_file_imports_from_beside_it_is_found_wherever_it_says_so(tmp_pat
     (tmp_path / "other.py").touch()
     (task_folder / "world.py").touch()
 
-    found = [path.relative_to(tmp_path).as_posix() for path in with_those_beside(task_folder / "data.py")]
+    found = [path.relative_to(tmp_path).as_posix() for path in relative_imports(task_folder / "data.py")]
 
-    assert ["room/data.py", "recipes.py", "room/world.py", "control.py"] == found
+    assert ["task/data.py", "recipes.py", "task/world.py", "control.py"] == found
 
 
-def test_a_file_with_a_slip_in_it_is_named_by_whoever_imports_it(tmp_path: Path) -> None:
+def test_a_file_with_a_syntax_error_counts_and_imports_nothing(tmp_path: Path) -> None:
     (tmp_path / "data.py").write_text("def make(:\n")
     assert ([], [tmp_path / "data.py"]) == (
         absolute_imports(tmp_path.iterdir()),
-        with_those_beside(tmp_path / "data.py"),
+        relative_imports(tmp_path / "data.py"),
     )

@@ -1,4 +1,4 @@
-"""How workers are started, and what is said where they cannot be."""
+"""Workers are launched by their framework's spec; a missing part is named with its remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.spec.launch import THREAD_VARIABLES, launch_spec
-from pytest_duet.spec.schema import load_frameworks
+from pytest_duet.spec.load import load_frameworks
 from pytest_duet.spec.suite import Suite
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ def suite(tmp_path: Path) -> Suite:
     return _suite(tmp_path)
 
 
-def test_a_rust_member_that_is_not_built_says_how_to_build_it(suite: Suite) -> None:
+def test_an_unbuilt_rust_worker_names_the_build_command(suite: Suite) -> None:
     how = launch_spec(suite, "native", threads=1)
     assert "target/release/duet-native is not built; build it: duet build native" == how.missing
     assert "duet build native" == how.build
 
 
-def test_a_rust_member_that_is_built_is_started_and_held_to_its_sources(tmp_path: Path) -> None:
+def test_a_built_rust_worker_is_launched_and_must_match_its_sources(tmp_path: Path) -> None:
     suite = _suite(tmp_path)
     binary = tmp_path / "target" / "release" / "duet-native"
     binary.parent.mkdir(parents=True)
@@ -68,12 +68,12 @@ def test_a_rust_member_that_is_built_is_started_and_held_to_its_sources(tmp_path
     assert (sources, str(crates / "Cargo.lock")) == (how.sources, how.lock)
 
 
-def test_a_python_framework_that_is_not_installed_says_how_to_install_it(suite: Suite) -> None:
+def test_a_python_framework_that_is_not_installed_names_the_install_command(suite: Suite) -> None:
     expected = "Absent is not installed (no module 'no_such_module_anywhere'); pip install 'pytest-duet[absent]'"
     assert expected == launch_spec(suite, "absent", threads=1).missing
 
 
-def test_a_python_member_runs_here_and_has_a_served_twin(suite: Suite) -> None:
+def test_a_python_member_runs_in_this_process_or_in_a_worker(suite: Suite) -> None:
     how = launch_spec(suite, "sklearn", threads=1)
     assert ("direct", "") == (how.kind, how.missing)
     assert (
@@ -89,7 +89,7 @@ def test_a_python_member_runs_here_and_has_a_served_twin(suite: Suite) -> None:
     ) == (how.argv)
 
 
-def test_a_command_is_filled_in_and_held_to_nothing(suite: Suite) -> None:
+def test_a_command_is_filled_in_and_has_no_sources_to_match(suite: Suite) -> None:
     how = launch_spec(suite, "odd", threads=1)
     root = str(suite.project)
     assert ("process", (sys.executable, f"{root}/odd.py", "1"), "") == (how.kind, how.argv, how.missing)
@@ -97,6 +97,6 @@ def test_a_command_is_filled_in_and_held_to_nothing(suite: Suite) -> None:
     assert ((), "", "") == (how.sources, how.lock, how.build)
 
 
-def test_every_worker_is_told_to_use_one_thread(suite: Suite) -> None:
+def test_every_worker_is_limited_to_one_thread(suite: Suite) -> None:
     for name in suite.frameworks:
         assert dict.fromkeys(THREAD_VARIABLES, "1").items() <= launch_spec(suite, name, threads=1).environment.items()

@@ -1,4 +1,4 @@
-"""From spec files to plans: who stands in which group, and what each is told."""
+"""Spec files are resolved into groups: their members, and the parameters of each."""
 
 from __future__ import annotations
 
@@ -136,12 +136,12 @@ def _bound(suite: Suite, algorithm: str = "ridge", phase: str = "train", profile
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
-def test_groups_are_all_that_a_task_combines_in_the_order_of_its_spec(suite: Suite) -> None:
+def test_groups_are_all_combinations_in_the_order_of_the_spec(suite: Suite) -> None:
     expected = ["linear-train-small", "linear-predict-small", "ridge-train-small", "ridge-predict-small"]
     assert expected == [key.local_id for key in group_keys("linear", suite.tasks["linear"])]
 
 
-def test_a_variant_stands_only_where_its_spec_puts_it(suite: Suite) -> None:
+def test_a_variant_is_only_in_the_groups_that_it_selects(suite: Suite) -> None:
     task = suite.tasks["linear"]
     everywhere = ["sklearn", "absent", "native", "odd"]
     assert ["sklearn", "absent", "native", "native.gram", "odd"] == member_names(
@@ -151,7 +151,7 @@ def test_a_variant_stands_only_where_its_spec_puts_it(suite: Suite) -> None:
     assert everywhere == member_names(task, "ridge", "train", "small", "smoke")
 
 
-def test_a_group_knows_its_identity_and_its_budget(suite: Suite) -> None:
+def test_a_group_spec_has_its_id_and_budget(suite: Suite) -> None:
     group = _group(suite)
     assert ("linear/ridge-train-small", "sklearn", 7, 0.1, "f64", "smoke") == (
         group.id,
@@ -179,7 +179,7 @@ def test_roles_languages_and_variants_come_from_the_spec(suite: Suite) -> None:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_are_folded_in_order_for_each_member(suite: Suite) -> None:
+def test_later_parameter_rules_override_earlier_ones_for_each_member(suite: Suite) -> None:
     group = _group(suite)
     assert {"alpha": 1.0, "solver": "a"} == group.member("sklearn").params
     assert {"alpha": 1.0, "solver": "b"} == group.member("native").params
@@ -190,12 +190,12 @@ def test_a_profile_changes_parameters(suite: Suite) -> None:
     assert {"alpha": 2.0, "solver": "b"} == _group(suite, profile="standard").member("native").params
 
 
-def test_quality_has_parameters_of_its_own_on_top_of_the_jobs(suite: Suite) -> None:
+def test_quality_parameters_extend_those_of_the_job(suite: Suite) -> None:
     assert {"alpha": 5.0, "solver": "b"} == _group(suite).member("native").quality_params
     assert None is _group(suite, phase="predict").member("native").quality_params
 
 
-def test_limits_are_folded_by_metric(suite: Suite) -> None:
+def test_later_limits_override_earlier_ones_by_metric(suite: Suite) -> None:
     limits = _group(suite).limits
     assert ({"r2": 0.2, "f1": 0.5}, {"rmse": 9.0}) == (limits.floor, limits.ceiling)
 
@@ -206,7 +206,7 @@ def test_parity_rules_keep_their_order(suite: Suite) -> None:
     assert [1e-9] == [rule.tolerance for rule in group.member("sklearn").parity]
 
 
-def test_what_is_unsound_is_declared_with_its_reproducer(suite: Suite) -> None:
+def test_an_unsound_member_has_its_reason_and_reproducer(suite: Suite) -> None:
     odd = _group(suite).member("odd")
     assert ("never stops", "odd.rs::never") == (odd.unsound, odd.reproducer)
     assert "" == _group(suite, "linear").member("odd").unsound
@@ -221,7 +221,7 @@ _NAMES = st.sampled_from(["*", "a", "b", "c*", "cd", ["a", "cd"], []])
     st.sampled_from(["a", "b", "cd"]),
     st.sampled_from(["a", "b", "cd"]),
 )
-def test_the_rules_of_a_case_are_a_subsequence_in_which_every_selector_names_it(
+def test_the_rules_of_a_case_are_those_whose_selectors_all_match_it(
     rules: list[ParamsRule], algorithm: str, member: str, profile: str
 ) -> None:
     def names(selector: str | list[str], name: str) -> bool:
@@ -237,7 +237,7 @@ def test_the_rules_of_a_case_are_a_subsequence_in_which_every_selector_names_it(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("xyz"), st.integers()), max_size=5))
-def test_of_two_rules_for_one_parameter_the_later_wins(settings: list[dict[str, int]]) -> None:
+def test_the_later_of_two_rules_for_one_parameter_wins(settings: list[dict[str, int]]) -> None:
     rules = [ParamsRule(set=each) for each in settings]  # type: ignore[arg-type]
     folded: dict[str, object] = {}
     for rule in applying(rules, GroupKey("t", "a", "p", "w"), "m", "smoke"):
@@ -247,7 +247,7 @@ def test_of_two_rules_for_one_parameter_the_later_wins(settings: list[dict[str, 
         assert values[-1:] == [folded[name] for _ in range(name in folded)]
 
 
-def test_a_member_is_started_as_its_framework_is_with_the_threads_of_the_bound(suite: Suite) -> None:
+def test_a_member_is_launched_as_its_framework_with_the_threads_of_the_group(suite: Suite) -> None:
     spec = group_spec(suite, GroupKey("linear", "ridge", "train", "small"), "smoke", threads=3)
     group = bind(spec, suite.benches, suite.project / "data")
     assert launch_spec(suite, "native", threads=3) == group.launches["native"]
@@ -256,7 +256,7 @@ def test_a_member_is_started_as_its_framework_is_with_the_threads_of_the_bound(s
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_recipe_gets_the_profiles_parameters_and_the_workloads_seed(suite: Suite) -> None:
+def test_the_recipe_gets_the_parameters_of_the_profile_and_the_seed_of_the_workload(suite: Suite) -> None:
     smoke, standard = _bound(suite).data_set(), _bound(suite, profile="standard").data_set()
     assert (10,) == smoke.arrays["x"].shape
     assert (1000,) == standard.arrays["x"].shape
@@ -264,14 +264,14 @@ def test_the_recipe_gets_the_profiles_parameters_and_the_workloads_seed(suite: S
     assert smoke.digest != standard.digest
 
 
-def test_a_changed_recipe_makes_other_data(tmp_path: Path) -> None:
+def test_a_changed_recipe_has_another_digest(tmp_path: Path) -> None:
     suite = load_suite(_write(tmp_path))
     before = _bound(suite).data_set().digest
     (suite.benches / "linear" / "data.py").write_text(DATA + "# changed\n")
     assert before != _bound(suite).data_set().digest
 
 
-def test_a_task_without_a_recipe_is_an_error_of_the_spec(tmp_path: Path) -> None:
+def test_a_task_without_a_recipe_is_a_spec_error(tmp_path: Path) -> None:
     benches = _write(tmp_path)
     (benches / "linear" / "data.py").unlink()
     with pytest.raises(SpecError, match=r"data\.py does not exist; create it or drop what names it"):
@@ -281,20 +281,20 @@ def test_a_task_without_a_recipe_is_an_error_of_the_spec(tmp_path: Path) -> None
 # --- across files -----------------------------------------------------------------------------------------------------
 
 
-def test_a_member_of_an_unknown_framework_is_refused(tmp_path: Path) -> None:
+def test_a_member_of_an_unknown_framework_is_rejected(tmp_path: Path) -> None:
     benches = _write(tmp_path, task=TASK.replace("[members.odd]", "[members.od]\n[members.odd]"))
     with pytest.raises(SpecError, match=r"\[members\.od\] names framework 'od'; did you mean 'odd'\?") as caught:
         load_suite(benches)
     assert str(caught.value).startswith(f"{benches / 'linear' / 'task.toml'}: ")
 
 
-def test_a_workload_of_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+def test_a_workload_for_an_unknown_profile_is_rejected(tmp_path: Path) -> None:
     benches = _write(tmp_path, task=TASK.replace("standard = { rows", "standart = { rows"))
     with pytest.raises(SpecError, match=r"\[workloads\.small\.profiles\] names profile 'standart'; did you mean"):
         load_suite(benches)
 
 
-def test_a_rule_for_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+def test_a_rule_for_an_unknown_profile_is_rejected(tmp_path: Path) -> None:
     benches = _write(tmp_path, task=TASK.replace('profile = "standard"', 'profile = "standart"'))
     with pytest.raises(SpecError, match="'standart'"):
         load_suite(benches)
@@ -311,7 +311,7 @@ def unbuilt(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Suite:
     return load_suite(root / "benches")
 
 
-def test_every_real_group_has_its_reference_and_somebody_to_compare_it_with(unbuilt: Suite) -> None:
+def test_every_real_group_has_its_reference_and_another_member(unbuilt: Suite) -> None:
     for name, task in unbuilt.tasks.items():
         keys = group_keys(name, task)
         assert keys
@@ -321,7 +321,7 @@ def test_every_real_group_has_its_reference_and_somebody_to_compare_it_with(unbu
             assert len(members) > 1
 
 
-def test_every_real_rust_member_that_is_not_built_names_the_command_that_builds_it(unbuilt: Suite) -> None:
+def test_every_unbuilt_real_rust_worker_names_the_build_command(unbuilt: Suite) -> None:
     task = unbuilt.tasks["regression"]
     key = group_keys("regression", task)[0]
     group = group_spec(unbuilt, key, "smoke")
@@ -332,7 +332,7 @@ def test_every_real_rust_member_that_is_not_built_names_the_command_that_builds_
         assert f"target/release/duet-{name} is not built; build it: duet build {name}" == missing
 
 
-def test_the_real_ridge_is_unsound_in_linfa_and_told_its_penalty(unbuilt: Suite) -> None:
+def test_the_real_ridge_is_unsound_in_linfa_and_gets_its_penalty(unbuilt: Suite) -> None:
     key = GroupKey("regression", "ridge", "train", "synthetic")
     group = group_spec(unbuilt, key, "smoke")
     assert "" != group.member("linfa").unsound
@@ -342,7 +342,7 @@ def test_the_real_ridge_is_unsound_in_linfa_and_told_its_penalty(unbuilt: Suite)
     assert "5000×50" == bind(group, unbuilt.benches, unbuilt.project / "cache").workload_size
 
 
-def test_the_real_prediction_starts_from_what_the_reference_trained(unbuilt: Suite) -> None:
+def test_the_real_prediction_starts_from_the_weights_that_the_reference_trained(unbuilt: Suite) -> None:
     key = GroupKey("cnn", "lenet", "predict", "digits")
     group = group_spec(unbuilt, key, "smoke")
     assert group.checkpoint is not None

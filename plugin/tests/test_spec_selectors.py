@@ -1,4 +1,4 @@
-"""What a user's pattern means."""
+"""Names match patterns."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from pytest_duet.spec.selectors import matches, unmatched
         ("Train", "train", False),
     ],
 )
-def test_selectors_understand_wildcards_and_lists(pattern: str | list[str], name: str, *, expected: bool) -> None:
+def test_patterns_have_wildcards_and_lists(pattern: str | list[str], name: str, *, expected: bool) -> None:
     assert expected is matches(pattern, name)
 
 
 @given(st.text())
-def test_a_name_always_means_itself(name: str) -> None:
+def test_a_name_always_matches_itself(name: str) -> None:
     assert matches(name, name)
 
 
-def test_a_pattern_that_means_nothing_is_named_with_the_nearest_there_is() -> None:
+def test_a_pattern_without_match_is_reported_with_the_nearest_name() -> None:
     names = ["regression/fit/native", "cnn/train/tch"]
     assert ["--margin: no case is called 'regresion/fit/native'; did you mean 'regression/fit/native'?"] == unmatched(
         "--margin", ["cnn/*", "regresion/fit/native"], names

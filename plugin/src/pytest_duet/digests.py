@@ -1,6 +1,6 @@
-"""SHA-256 digests that tell apart data sets, sources, lock files, models and outputs.
+"""SHA-256 digests of data sets, sources, lock files, models and outputs.
 
-The Rust twins are in ``rust_crates/duet-worker``; vectors in its ``testdata`` hold both languages to the same digests.
+The Rust twins are in ``rust_crates/duet-worker``; the vectors in its ``testdata`` test both languages.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 _LAYOUT: Final = 1
-"""Part of every content digest; raised when the way bytes are written changes."""
+"""Part of every content digest; incremented when the layout of its bytes changes."""
 
 UNHASHED: Final = frozenset({"tests", "testdata", "target", "__pycache__"})
-"""Folders whose files go into no worker."""
+"""Folders that source digests leave out: nothing in them becomes part of a worker."""
 
 
 def content_digest(*parts: bytes) -> str:
@@ -43,14 +43,14 @@ def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def folder_digest(folder: Path, names: Sequence[str]) -> str:
-    """Return the SHA-256 that names the files `names` in `folder`; where the folder lies makes no difference.
+    """Return the SHA-256 of the files `names` in `folder`, whatever its path.
 
     Raises:
-        DataError: it is no folder, or lacks one of them.
+        DataError: it is not a folder, or a file is missing.
 
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; name one that holds {', '.join(names)}")
+        raise DataError(f"{folder}: is not a folder; name one that holds {', '.join(names)}")
     parts = []
     for name in names:
         try:
@@ -65,13 +65,13 @@ def folder_digest(folder: Path, names: Sequence[str]) -> str:
 def source_digest(folders: Iterable[Path]) -> str:
     """Return the SHA-256 of the files in `folders`, in hex; the build script of a Rust worker computes the same.
 
-    In byte order of ``<folder name>/<path inside>``: that path in UTF-8, NUL, the length in decimals, NUL, the bytes.
-    Hidden files and the folders in `UNHASHED` do not count. A file given instead of a folder counts under
-    ``<its folder's name>/<its own>``.
+    Files are hashed in byte order of their label ``<folder name>/<path inside>``. Each contributes its label in UTF-8, NUL,
+    its length in decimals, NUL, and its bytes. Hidden files and the folders in `UNHASHED` are left out. The label of a file
+    passed instead of a folder is ``<name of its folder>/<its name>``.
     """
     files: dict[bytes, Path] = {}
     for folder in folders:
-        # A file counts under its task's name too: files of several tasks share one name.
+        # The label of a file needs the name of its task: several tasks have a file of that name.
         base = folder.parent.parent if folder.is_file() else folder.parent
         for path in [folder] if folder.is_file() else folder.rglob("*"):
             inside = path.relative_to(base)
@@ -86,7 +86,7 @@ def source_digest(folders: Iterable[Path]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of one file's bytes, in hex; empty where there is no such file."""
+    """Return the SHA-256 of one file's bytes in hex, empty if there is no such file."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
@@ -97,8 +97,7 @@ def digest_outputs(outputs: Mapping[str, np.ndarray]) -> str:
     shape as decimals joined by commas, NUL, and its elements as little-endian bytes in C order.
     """
     digest = hashlib.sha256()
-    for name in sorted(outputs):
-        array = outputs[name]
+    for name, array in sorted(outputs.items()):
         shape = ",".join(str(length) for length in array.shape)
         digest.update(f"{name}\0{array.dtype.str}\0{shape}\0".encode())
         digest.update(array.tobytes(order="C"))

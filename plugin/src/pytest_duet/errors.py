@@ -110,7 +110,7 @@ class ProtocolError(MemberError):
     status = "protocol"
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the message of `error`, with its type where it is not a `DuetError`: some have no message."""
     return str(error) if isinstance(error, DuetError) else f"{type(error).__name__}: {error}"
 

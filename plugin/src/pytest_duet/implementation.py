@@ -12,14 +12,14 @@ from __future__ import annotations
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
 from pytest_duet.errors import ImplementationError
-from pytest_duet.values import NonFinite, Scalar
+from pytest_duet.values import NonFinite, from_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_duet.protocol import Job
+    from pytest_duet.values import Scalar
 
     Prepare = Callable[["JobReader"], "Implementation[Any, Any]"]
 
 InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Outputs:
     arrays: Mapping[str, npt.NDArray[np.generic]]
     iterations: int | None = None
     converged: bool | None = None
-    loss: Sequence[float] = field(default_factory=tuple)
+    loss: Sequence[float] = ()
 
 
 class Implementation(ABC, Generic[InputT, OutputT]):
@@ -126,56 +128,44 @@ class JobReader:
 
     def scalar(self, name: str) -> Scalar:
         """Return the parameter `name`, whatever its type."""
-        try:
-            value = self.job.params[name]
-        except KeyError:
-            msg = f"job has no parameter {name!r}; it has {', '.join(sorted(self.job.params)) or 'none'}"
-            raise ImplementationError(msg) from None
-        self.read_params[name] = value
-        return value
+        self.read_params[name] = self._entry("parameter", self.job.params, name)
+        return self.read_params[name]
 
     def number(self, name: str) -> float:
         """Return the parameter `name`, a number, as a float."""
         value = self.scalar(name)
-        if isinstance(value, NonFinite):
-            return float(value.nonfinite)
-        if isinstance(value, bool | str):
-            raise self._wrong(name, value, "a number")
-        return float(value)
+        if not isinstance(value, float | NonFinite):
+            value = self._typed(name, int, "a number")
+        return from_number(value)
 
     def integer(self, name: str) -> int:
         """Return the integer parameter `name`."""
-        value = self.scalar(name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._wrong(name, value, "an integer")
-        return value
+        return self._typed(name, int, "an integer")
 
     def flag(self, name: str) -> bool:
         """Return the boolean parameter `name`."""
-        value = self.scalar(name)
-        if not isinstance(value, bool):
-            raise self._wrong(name, value, "true or false")
-        return value
+        return self._typed(name, bool, "true or false")
 
     def text(self, name: str) -> str:
         """Return the string parameter `name`."""
+        return self._typed(name, str, "a string")
+
+    def _typed(self, name: str, kind: type[_T], wanted: str) -> _T:
         value = self.scalar(name)
-        if not isinstance(value, str):
-            raise self._wrong(name, value, "a string")
+        # A bool is an int in Python.
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ImplementationError(f"parameter {name!r} is {value!r}; it must be {wanted}")
         return value
 
     @staticmethod
-    def _wrong(name: str, value: object, wanted: str) -> ImplementationError:
-        return ImplementationError(f"parameter {name!r} is {value!r}; it must be {wanted}")
+    def _entry(kind: str, entries: Mapping[str, _T], name: str) -> _T:
+        if name not in entries:
+            raise ImplementationError(f"job has no {kind} {name!r}; it has {', '.join(sorted(entries)) or 'none'}")
+        return entries[name]
 
     def content(self, name: str) -> bytes:
         """Return the bytes of data file `name` and record their SHA-256."""
-        try:
-            path = self.job.data[name]
-        except KeyError:
-            msg = f"job has no data file {name!r}; it has {', '.join(sorted(self.job.data)) or 'none'}"
-            raise ImplementationError(msg) from None
-        content = Path(path).read_bytes()
+        content = Path(self._entry("data file", self.job.data, name)).read_bytes()
         self.read_data[name] = hashlib.sha256(content).hexdigest()
         return content
 

@@ -51,9 +51,6 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     data: dict[str, str]
 
 
-# --- requests ---------------------------------------------------------------------------------------------------------
-
-
 class Hello(Message, frozen=True, tag="hello"):
     """Ask the worker to identify itself. `protocol` is the driver's version."""
 
@@ -98,9 +95,6 @@ class Quit(Message, frozen=True, tag="quit"):
 
 
 Request = Hello | Describe | Prepare | Verify | Run | Outputs | Quit
-
-
-# --- replies ----------------------------------------------------------------------------------------------------------
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

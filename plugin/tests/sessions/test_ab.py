@@ -187,7 +187,7 @@ def test_a_removed_case_cannot_be_decided_and_a_new_case_is_listed(repository: P
         (["nowhere"], CANNOT_DECIDE, "nowhere: git knows no nowhere; name a branch, a tag or a commit"),
         (["nowhere", "--advisory"], PASSED, "nowhere: git knows no nowhere"),
         (["main", "-k", "nobody"], ERROR, "-k: no case of benches matches 'nobody'"),
-        (["main", "-k", "twin and"], USAGE, "is no expression; write for example"),
+        (["main", "-k", "twin and"], USAGE, "is not an expression; write for example"),
         (["main", "-k", "__import__"], ERROR, "no case of benches matches"),
         (["main", "--profile", "somke"], ERROR, "unknown profile 'somke'"),
         (["main", "--seconds", "-5"], USAGE, "-5.0 is not in the range x>0"),

@@ -102,7 +102,7 @@ def test_a_model_in_the_ini_file_is_relative_to_its_folder(suite, session) -> No
         ("tiny", "'tiny' names no task and folder; write TASK=PATH"),
         ("tiny=", "'tiny=' names no task and folder; write TASK=PATH"),
         ("tinny=mine", "unknown task 'tinny'; did you mean 'tiny'[?]"),
-        ("tiny=elsewhere", "*elsewhere: is no folder; name one that holds slope.txt"),
+        ("tiny=elsewhere", "*elsewhere: is not a folder; name one that holds slope.txt"),
         ("tiny=empty", "*slope.txt: cannot be read (No such file or directory); the folder must hold slope.txt"),
     ],
 )

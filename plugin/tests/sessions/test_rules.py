@@ -67,7 +67,7 @@ def test_a_name_of_no_other_member_is_a_usage_error(other: str, remedy: str, pyt
     result = session()
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*[[]members.twin[]] against {other!r} names no other member; {remedy}"])
+    result.stdout.fnmatch_lines([f"*[[]members.twin[]] against {other!r} is not another member; {remedy}"])
 
 
 # --- parameters that must have an effect -----------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_an_effect_of_an_unknown_parameter_is_a_usage_error(param: str, pytester
     result = session()
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    result.stderr.fnmatch_lines([f"*[[][[]effect]] param {param!r} is no number of tiny/fit-train-small*"])
+    result.stderr.fnmatch_lines([f"*[[][[]effect]] param {param!r} is not a number of tiny/fit-train-small*"])
 
 
 # --- time to a fixed gap ---------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_a_scaling_check_by_an_unknown_parameter_is_a_usage_error(pytester, sess
     result = session()
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is no integer of *; did you mean 'rows'?*"])
+    result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is not an integer of *; did you mean 'rows'?*"])
 
 
 def test_the_spec_may_give_a_member_its_own_margin(pytester, session) -> None:

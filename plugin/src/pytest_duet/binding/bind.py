@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_duet.binding.datasets import obtain, recipe_digest
 from pytest_duet.errors import DataError, Invalid, Refused, SpecError, Unavailable
-from pytest_duet.spec.imports import with_those_beside
+from pytest_duet.spec.imports import relative_imports
 from pytest_duet.spec.launch import launch_spec
 from pytest_duet.spec.suite import load_suite
 from pytest_duet.values import NonFinite, from_number
@@ -195,7 +195,7 @@ def _data_set(folder: Path, cache: Path, spec: GroupSpec) -> DataSet:
     if spec.data.digest:
         return obtain(cache, spec.data.digest, partial(_not_kept, cache, spec))
     # Whatever a recipe imports from beside it is as much a part of it as its own file.
-    source = b"\0".join(path.read_bytes() for path in with_those_beside(folder / "data.py"))
+    source = b"\0".join(path.read_bytes() for path in relative_imports(folder / "data.py"))
     if spec.data.model:
         # Where the model lies is passed to the recipe and is no part of what it makes.
         source += spec.data.model.digest.encode()

@@ -15,8 +15,7 @@ from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import MemberError, Refused, Skipped, Unavailable
 from pytest_duet.protocol import Job
 from pytest_duet.records.schema import Attestation, Bound, MemberRecord, ParityRecord, Reading
-from pytest_duet.workers.client import Client
-from pytest_duet.workers.direct import DirectChannel
+from pytest_duet.workers.client import Client, DirectChannel
 from pytest_duet.workers.process import spawn
 
 if TYPE_CHECKING:

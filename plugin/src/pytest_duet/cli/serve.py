@@ -20,7 +20,7 @@ import click
 @click.option("--task", default="", help="The task name the function answers to.")
 def serve(benches: Path | None, framework: str | None, function: str | None, task: str) -> None:
     """Answer the worker protocol on stdin and stdout with Python implementations."""
-    from pytest_duet.workers.serve import die_with_parent
+    from pytest_duet.workers.orphans import die_with_parent
     from pytest_duet.workers.serve import serve as answer
 
     # Do this first: the imports below take seconds, and the parent may die meanwhile.

@@ -13,7 +13,7 @@ import click
 @click.argument("modules", nargs=-1)
 def serve_forks(descriptor: int, modules: tuple[str, ...]) -> None:
     """Import MODULES, then fork a worker for each request on socket DESCRIPTOR."""
-    from pytest_duet.workers.serve import die_with_parent
+    from pytest_duet.workers.orphans import die_with_parent
 
     die_with_parent()
     # Every worker needs these modules; import them once for all children.

@@ -1,1 +1,1 @@
-"""What is to be measured, as data: spec files are read, checked and resolved into groups. Imports no user code."""
+"""Read, check and resolve spec files into groups, as data. Imports no user code."""

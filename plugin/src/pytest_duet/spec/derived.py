@@ -1,13 +1,14 @@
-"""Specs that follow from a group's spec: less work, another setting, a ladder of stop rules."""
+"""Derive specs from a group's spec: less work, a changed parameter, one spec for each stop rule."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.spec.group import ConvergenceSpec, EffectSpec, GroupSpec, Limits
+from pytest_duet.spec.schema import Spec
 from pytest_duet.spec.suite import applying
 
 if TYPE_CHECKING:
@@ -19,61 +20,56 @@ if TYPE_CHECKING:
     from pytest_duet.values import Scalar
 
 LESS_WORK: Final = 8
-"""The time of a call must grow with so many times the work."""
+"""The scaling check divides the work by this."""
 
 
 def with_rules(spec: GroupSpec, path: Path, task: Task, key: GroupKey) -> GroupSpec:
-    """Return `spec` with the scaling, effect and convergence rules that `task`, read from `path`, has for it.
+    """Return `spec` with the scaling, effect and convergence rules of `task`, which was read from `path`.
 
     Raises:
         SpecError: a rule names a parameter that the group does not have.
 
     """
-    growth = applying(task.growth, key, task.reference, spec.profile)
-    if growth:
-        spec = msgspec.structs.replace(spec, divide=growth[-1].divide)
-        _check_divides(spec, path)
+    case = key, task.reference, spec.profile
+    for growth in applying(task.growth, *case)[-1:]:
+        spec = replace(spec, divide=growth.divide)
+        if smaller(spec) == spec:
+            names = sorted({*spec.data.params, *(name for member in spec.members for name in member.params)})
+            hint = nearest(growth.divide, names)
+            raise SpecError(f"{path}: [[growth]] divide {growth.divide!r} is not an integer of {spec.id}{hint}")
     effects = []
-    for rule in applying(task.effect, key, task.reference, spec.profile):
+    for rule in applying(task.effect, *case):
         before = _number(spec, path, "effect", rule.param)
         after = type(before)(before * rule.factor)
         if after == before:
             raise SpecError(f"{path}: [[effect]] {rule.param!r} stays {before!r} when multiplied by {rule.factor:g}")
         effects.append(EffectSpec(rule.param, rule.factor, after))
     convergence = None
-    for last in applying(task.convergence, key, task.reference, spec.profile)[-1:]:
+    for last in applying(task.convergence, *case)[-1:]:
         kind = type(_number(spec, path, "convergence", last.param))
         limits = Limits(last.floor, last.ceiling)
         convergence = ConvergenceSpec(last.param, tuple(kind(value) for value in last.values), last.gap, limits)
-    return msgspec.structs.replace(spec, effects=tuple(effects), convergence=convergence)
+    return replace(spec, effects=tuple(effects), convergence=convergence)
 
 
 def smaller(spec: GroupSpec) -> GroupSpec:
-    """Return `spec` with an eighth of the work: of the parameter it divides, in the data and in every job."""
-    divided = (msgspec.structs.replace(each, params=_eighth(each.params, spec.divide)) for each in spec.members)
-    data = msgspec.structs.replace(spec.data, params=_eighth(spec.data.params, spec.divide))
-    return msgspec.structs.replace(spec, data=data, members=tuple(divided))
-
-
-def with_effect(spec: GroupSpec, effect: EffectSpec) -> GroupSpec:
-    """Return `spec` with the parameter of `effect` at its other value."""
-    return _with_param(spec, effect.param, effect.value)
+    """Return `spec` with parameter `divide` divided by `LESS_WORK`, in the data and in every job."""
+    members = tuple(replace(each, params=_divided(each.params, spec.divide)) for each in spec.members)
+    return replace(spec, data=replace(spec.data, params=_divided(spec.data.params, spec.divide)), members=members)
 
 
 def convergence_steps(spec: GroupSpec) -> tuple[GroupSpec, ...]:
-    """Return `spec` with each stop rule of its convergence, from the loosest to the strictest; none where it has none."""
-    if spec.convergence is None:
-        return ()
-    return tuple(_with_param(spec, spec.convergence.param, value) for value in spec.convergence.values)
+    """Return `spec` with each stop rule of its convergence, from the loosest to the strictest; empty without one."""
+    rule = spec.convergence
+    return tuple(with_param(spec, rule.param, value) for value in rule.values) if rule else ()
 
 
-def _with_param(spec: GroupSpec, name: str, value: float) -> GroupSpec:
+def with_param(spec: GroupSpec, name: str, value: float) -> GroupSpec:
     """Return `spec` with job parameter `name` at `value` for every member that has it."""
     members = (
-        msgspec.structs.replace(each, params={**each.params, name: value}) if name in each.params else each
-        for each in spec.members
+        replace(each, params={**each.params, name: value}) if name in each.params else each for each in spec.members
     )
-    return msgspec.structs.replace(spec, members=tuple(members))
+    return replace(spec, members=tuple(members))
 
 
 def _number(spec: GroupSpec, path: Path, table: str, name: str) -> float:
@@ -81,26 +77,19 @@ def _number(spec: GroupSpec, path: Path, table: str, name: str) -> float:
     params = spec.member(spec.reference).params
     value = params.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SpecError(f"{path}: [[{table}]] param {name!r} is no number of {spec.id}{nearest(name, params)}")
+        raise SpecError(f"{path}: [[{table}]] param {name!r} is not a number of {spec.id}{nearest(name, params)}")
     return value
 
 
-def _eighth(params: Mapping[str, Scalar], name: str) -> dict[str, Scalar]:
+def _divided(params: Mapping[str, Scalar], name: str) -> dict[str, Scalar]:
     value = params.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         return {**params}
     return {**params, name: max(1, value // LESS_WORK)}
 
 
-def _check_divides(spec: GroupSpec, path: Path) -> None:
-    if smaller(spec) == spec:
-        names = sorted({*spec.data.params, *(name for member in spec.members for name in member.params)})
-        msg = f"{path}: [[growth]] divide {spec.divide!r} is no integer of {spec.id}{nearest(spec.divide, names)}"
-        raise SpecError(msg)
-
-
-class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The specs that checking and measuring a group need besides its own."""
+class Derived(Spec, frozen=True):
+    """The further specs that checking and measuring a group need."""
 
     checkpoint: GroupSpec | None
     smaller: GroupSpec | None
@@ -108,19 +97,19 @@ class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     convergence: tuple[GroupSpec, ...]
 
 
-class PlannedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group's spec with those derived from it, as ``duet plan --json`` prints them."""
+class PlannedSpec(Spec, frozen=True):
+    """A group's spec with its derived specs, as ``duet plan --json`` prints them."""
 
     spec: GroupSpec
     derived: Derived
 
 
 def planned(spec: GroupSpec) -> PlannedSpec:
-    """Return `spec` with all that is derived from it."""
+    """Return `spec` with everything derived from it."""
     derived = Derived(
         checkpoint=spec.checkpoint.training if spec.checkpoint else None,
         smaller=smaller(spec) if spec.divide else None,
-        effects=tuple(with_effect(spec, effect) for effect in spec.effects),
+        effects=tuple(with_param(spec, effect.param, effect.value) for effect in spec.effects),
         convergence=convergence_steps(spec),
     )
     return PlannedSpec(spec, derived)

@@ -1,37 +1,32 @@
-"""What is to be measured, as data: one group of members, everything a worker machine must know about it.
+"""The spec of one group of members, as data: everything that a machine needs to measure it.
 
-A spec holds no function and, for the tasks of a suite, no path of a machine, so it can be written to a file, sent
-elsewhere and bound there (``binding``). It round-trips through JSON byte for byte.
+It holds no function and, for the tasks of a suite, no path of a machine, so it can be sent to another machine and bound
+there (``binding``). It round-trips through JSON byte for byte.
 """
+
+# ruff: noqa: RUF012 - msgspec copies mutable defaults
 
 from __future__ import annotations
 
 import math
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
 from pytest_duet.defaults import MARGIN
-from pytest_duet.spec.schema import ParityRule, Profile
+from pytest_duet.spec.schema import ParityRule, Profile, Spec
 from pytest_duet.values import Scalar
 from pytest_duet.vocabulary import Language, Role
 
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
-
-class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base of everything in a group spec: immutable, and an unknown key is an error."""
-
-
-class LaunchSpec(_Data, frozen=True):
+class LaunchSpec(Spec, frozen=True):
     """How a member's worker is launched.
 
-    `kind` is ``direct`` (a Python implementation in this process) or ``process``. `argv` starts the process; for a
-    direct member it is the same implementation in a process of its own, empty where there is none, and `unserved` says
-    why. `function` names a user's own function as ``file::name``. `missing` is the reason, with its remedy, why the
-    member cannot be launched at all. `sources` are the folders or files whose digest the worker must report, `lock` is
-    the lock file likewise. `modules` are what a process that forks such workers imports beforehand; None where `argv`
-    is no Python worker of ours, which cannot be forked.
+    `kind` is ``direct`` (a Python implementation in this process) or ``process``. `argv` starts the process; for a direct
+    member it runs the same implementation in a process of its own, and if it is empty `unserved` says why. `function` names
+    a user's function as ``file::name``. `missing` says why the member cannot be launched, with the remedy. The worker must
+    report the digests of the folders or files in `sources` and of the file `lock`. A fork server imports `modules` before
+    it forks such workers; None means that they cannot be forked.
     """
 
     kind: Literal["direct", "process"]
@@ -46,12 +41,11 @@ class LaunchSpec(_Data, frozen=True):
     modules: tuple[str, ...] | None = None
 
 
-class MemberSpec(_Data, frozen=True):
-    """One member: what runs it, the parameters it gets, how its outputs are checked.
+class MemberSpec(Spec, frozen=True):
+    """One member: how it is launched, its parameters, and the checks of its outputs.
 
-    `launch` is None for a framework of the suite: the machine that runs it knows how it is launched there.
-    `quality_params` replace `params` while quality is measured. `against` is the member its time is compared with,
-    empty for the reference.
+    `launch` is None for a framework of the suite: each machine launches it in its own way. `quality_params` replace
+    `params` while quality is measured. `against` is the member its time is compared with, empty for the reference.
     """
 
     name: str
@@ -68,33 +62,32 @@ class MemberSpec(_Data, frozen=True):
     against: str = ""
 
 
-class Limits(_Data, frozen=True):
-    """Floors and ceilings of quality metrics."""
+class Limits(Spec, frozen=True):
+    """The least (`floor`) and the most (`ceiling`) that quality metrics may be."""
 
     floor: dict[str, float] = {}
     ceiling: dict[str, float] = {}
 
     def kept_by(self, values: dict[str, float]) -> bool:
         """Return whether `values` keep every limit; a missing value or NaN keeps none."""
-        return all(values.get(metric, math.nan) >= least for metric, least in self.floor.items()) and all(
-            values.get(metric, math.nan) <= most for metric, most in self.ceiling.items()
-        )
+        floors = (values.get(metric, math.nan) >= least for metric, least in self.floor.items())
+        return all(floors) and all(values.get(metric, math.nan) <= most for metric, most in self.ceiling.items())
 
     def __str__(self) -> str:
-        """Return the limits in words, as in ``accuracy of 0.95``."""
+        """Return the limits as text, such as ``accuracy of 0.95``."""
         least = [f"{metric} of {value:g}" for metric, value in self.floor.items()]
         return " and ".join(least + [f"{metric} of at most {value:g}" for metric, value in self.ceiling.items()])
 
 
-class ModelSpec(_Data, frozen=True):
-    """A user's own model: the folder it lies in, and the SHA-256 of the files that are read from it."""
+class ModelSpec(Spec, frozen=True):
+    """A user's own model: its folder, and the SHA-256 of the files that the task reads from it."""
 
     folder: str
     digest: str
 
 
-class DataSpec(_Data, frozen=True):
-    """The data set: the parameters and seed its recipe gets, or the digest under which the cache holds it already."""
+class DataSpec(Spec, frozen=True):
+    """The data set: the parameters and seed of its recipe, or the digest of a data set that is already in the cache."""
 
     params: dict[str, Scalar] = {}
     seed: int = 0
@@ -102,19 +95,19 @@ class DataSpec(_Data, frozen=True):
     digest: str = ""
 
 
-class EffectSpec(_Data, frozen=True):
-    """A job parameter that must matter: outputs must differ when it has `value`, `factor` times what it was."""
+class EffectSpec(Spec, frozen=True):
+    """Outputs must change when job parameter `param` is `value`, which is `factor` times its usual value."""
 
     param: str
     factor: float
     value: int | float
 
 
-class ConvergenceSpec(_Data, frozen=True):
-    """How the time to a fixed quality of the solution is taken.
+class ConvergenceSpec(Spec, frozen=True):
+    """How the time to a fixed quality of the solution is measured.
 
-    Job parameter `param` takes each of `values`, from the loosest stop to the strictest. A solution is good enough
-    within `gap` (relative) of the best objective any member reached, or, where that is None, when it keeps `limits`.
+    Job parameter `param` takes each of `values`, from the loosest stop rule to the strictest. A solution is good enough
+    within `gap` (relative) of the best objective that any member reached or, if `gap` is None, when it keeps `limits`.
     """
 
     param: str
@@ -123,20 +116,19 @@ class ConvergenceSpec(_Data, frozen=True):
     limits: Limits = Limits()
 
 
-class CheckpointSpec(_Data, frozen=True):
-    """The weights every member starts from: outputs of `training`'s reference whose names start with `prefix`."""
+class CheckpointSpec(Spec, frozen=True):
+    """The weights that every member starts from: outputs of `training`'s reference that start with `prefix`."""
 
     prefix: str
     training: GroupSpec
 
 
-class GroupSpec(_Data, frozen=True, kw_only=True):
+class GroupSpec(Spec, frozen=True, kw_only=True):
     """Members that are compared with each other on one workload.
 
-    `margin` is the relative difference in time below which speed does not matter, `margins` that of members for which
-    it is another one. `judged` is False where the quality of outputs is of no interest. `divide` names the data or job
-    parameter whose eighth must save time, empty where that is not checked. `check` is a user's own parity check, as
-    ``file::name``.
+    `margin` is the relative difference in time below which speed does not matter; `margins` overrides it for single
+    members. If `judged` is False, the quality of outputs is not measured. `divide` names the data or job parameter that the
+    scaling check divides by eight, empty for no such check. `check` is a user's own parity check, as ``file::name``.
     """
 
     id: str
@@ -168,15 +160,5 @@ class GroupSpec(_Data, frozen=True, kw_only=True):
         return next(member for member in self.members if member.name == name)
 
     def to_json(self) -> bytes:
-        """Return the spec as JSON, the same bytes for the same spec."""
-        return _ENCODER.encode(self)
-
-
-def from_json(content: bytes) -> GroupSpec:
-    """Return the spec that `GroupSpec.to_json` wrote.
-
-    Raises:
-        msgspec.DecodeError: `content` is no spec.
-
-    """
-    return msgspec.json.decode(content, type=GroupSpec)
+        """Return the spec as JSON; equal specs give equal bytes."""
+        return msgspec.json.encode(self, order="deterministic")

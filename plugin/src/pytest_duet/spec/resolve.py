@@ -1,13 +1,13 @@
-"""From spec files to group specs: the members of a group, the parameters each gets, the checks it must pass.
+"""Resolve spec files into group specs: the members of a group, their parameters and their checks.
 
-Only spec files are read. Nothing of a task is imported: that is for ``binding``.
+This imports nothing of a task; ``binding`` does.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
 from pytest_duet.digests import folder_digest
 from pytest_duet.errors import SpecError, nearest
@@ -15,7 +15,7 @@ from pytest_duet.ids import GroupKey, framework_of, replaced_suffix, variant_of
 from pytest_duet.spec.derived import with_rules
 from pytest_duet.spec.group import CheckpointSpec, DataSpec, GroupSpec, Limits, MemberSpec, ModelSpec
 from pytest_duet.spec.selectors import matches
-from pytest_duet.spec.suite import applying, member_names
+from pytest_duet.spec.suite import applying, member_names, selects
 from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
@@ -40,21 +40,28 @@ def group_spec(
 ) -> GroupSpec:
     """Return the spec of one group.
 
-    `data` replaces parameters of the recipe, `seed` the workload's; what is replaced becomes part of the group's id.
-    `models` are folders by task: where the task takes a model, the recipe gets it, and no limit of quality holds.
+    `data` replaces parameters of the recipe and `seed` the workload's seed; replacements become part of the group's id.
+    `models` maps tasks to folders of a user's model: the recipe gets the model, and the group has no limits of quality.
 
     Raises:
         SpecError: a rule does not fit the group, or the task takes no model.
-        DataError: the model's folder cannot be used.
+        DataError: the model's folder is unusable.
 
     """
-    task = suite.tasks[key.task]
+    task, models = suite.tasks[key.task], models or {}
     workload = task.workloads[key.workload]
     replaced = {**(data or {}), **({} if seed is None else {"seed": seed})}
-    model = _model(suite, key, models or {})
-    shown = msgspec.structs.replace(key, workload=f"{key.workload}@model={model.digest[:8]}") if model else key
-    drawn_by = workload.seed if seed is None else seed
+    model = _model(suite, key, models)
+    shown = replace(key, workload=f"{key.workload}@model={model.digest[:8]}") if model else key
+    recipe_seed = workload.seed if seed is None else seed
+    recipe_params = _for_json({**workload.data, **workload.profiles.get(profile, {}), **(data or {})})
     names = member_names(task, key.algorithm, key.phase, key.workload, profile)
+    checkpoint = None
+    if task.checkpoint and (training := _training(suite, key, models)):
+        trained = group_spec(
+            suite, training, profile, threads=threads, device=device, data=data, seed=seed, models=models
+        )
+        checkpoint = CheckpointSpec(task.checkpoint.prefix, trained)
     spec = GroupSpec(
         id=f"{shown}{replaced_suffix(replaced)}",
         task=key.task,
@@ -62,92 +69,74 @@ def group_spec(
         phase=key.phase,
         workload=shown.workload,
         reference=task.reference,
-        members=tuple(_member(suite, key, name, profile) for name in names),
+        members=tuple(_member(suite, key, name, profile, names) for name in names),
         dtype=task.dtype,
         profile=profile,
         budget=suite.profiles[profile],
-        data=DataSpec(
-            params=_for_json({**workload.data, **workload.profiles.get(profile, {}), **(data or {})}),
-            seed=drawn_by,
-            model=model,
-        ),
-        seed=drawn_by,
+        data=DataSpec(recipe_params, recipe_seed, model),
+        seed=recipe_seed,
         threads=threads,
         device=device,
         margin=task.margin,
         margins={name: rules[-1].margin for name in names if (rules := applying(task.margins, key, name, profile))},
         limits=Limits() if model else _limits(task, key, profile),
+        checkpoint=checkpoint,
     )
-    training = _training(suite, key, models or {})
-    if task.checkpoint and training:
-        trained = group_spec(
-            suite, training, profile, threads=threads, device=device, data=data, seed=seed, models=models
-        )
-        spec = msgspec.structs.replace(spec, checkpoint=CheckpointSpec(task.checkpoint.prefix, trained))
     return with_rules(spec, suite.benches / key.task / "task.toml", task, key)
 
 
 def check_model(suite: Suite, name: str) -> None:
-    """Raise SpecError where there is no task `name`, or it takes no model of the user's."""
+    """Check that there is a task `name` which takes a user's own model.
+
+    Raises:
+        SpecError: there is none.
+
+    """
     if name not in suite.tasks:
         raise SpecError(f"--duet-model: unknown task {name!r}{nearest(name, suite.tasks)}")
     if suite.tasks[name].model is None:
         takers = ", ".join(each for each, task in suite.tasks.items() if task.model) or "none"
-        raise SpecError(
-            f"--duet-model: task {name} takes no model (its task.toml has no [model]); those that do: {takers}"
-        )
+        why = "its task.toml has no [model]"
+        raise SpecError(f"--duet-model: task {name} takes no model ({why}); those that do: {takers}")
 
 
 def _model(suite: Suite, key: GroupKey, models: Mapping[str, Path]) -> ModelSpec | None:
-    """Return the user's model that one group runs on, None where it runs on the suite's own."""
+    """Return the user's model that one group runs on, None if it runs on the suite's own."""
     if key.task not in models:
         return None
     check_model(suite, key.task)
-    taken = suite.tasks[key.task].model
-    assert taken is not None
-    stands = (
-        matches(taken.algorithms, key.algorithm)
-        and matches(taken.phases, key.phase)
-        and matches(taken.workloads, key.workload)
-    )
-    folder = models[key.task]
-    return ModelSpec(str(folder), folder_digest(folder, taken.files)) if stands else None
+    model, folder = suite.tasks[key.task].model, models[key.task]
+    if not model or not selects(model, algorithms=key.algorithm, phases=key.phase, workloads=key.workload):
+        return None
+    return ModelSpec(str(folder), folder_digest(folder, model.files))
 
 
 def _training(suite: Suite, key: GroupKey, models: Mapping[str, Path]) -> GroupKey | None:
-    """Return the group that trains the checkpoint of another, None where it needs none."""
+    """Return the group that trains the checkpoint of another, None if it needs none."""
     checkpoint = suite.tasks[key.task].checkpoint
     if not checkpoint or not matches(checkpoint.phase, key.phase):
         return None
-    training = GroupKey(
-        key.task,
-        checkpoint.algorithm or key.algorithm,
-        checkpoint.trained_by,
-        checkpoint.workload or key.workload,
-    )
-    # A user's model that training starts from is no checkpoint yet; any other is one.
+    algorithm, workload = checkpoint.algorithm or key.algorithm, checkpoint.workload or key.workload
+    training = GroupKey(key.task, algorithm, checkpoint.trained_by, workload)
+    # A user's model that training starts from is not a checkpoint yet; any other is one.
     return None if _model(suite, key, models) and not _model(suite, training, models) else training
 
 
 def _limits(task: Task, key: GroupKey, profile: str) -> Limits:
-    floor: dict[str, float] = {}
-    ceiling: dict[str, float] = {}
-    for rule in applying(task.quality, key, task.reference, profile):
-        floor.update(rule.floor)
-        ceiling.update(rule.ceiling)
-    return Limits(floor, ceiling)
+    rules = applying(task.quality, key, task.reference, profile)
+    return Limits(
+        floor={metric: least for rule in rules for metric, least in rule.floor.items()},
+        ceiling={metric: most for rule in rules for metric, most in rule.ceiling.items()},
+    )
 
 
-def _member(suite: Suite, key: GroupKey, name: str, profile: str) -> MemberSpec:
-    task = suite.tasks[key.task]
-    framework, against = framework_of(name), task.members[name].against
-    params: dict[str, Scalar] = {}
-    for rule in applying(task.params, key, name, profile):
-        params.update(rule.set)
-    quality: dict[str, Scalar] = {}
-    for quality_rule in applying(task.quality, key, name, profile):
-        quality.update(quality_rule.params)
-    unsound = applying(task.unsound, key, name, profile)
+def _member(suite: Suite, key: GroupKey, name: str, profile: str, present: list[str]) -> MemberSpec:
+    task, framework = suite.tasks[key.task], framework_of(name)
+    case = key, name, profile
+    params = {each: value for rule in applying(task.params, *case) for each, value in rule.set.items()}
+    quality = {each: value for rule in applying(task.quality, *case) for each, value in rule.params.items()}
+    unsound = applying(task.unsound, *case)
+    against = task.members[name].against
     return MemberSpec(
         name=name,
         framework=framework,
@@ -156,11 +145,11 @@ def _member(suite: Suite, key: GroupKey, name: str, profile: str) -> MemberSpec:
         language=suite.frameworks[framework].language,
         params=_for_json(params),
         quality_params=_for_json({**params, **quality}) if quality else None,
-        parity=tuple(applying(task.parity, key, name, profile)),
+        parity=tuple(applying(task.parity, *case)),
         unsound=unsound[-1].reason if unsound else "",
         reproducer=unsound[-1].reproducer if unsound else "",
-        # Where the other does not stand, the reference does.
-        against=against if against in member_names(task, key.algorithm, key.phase, key.workload, profile) else "",
+        # In a group without that member, the reference takes its place.
+        against=against if against in present else "",
     )
 
 

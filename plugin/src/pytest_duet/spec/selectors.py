@@ -1,7 +1,4 @@
-"""Which names a user's pattern means: in selectors of a spec, in options, in commands.
-
-Not for what there is to be named: whoever asks knows.
-"""
+"""Match names against patterns and expressions: selectors in specs, options and commands."""
 
 from __future__ import annotations
 
@@ -19,16 +16,16 @@ _WORD: Final = re.compile(r"[^\s()]+")
 
 
 def matches(pattern: str | Iterable[str], name: str) -> bool:
-    """Say whether `name` is meant by one pattern, or by any of several.
+    """Return whether `name` matches one pattern, or any of several.
 
-    A name always means itself, whatever in it would be special in a pattern: names of pytest have brackets.
+    A name always matches itself, even with characters that are special in a pattern: pytest's names have brackets.
     """
     patterns = [pattern] if isinstance(pattern, str) else pattern
     return any(name == each or fnmatchcase(name, each) for each in patterns)
 
 
 def unmatched(option: str, patterns: Iterable[str], names: Collection[str]) -> list[str]:
-    """Return a sentence for each of the `patterns` given to `option` that means none of `names`: perhaps a slip."""
+    """Return a message for each of the `patterns` passed to `option` that matches none of `names`."""
     return [
         f"{option}: no case is called {pattern!r}{nearest(pattern, names)}"
         for pattern in patterns
@@ -37,26 +34,26 @@ def unmatched(option: str, patterns: Iterable[str], names: Collection[str]) -> l
 
 
 def expression(text: str) -> Callable[[str], bool]:
-    """Return a function that says whether a name is meant by `text`.
+    """Return a function that returns whether a name matches `text`.
 
-    `text` has words that occur in the name, joined by ``and``, ``or``, ``not`` and parentheses; empty, it means every name.
+    `text` consists of words that occur in the name, ``and``, ``or``, ``not`` and parentheses; empty, it matches every name.
 
     Raises:
-        SpecError: `text` is no expression.
+        SpecError: `text` is not an expression.
 
     """
 
-    def means(name: str) -> bool:
+    def matching(name: str) -> bool:
         def truth(word: re.Match[str]) -> str:
             return word[0] if word[0] in {"and", "or", "not"} else str(word[0].lower() in name.lower())
 
         try:
             return not text.strip() or _value(ast.parse(_WORD.sub(truth, text), mode="eval").body)
         except (SyntaxError, ValueError):
-            raise SpecError(f"{text!r} is no expression; write for example 'lasso and not native'") from None
+            raise SpecError(f"{text!r} is not an expression; write for example 'lasso and not native'") from None
 
-    means("")
-    return means
+    matching("")
+    return matching
 
 
 def _value(node: ast.expr) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FEWEST: Final = 5
-"""With fewer values there is no answer."""
+"""A series of fewer values counts as steady."""
 SAME: Final = 0.02
 """Levels of log times that differ by no more are the same."""
 SETTLED_SHARE: Final = 0.2

@@ -14,40 +14,44 @@ from pytest_duet.stats.signed_rank import signed_rank
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    Test = Callable[..., tuple[float, float]]
+
 _FEWEST_TO_TEST: Final = 2
-_FEWEST_FOR_SHAPE: Final = 3
-_FEWEST_FOR_ANDERSON: Final = 8
-_CONSTANT: Final = "nothing varies"
 
 
-def _run(
-    name: str, n: int, test: Callable[[], tuple[float, float]], *, fewest: int = _FEWEST_TO_TEST, constant: bool
-) -> Outcome:
+def _run(name: str, test: Test, *samples: Sequence[float], fewest: int = _FEWEST_TO_TEST, constant: bool) -> Outcome:
+    """Return the statistic and the p-value of `test` on `samples`, or a note why they are undefined."""
+    n = min(map(len, samples))
     if n < fewest:
         return Outcome(name, None, None, n, f"needs {fewest} units")
     if constant:
-        return Outcome(name, None, None, n, _CONSTANT)
+        return Outcome(name, None, None, n, "nothing varies")
     try:
         with quiet():
-            statistic, p = test()
+            statistic, p = map(float, test(*samples))
     except ImportError:
         return Outcome(name, None, None, n, REMEDY)
-    statistic, p = float(statistic), float(p)
     if not math.isfinite(p):
         return Outcome(name, None, None, n, "undefined for these samples")
     return Outcome(name, statistic if math.isfinite(statistic) else None, p, n)
 
 
-def shapiro_wilk(differences: Sequence[float]) -> Outcome:
-    """Test normality of the differences. Source: Shapiro & Wilk (1965), Biometrika 52; `scipy.stats.shapiro`."""
+def _scipy(name: str, **options: object) -> Test:
+    """Return a test of `scipy.stats`, which is imported only when the test runs."""
 
-    def test() -> tuple[float, float]:
+    def test(*samples: Sequence[float]) -> tuple[float, float]:
         from scipy import stats
 
-        result = stats.shapiro(differences)
-        return result.statistic, result.pvalue
+        statistic, p = getattr(stats, name)(*samples, **options)
+        return statistic, p
 
-    return _run("Shapiro-Wilk", len(differences), test, fewest=_FEWEST_FOR_SHAPE, constant=is_constant(differences))
+    return test
+
+
+def shapiro_wilk(differences: Sequence[float]) -> Outcome:
+    """Test normality of the differences. Source: Shapiro & Wilk (1965), Biometrika 52; `scipy.stats.shapiro`."""
+    constant = is_constant(differences)
+    return _run("Shapiro-Wilk", _scipy("shapiro"), differences, fewest=3, constant=constant)
 
 
 def anderson_darling(differences: Sequence[float]) -> Outcome:
@@ -57,40 +61,26 @@ def anderson_darling(differences: Sequence[float]) -> Outcome:
     `statsmodels.stats.diagnostic.normal_ad`.
     """
 
-    def test() -> tuple[float, float]:
+    def test(values: Sequence[float]) -> tuple[float, float]:
         import numpy as np
         from statsmodels.stats.diagnostic import normal_ad
 
-        statistic, p = normal_ad(np.asarray(differences, dtype=float))
+        statistic, p = normal_ad(np.asarray(values, dtype=float))
         return statistic, p
 
     constant = is_constant(differences)
-    return _run("Anderson-Darling", len(differences), test, fewest=_FEWEST_FOR_ANDERSON, constant=constant)
+    return _run("Anderson-Darling", test, differences, fewest=8, constant=constant)
 
 
 def paired_t(differences: Sequence[float]) -> Outcome:
     """Test that the mean difference is zero. Source: Student (1908), Biometrika 6; `scipy.stats.ttest_1samp`."""
-
-    def test() -> tuple[float, float]:
-        from scipy import stats
-
-        result = stats.ttest_1samp(differences, 0.0)
-        return float(result.statistic), float(result.pvalue)
-
-    return _run("paired t", len(differences), test, constant=is_constant(differences))
+    return _run("paired t", _scipy("ttest_1samp", popmean=0.0), differences, constant=is_constant(differences))
 
 
 def welch_t(this: Sequence[float], reference: Sequence[float]) -> Outcome:
     """Test equal means, ignoring the pairing. Source: Welch (1947), Biometrika 34; `scipy.stats.ttest_ind`."""
-
-    def test() -> tuple[float, float]:
-        from scipy import stats
-
-        result = stats.ttest_ind(this, reference, equal_var=False)
-        return result.statistic, result.pvalue
-
     constant = is_constant(this) and is_constant(reference)
-    return _run("Welch t", min(len(this), len(reference)), test, constant=constant)
+    return _run("Welch t", _scipy("ttest_ind", equal_var=False), this, reference, constant=constant)
 
 
 def mann_whitney(this: Sequence[float], reference: Sequence[float]) -> Outcome:
@@ -98,15 +88,8 @@ def mann_whitney(this: Sequence[float], reference: Sequence[float]) -> Outcome:
 
     Source: Mann & Whitney (1947), Ann. Math. Statist. 18; `scipy.stats.mannwhitneyu`.
     """
-
-    def test() -> tuple[float, float]:
-        from scipy import stats
-
-        result = stats.mannwhitneyu(this, reference, alternative="two-sided")
-        return result.statistic, result.pvalue
-
-    constant = is_constant([*this, *reference])
-    return _run("Mann-Whitney", min(len(this), len(reference)), test, fewest=1, constant=constant)
+    test, constant = _scipy("mannwhitneyu", alternative="two-sided"), is_constant([*this, *reference])
+    return _run("Mann-Whitney", test, this, reference, fewest=1, constant=constant)
 
 
 def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome:
@@ -117,14 +100,7 @@ def brunner_munzel(this: Sequence[float], reference: Sequence[float]) -> Outcome
     name, n = "Brunner-Munzel", min(len(this), len(reference))
     if n >= _FEWEST_TO_TEST and (max(this) < min(reference) or max(reference) < min(this)):
         return Outcome(name, None, None, n, "the samples do not overlap, so it has no variance to go by")
-
-    def test() -> tuple[float, float]:
-        from scipy import stats
-
-        result = stats.brunnermunzel(this, reference)
-        return result.statistic, result.pvalue
-
-    return _run(name, n, test, constant=is_constant([*this, *reference]))
+    return _run(name, _scipy("brunnermunzel"), this, reference, constant=is_constant([*this, *reference]))
 
 
 def classical_tests(this: Sequence[float], reference: Sequence[float], differences: Sequence[float]) -> list[Outcome]:

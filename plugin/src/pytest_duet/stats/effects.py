@@ -39,7 +39,7 @@ def hedges_g(this: Sequence[float], reference: Sequence[float], confidence: floa
         return Estimate(name, None, confidence=confidence, note="nothing varies")
     pooled = math.sqrt(((m - 1) * statistics.variance(this) + (n - 1) * statistics.variance(reference)) / freedom)
     correction = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    g = correction * (math.fsum(this) / m - math.fsum(reference) / n) / pooled
+    g = correction * (statistics.fmean(this) - statistics.fmean(reference)) / pooled
     half = _z(confidence) * math.sqrt((m + n) / (m * n) + g * g / (2 * (m + n)))
     return Estimate(name, g, g - half, g + half, confidence)
 
@@ -56,30 +56,23 @@ def cliffs_delta(this: Sequence[float], reference: Sequence[float], confidence: 
     m, n = len(this), len(reference)
     if not m or not n:
         return Estimate(name, None, confidence=confidence, note="a side is empty")
-    signs: list[list[int]] = [[(a > b) - (a < b) for b in reference] for a in this]
-    delta = sum(map(sum, signs)) / (m * n)
+    import numpy as np
+
+    signs = np.sign(np.subtract.outer(np.asarray(this, float), np.asarray(reference, float)))
+    delta = float(signs.mean())
     if m < _FEWEST or n < _FEWEST:
         return Estimate(name, delta, confidence=confidence, note="one unit has no interval")
+    square = _z(confidence) ** 2
     if abs(delta) == 1:
-        square = _z(confidence) ** 2
         bound = (min(m, n) - square) / (min(m, n) + square)
         low, high = sorted((delta, math.copysign(1, delta) * bound))
         return Estimate(name, delta, low, high, confidence)
-    low, high = _cliffs_interval(signs, delta, confidence)
-    return Estimate(name, delta, low, high, confidence)
-
-
-def _cliffs_interval(signs: list[list[int]], delta: float, confidence: float) -> tuple[float, float]:
-    m, n = len(signs), len(signs[0])
-    square = _z(confidence) ** 2
-    rows = [sum(row) / n for row in signs]
-    columns = [sum(column) / m for column in zip(*signs, strict=True)]
-    spread_rows = math.fsum((value - delta) ** 2 for value in rows)
-    spread_columns = math.fsum((value - delta) ** 2 for value in columns)
-    spread_pairs = math.fsum((value - delta) ** 2 for row in signs for value in row)
+    rows, columns, pairs = (
+        float(((values - delta) ** 2).sum()) for values in (signs.mean(axis=1), signs.mean(axis=0), signs)
+    )
     least = (1 - delta**2) / (m * n - 1)
-    variance = max(least, (n**2 * spread_rows + m**2 * spread_columns - spread_pairs) / (m * n * (m - 1) * (n - 1)))
+    variance = max(least, (n**2 * rows + m**2 * columns - pairs) / (m * n * (m - 1) * (n - 1)))
     middle = delta - delta**3
     half = math.sqrt(variance * square * ((1 - delta**2) ** 2 + square * variance))
     scale = 1 - delta**2 + square * variance
-    return max(-1.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return Estimate(name, delta, max(-1.0, (middle - half) / scale), min(1.0, (middle + half) / scale), confidence)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.defaults import PRINTED
-from pytest_duet.stats.results import REMEDY, Estimate, quiet
+from pytest_duet.stats.results import REMEDY, Estimate, quiet, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,14 +57,16 @@ def combine_runs(estimates: Sequence[float], errors: Sequence[float], confidence
     except ImportError:
         return _none(runs, confidence, REMEDY)
     import numpy as np
-    from scipy.special import stdtrit
 
+    values = np.asarray(estimates, dtype=float)
     variances = np.maximum(np.square(np.asarray(errors, dtype=float)), _SMALLEST_VARIANCE)
     with quiet():
-        found = combine_effects(np.asarray(estimates, dtype=float), variances, method_re="iterated", use_t=True)
+        found = combine_effects(values, variances, method_re="iterated", use_t=True)
         between = max(0.0, float(found.tau2))
-        mean, error = _weighted(estimates, [float(each) for each in variances], between)
-    quantile = float(stdtrit(runs - 1, (1 + confidence) / 2))
+        weights = 1 / (variances + between)
+        mean = float(np.average(values, weights=weights))
+        error = math.sqrt(float(np.average((values - mean) ** 2, weights=weights)) / (runs - 1))
+    quantile = t_quantile(runs - 1, (1 + confidence) / 2)
     half, wide = quantile * error, quantile * math.sqrt(between + error**2)
     return Across(
         Estimate(_MEAN, mean, mean - half, mean + half, confidence),
@@ -74,19 +76,6 @@ def combine_runs(estimates: Sequence[float], errors: Sequence[float], confidence
     )
 
 
-def _weighted(estimates: Sequence[float], variances: Sequence[float], between: float) -> tuple[float, float]:
-    """Return the weighted mean and its standard error by Hartung and Knapp."""
-    weights = [1 / (variance + between) for variance in variances]
-    total = math.fsum(weights)
-    mean = math.fsum(w * x for w, x in zip(weights, estimates, strict=True)) / total
-    scatter = math.fsum(w * (x - mean) ** 2 for w, x in zip(weights, estimates, strict=True)) / (len(estimates) - 1)
-    return mean, math.sqrt(scatter / total)
-
-
 def _none(runs: int, confidence: float, note: str) -> Across:
-    return Across(
-        Estimate(_MEAN, None, confidence=confidence, note=note),
-        Estimate(_NEXT, None, confidence=confidence, note=note),
-        None,
-        runs,
-    )
+    mean, following = (Estimate(name, None, confidence=confidence, note=note) for name in (_MEAN, _NEXT))
+    return Across(mean, following, None, runs)

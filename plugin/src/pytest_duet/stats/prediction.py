@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from pytest_duet.stats.results import Estimate
+from pytest_duet.stats.results import POWER, Estimate, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-POWER: Final = 0.9
-"""The probability that the smallest change which is called visible is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +21,26 @@ class Prediction:
     scale: float
     count: int
 
-    @property
-    def freedom(self) -> int:
-        """The degrees of freedom of the t distribution."""
-        return self.count - 1
-
     def p_above(self, value: float) -> float:
         """Return the probability of an observation of at least `value` if nothing has changed (one-sided)."""
         if self.scale == 0:
             return 0.0 if value > self.mean else 1.0
         from scipy.special import stdtr
 
-        return float(stdtr(self.freedom, (self.mean - value) / self.scale))
+        return float(stdtr(self.count - 1, (self.mean - value) / self.scale))
 
     def excess(self, value: float, confidence: float) -> Estimate:
         """Return how far `value` lies above the mean, with its two-sided interval."""
-        half = self.quantile((1 + confidence) / 2) * self.scale
-        beyond = value - self.mean
+        half, beyond = self.limit((1 - confidence) / 2), value - self.mean
         return Estimate("excess over the prediction", beyond, beyond - half, beyond + half, confidence)
 
     def limit(self, alpha: float) -> float:
         """Return the excess that is reached by chance with probability `alpha`."""
-        return self.quantile(1 - alpha) * self.scale
+        return t_quantile(self.count - 1, 1 - alpha) * self.scale
 
-    def smallest(self, alpha: float, power: float = POWER) -> float:
-        """Return the smallest excess that a test at level `alpha` detects with probability `power`."""
-        return self.limit(alpha) + statistics.NormalDist().inv_cdf(power) * self.scale
-
-    def quantile(self, probability: float) -> float:
-        """Return the quantile of the t distribution."""
-        from scipy.special import stdtrit
-
-        return float(stdtrit(self.freedom, probability))
+    def smallest(self, alpha: float) -> float:
+        """Return the smallest excess that a test at level `alpha` detects with probability `POWER`."""
+        return self.limit(alpha) + statistics.NormalDist().inv_cdf(POWER) * self.scale
 
 
 def predict(history: Sequence[float]) -> Prediction | None:

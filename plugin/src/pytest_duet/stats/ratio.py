@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.stats.results import Estimate
+from pytest_duet.stats.results import Estimate, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,11 +58,7 @@ def cell_log_ratios(this: Cells, calls: int, reference: Cells, reference_calls: 
 
 def cell_means(cells: Cells, calls: int) -> list[float]:
     """Return one number a cell: the mean time of a call over all its rounds."""
-    return [_mean([total for burst in cell for total in burst]) / calls for cell in cells]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return [statistics.fmean([total for burst in cell for total in burst]) / calls for cell in cells]
 
 
 def ratio_of_means(this: Sequence[float], reference: Sequence[float], confidence: float) -> Estimate:
@@ -76,17 +72,15 @@ def ratio_of_means(this: Sequence[float], reference: Sequence[float], confidence
     n = len(this)
     if n == 0:
         return Estimate("ratio of means", None, confidence=confidence, note="no cells")
-    x, y = _mean(this), _mean(reference)
+    y = statistics.fmean(reference)
     if y == 0:
         return Estimate("ratio of means", None, confidence=confidence, note="the reference's mean is zero")
+    ratio = statistics.fmean(this) / y
     if n == 1:
-        return Estimate("ratio of means", x / y, confidence=confidence, note="one cell has no interval")
-    from scipy.special import stdtrit
-
-    # Scaling by the means keeps every term near 1, whatever the unit.
+        return Estimate("ratio of means", ratio, confidence=confidence, note="one cell has no interval")
+    # Scaling by the mean keeps every term near 1, whatever the unit.
     u, v = [value / y for value in this], [value / y for value in reference]
-    ratio = x / y
-    share = float(stdtrit(n - 1, (1 + confidence) / 2)) ** 2 / (n * (n - 1))
+    share = t_quantile(n - 1, (1 + confidence) / 2) ** 2 / (n * (n - 1))
     xx = share * math.fsum((value - ratio) ** 2 for value in u)
     yy = share * math.fsum((value - 1) ** 2 for value in v)
     xy = share * math.fsum((a - ratio) * (b - 1) for a, b in zip(u, v, strict=True))

@@ -12,6 +12,9 @@ from pytest_duet.defaults import PRINTED
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+POWER: Final = 0.9
+"""The probability that the smallest change which is called visible raises an alarm."""
+
 REMEDY: Final = "needs statsmodels: pip install 'pytest-duet[stats]'"
 """The note of a result that needs the extra ``stats``."""
 
@@ -39,12 +42,16 @@ class Outcome:
     note: str = ""
 
 
+def t_quantile(freedom: int, probability: float) -> float:
+    """Return the quantile of Student's t distribution with `freedom` degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability))
+
+
 def is_constant(values: Sequence[float]) -> bool:
     """Return whether `values` differ by no more than rounding errors, so that nothing can be divided by their spread."""
-    if not values:
-        return True
-    largest = max(abs(value) for value in values)
-    return max(values) - min(values) <= 1e-12 * largest
+    return not values or max(values) - min(values) <= 1e-12 * max(map(abs, values))
 
 
 @contextmanager

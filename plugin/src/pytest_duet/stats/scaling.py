@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.defaults import PRINTED
-from pytest_duet.stats.results import Estimate
+from pytest_duet.stats.results import Estimate, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,15 +30,12 @@ def exponent(sizes: Sequence[float], times: Sequence[float], confidence: float =
     if len(sizes) < 2 or min(*sizes, *times) <= 0 or len(set(sizes)) < len(sizes):  # noqa: PLR2004 - a line has two points
         return Estimate(NAME, None, confidence=confidence, note="needs two sizes and positive times")
     x, y = ([math.log(value) for value in values] for values in (sizes, times))
-    count, mean_x, mean_y = len(x), sum(x) / len(x), sum(y) / len(y)
-    spread = sum((each - mean_x) ** 2 for each in x)
-    slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
+    count, (slope, start) = len(x), statistics.linear_regression(x, y)
     if count < _FEWEST:
         return Estimate(NAME, slope, confidence=confidence, note="two sizes leave no interval")
-    from scipy.stats import t
-
-    left = sum((b - mean_y - slope * (a - mean_x)) ** 2 for a, b in zip(x, y, strict=True))
-    half = float(t.ppf((1 + confidence) / 2, count - 2)) * math.sqrt(left / (count - 2) / spread)
+    left = math.fsum((b - start - slope * a) ** 2 for a, b in zip(x, y, strict=True))
+    spread = statistics.variance(x) * (count - 1)
+    half = t_quantile(count - 2, (1 + confidence) / 2) * math.sqrt(left / (count - 2) / spread)
     return Estimate(NAME, slope, slope - half, slope + half, confidence)
 
 

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_duet.stats.results import Estimate, Outcome
+from pytest_duet.stats.results import POWER, Estimate, Outcome, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 SMALL: Final = 8
 """With fewer units the signed-rank test has too few outcomes for an interval, and Student's t is used."""
 
-POWER: Final = 0.9
-"""The probability that the smallest change which is called visible raises an alarm."""
 _SPREAD: Final = 0.9
+_NORMAL: Final = statistics.NormalDist()
 
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -58,8 +57,7 @@ def tail(n: int, w: int) -> float:
 
 def critical(n: int, alpha: float) -> int | None:
     """Return the largest w with P(W+ ≤ w) ≤ `alpha`, or None where even W+ = 0 is more probable."""
-    cumulative = _cumulative(n)
-    found = bisect_right(cumulative, alpha * (1 << n)) - 1
+    found = bisect_right(_cumulative(n), alpha * (1 << n)) - 1
     return found if found >= 0 else None
 
 
@@ -93,13 +91,11 @@ def least_shift(differences: Sequence[float], alpha: float) -> float | None:
     cut = critical(len(differences), alpha)
     if cut is None:
         return None
-    from scipy.special import ndtri
-
     averages = walsh_averages(differences)
     found = location(differences, _SPREAD)
     assert found.low is not None and found.high is not None  # noqa: PT018 - one fact
-    error = (found.high - found.low) / 2 / float(ndtri((1 + _SPREAD) / 2))
-    return statistics.median(averages) - averages[cut] + float(ndtri(POWER)) * error
+    error = (found.high - found.low) / 2 / _NORMAL.inv_cdf((1 + _SPREAD) / 2)
+    return statistics.median(averages) - averages[cut] + _NORMAL.inv_cdf(POWER) * error
 
 
 def student(differences: Sequence[float], confidence: float) -> Estimate:
@@ -113,9 +109,7 @@ def student(differences: Sequence[float], confidence: float) -> Estimate:
     mean = math.fsum(differences) / n
     if n == 1:
         return Estimate("mean", mean, confidence=confidence, note="one unit has no interval")
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * statistics.stdev(differences, mean) / math.sqrt(n)
+    half = t_quantile(n - 1, (1 + confidence) / 2) * statistics.stdev(differences, mean) / math.sqrt(n)
     return Estimate("mean", mean, mean - half, mean + half, confidence)
 
 

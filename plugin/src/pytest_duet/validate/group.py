@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_duet.binding.member import Files
 from pytest_duet.errors import MemberError, Refused, Skipped
-from pytest_duet.spec.derived import with_effect
+from pytest_duet.spec.derived import with_param
 from pytest_duet.validate import parity
 from pytest_duet.validate.checkpoint import obtain_files
 from pytest_duet.validate.quality import check_quality
@@ -91,7 +91,7 @@ def check_effect(member: Member, group: BoundGroup, effect: EffectSpec, files: F
     """
     if effect.param not in member.spec.params:
         return
-    member.prepare(group.derived(with_effect(group.spec, effect)), files)
+    member.prepare(group.derived(with_param(group.spec, effect.param, effect.value)), files)
     _, outputs = member.verify()
     if not parity.describe(compare(member, group, member.outputs, outputs)):
         msg = f"{effect.param} has no effect: {effect.factor:g} times as large, it leaves every output within its tolerance"

@@ -5,35 +5,21 @@ Each request gets an id. An error reply, or one that does not fit the request, b
 
 from __future__ import annotations
 
+import itertools
+import os
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pytest_duet import protocol
 from pytest_duet.errors import Crashed, ImplementationError, Invalid, ProtocolError, Unavailable
-from pytest_duet.protocol import (
-    Capability,
-    Describe,
-    DescribeReply,
-    ErrorReply,
-    Hello,
-    HelloReply,
-    Job,
-    Outputs,
-    OutputsReply,
-    Prepare,
-    PrepareReply,
-    Reply,
-    Request,
-    Run,
-    RunReply,
-    Verify,
-    VerifyReply,
-)
 from pytest_duet.workers.codec import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_R = TypeVar("_R", bound=Reply)
+    from pytest_duet.workers.host import Host
+
+_R = TypeVar("_R", bound=protocol.Reply)
 
 
 class Channel(Protocol):
@@ -48,11 +34,30 @@ class Channel(Protocol):
     left_behind: int
     """How many orphans the worker left when it ended. They were killed."""
 
-    def exchange(self, request: Request, *, seconds: float, tick: Callable[[], None] | None = None) -> Reply:
+    def exchange(
+        self, request: protocol.Request, *, seconds: float, tick: Callable[[], None] | None = None
+    ) -> protocol.Reply:
         """Return the reply to `request`, within `seconds` if the channel can enforce that; call `tick` while waiting."""
 
     def close(self) -> None:
         """Stop the worker and all processes it started."""
+
+
+class DirectChannel:
+    """Passes requests to `host` in this process. It cannot enforce a deadline: only Ctrl-C stops a call."""
+
+    def __init__(self, host: Host, name: str = "") -> None:
+        """Create a channel to `host`."""
+        self.name, self.pid, self.left_behind = name, os.getpid(), 0
+        self._host = host
+
+    def exchange(self, request: protocol.Request, **_: object) -> protocol.Reply:
+        """Return the host's reply."""
+        return self._host.handle(request)
+
+    def close(self) -> None:
+        """Close the host, which restores the thread limits."""
+        self._host.close()
 
 
 class Client:
@@ -63,7 +68,7 @@ class Client:
         self.name = name
         self._channel = channel
         self._seconds = seconds
-        self._id = 0
+        self._ids = itertools.count(1)
 
     @property
     def pid(self) -> int:
@@ -75,37 +80,32 @@ class Client:
         """How many orphans the worker left when it ended."""
         return self._channel.left_behind
 
-    def hello(self) -> HelloReply:
+    def hello(self) -> protocol.HelloReply:
         """Ask the worker to identify itself."""
-        return self._ask(Hello(id=self._next()), HelloReply)
+        return self._ask(protocol.Hello(id=next(self._ids)), protocol.HelloReply)
 
-    def describe(self) -> list[Capability]:
+    def describe(self) -> list[protocol.Capability]:
         """Return the implementations that the worker has."""
-        return self._ask(Describe(id=self._next()), DescribeReply).implementations
+        return self._ask(protocol.Describe(id=next(self._ids)), protocol.DescribeReply).implementations
 
-    def prepare(self, job: Job) -> PrepareReply:
+    def prepare(self, job: protocol.Job) -> protocol.PrepareReply:
         """Prepare `job`."""
-        return self._ask(Prepare(id=self._next(), job=job), PrepareReply)
+        return self._ask(protocol.Prepare(id=next(self._ids), job=job), protocol.PrepareReply)
 
-    def verify(self, into: Path) -> VerifyReply:
+    def verify(self, into: Path) -> protocol.VerifyReply:
         """Run the job once; the worker writes its outputs into folder `into`.
 
         Raises:
             Invalid: the duration is not positive.
 
         """
-        reply = self._ask(Verify(id=self._next(), into=str(into)), VerifyReply)
+        reply = self._ask(protocol.Verify(id=next(self._ids), into=str(into)), protocol.VerifyReply)
         self._check_positive(reply.elapsed_ns, f"{reply.elapsed_ns} ns for a call")
         return reply
 
     def run(
-        self,
-        rounds: int,
-        iterations: int,
-        keep: int | None = None,
-        *,
-        tick: Callable[[], None] | None = None,
-    ) -> RunReply:
+        self, rounds: int, iterations: int, keep: int | None = None, *, tick: Callable[[], None] | None = None
+    ) -> protocol.RunReply:
         """Time `rounds` rounds of `iterations` calls; keep the last output of round `keep`.
 
         Raises:
@@ -113,8 +113,8 @@ class Client:
             Invalid: a duration is not positive.
 
         """
-        request = Run(id=self._next(), rounds=rounds, iterations=iterations, keep=keep)
-        reply = self._ask(request, RunReply, tick=tick)
+        request = protocol.Run(id=next(self._ids), rounds=rounds, iterations=iterations, keep=keep)
+        reply = self._ask(request, protocol.RunReply, tick=tick)
         if len(reply.elapsed_ns) != rounds:
             raise ProtocolError(f"{self.name} sent {len(reply.elapsed_ns)} rounds, {rounds} were asked")
         if any(len(spans) != rounds for spans in reply.spans.values()):
@@ -125,9 +125,9 @@ class Client:
         self._check_positive(shortest, f"a round of {shortest} ns")
         return reply
 
-    def outputs(self, into: Path) -> OutputsReply:
+    def outputs(self, into: Path) -> protocol.OutputsReply:
         """Have the worker write the kept outputs into folder `into`."""
-        return self._ask(Outputs(id=self._next(), into=str(into)), OutputsReply)
+        return self._ask(protocol.Outputs(id=next(self._ids), into=str(into)), protocol.OutputsReply)
 
     def rename(self, name: str) -> None:
         """Use the worker for member `name` from now on."""
@@ -137,26 +137,16 @@ class Client:
         """Stop the worker."""
         self._channel.close()
 
-    def _next(self) -> int:
-        self._id += 1
-        return self._id
-
     def _check_positive(self, elapsed_ns: int, claim: str) -> None:
         if elapsed_ns <= 0:
             raise Invalid(f"{self.name} reports {claim}; a duration must be positive")
 
-    def _ask(
-        self,
-        request: Request,
-        kind: type[_R],
-        *,
-        tick: Callable[[], None] | None = None,
-    ) -> _R:
+    def _ask(self, request: protocol.Request, kind: type[_R], *, tick: Callable[[], None] | None = None) -> _R:
         """Return the reply to `request`, which must be of type `kind`."""
         reply = self._channel.exchange(request, seconds=self._seconds, tick=tick)
-        if reply.id != request.id and not (isinstance(reply, ErrorReply) and reply.id == 0):
+        if reply.id != request.id and not (isinstance(reply, protocol.ErrorReply) and reply.id == 0):
             raise ProtocolError(f"{self.name} answered request {reply.id} when {request.id} was asked")
-        if isinstance(reply, ErrorReply):
+        if isinstance(reply, protocol.ErrorReply):
             raise _ERRORS[reply.kind](f"{self.name}: {clean(reply.message)}")
         if not isinstance(reply, kind):
             raise ProtocolError(f"{self.name} answered {type(request).__name__} with {type(reply).__name__}")

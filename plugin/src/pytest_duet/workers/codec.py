@@ -5,6 +5,7 @@ The Rust twin is in ``rust_crates/duet-worker/src/protocol.rs``.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ import msgspec
 from pytest_duet.errors import ProtocolError, Unavailable
 from pytest_duet.protocol import LINE_LIMIT_BYTES, VERSION, Prepare, Reply, Request
 
-_encoder = msgspec.json.Encoder()
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
@@ -33,7 +34,7 @@ def encode(message: Request | Reply) -> bytes:
                 raise ProtocolError(
                     f"parameter {name!r} is {value}, which JSON cannot hold; convert it with `to_number`"
                 )
-    line = _encoder.encode(message) + b"\n"
+    line = msgspec.json.encode(message) + b"\n"
     if len(line) > LINE_LIMIT_BYTES:
         msg = f"a {type(message).__name__} message of {len(line)} bytes is over the limit of {LINE_LIMIT_BYTES}"
         raise ProtocolError(msg)
@@ -61,7 +62,12 @@ def decode_reply(line: bytes) -> Reply:
     try:
         return _decode(_reply_decoder, line)
     except ProtocolError:
-        _check_version(line)
+        # The messages of another version may have other fields.
+        with contextlib.suppress(*_DECODE_ERRORS):
+            seen = msgspec.json.decode(line, type=_AnyHello).protocol
+            if seen != VERSION:
+                both = f"the worker speaks protocol {seen}, this pytest-duet speaks {VERSION}"
+                raise Unavailable(f"{both}; build both from one version") from None
         raise
 
 
@@ -69,18 +75,6 @@ class _AnyHello(msgspec.Struct, tag_field="op", tag="hello"):
     """The one field of a `hello` reply that every version has."""
 
     protocol: int
-
-
-def _check_version(line: bytes) -> None:
-    """Raise `Unavailable` if `line` is a `hello` reply of another version, whose messages may have other fields."""
-    try:
-        seen = msgspec.json.decode(line, type=_AnyHello).protocol
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return
-    if seen != VERSION:
-        raise Unavailable(
-            f"the worker speaks protocol {seen}, this pytest-duet speaks {VERSION}; build both from one version"
-        )
 
 
 def _decode(decoder: msgspec.json.Decoder[_M], line: bytes) -> _M:
@@ -93,7 +87,7 @@ def _decode(decoder: msgspec.json.Decoder[_M], line: bytes) -> _M:
         raise ProtocolError(f"not a message: {excerpt(line)}")
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _DECODE_ERRORS as error:
         raise ProtocolError(f"not a message ({error}): {excerpt(line)}") from error
 
 

@@ -15,7 +15,7 @@ import subprocess
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_duet.errors import Unavailable
 from pytest_duet.workers import orphans
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _MESSAGE_BYTES: Final = 64 * 1024
 _STREAMS: Final = 3
-
-
-# --- the client's end -------------------------------------------------------------------------------------------------
 
 
 class ForkServer:
@@ -57,7 +54,7 @@ class ForkServer:
         server_socket.close()
         self._socket.settimeout(seconds)
         try:
-            self.threads = int(self._receive()["threads"])
+            self.threads = self._receive("threads")
         except BaseException:
             self.close()
             raise
@@ -73,7 +70,7 @@ class ForkServer:
         worker_ends = [worker_stdin, worker_stdout, worker_stderr]
         try:
             socket.send_fds(self._socket, [json.dumps(list(arguments)).encode()], worker_ends)
-            pid = int(self._receive()["pid"])
+            pid = self._receive("pid")
         except BaseException as error:
             for descriptor in (stdin, stdout, stderr):
                 os.close(descriptor)
@@ -97,15 +94,14 @@ class ForkServer:
             self._process.wait()
         orphans.own_pids.discard(self._process.pid)
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self, key: str) -> int:
         try:
             message = self._socket.recv(_MESSAGE_BYTES)
         except TimeoutError:
             raise Unavailable("the fork server of Python workers does not answer") from None
         if not message:
             raise Unavailable("the fork server of Python workers has ended")
-        answer: dict[str, Any] = json.loads(message)
-        return answer
+        return int(json.loads(message)[key])
 
 
 class _Forked:
@@ -114,9 +110,9 @@ class _Forked:
     def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb", buffering=0)
-        self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb", buffering=0)
-        self.stderr: IO[bytes] | None = os.fdopen(stderr, "rb", buffering=0)
+        self.stdin = os.fdopen(stdin, "wb", buffering=0)
+        self.stdout = os.fdopen(stdout, "rb", buffering=0)
+        self.stderr = os.fdopen(stderr, "rb", buffering=0)
 
     def wait(self) -> int:
         """Wait for the worker to exit and return its status, as `subprocess` counts it."""
@@ -124,9 +120,6 @@ class _Forked:
             _, status = os.waitpid(self.pid, 0)
             self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
-
-
-# --- the server's end -------------------------------------------------------------------------------------------------
 
 
 def serve_forks(descriptor: int, modules: Sequence[str], work: Callable[[list[str]], object]) -> None:

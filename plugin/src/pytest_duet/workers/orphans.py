@@ -1,7 +1,4 @@
-"""Find and kill the processes that a worker leaves behind, even those in a session of their own.
-
-``process`` kills the worker and its process group.
-"""
+"""Leave no process behind: end with the parent, and kill the orphans of a worker, even those in another session."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from typing import Final
 PARENT_VARIABLE: Final = "DUET_PARENT_PID"
 """Holds the pid that a worker expects as its parent's: the parent may die before the worker can check. Descendants inherit it."""
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 own_pids: set[int] = set()
@@ -26,38 +24,49 @@ own_pids: set[int] = set()
 @cache
 def become_subreaper() -> bool:
     """Make this process the parent of its orphaned descendants, in place of init; return whether that is possible."""
-    if not sys.platform.startswith("linux"):
-        return False
-    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def kill_orphans() -> int:
-    """Kill and reap every orphan of a worker; return how many there were.
+def die_with_parent() -> None:
+    """Make the kernel kill this process when its parent dies (on Linux; elsewhere it exits at the end of stdin)."""
+    parent = int(os.environ.get(PARENT_VARIABLE) or os.getppid())
+    # The parent may have died before the call to prctl.
+    if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent:
+        os._exit(1)
+
+
+def _prctl(option: int, value: int) -> bool:
+    """Set an attribute of this process; return whether that is possible."""
+    return sys.platform.startswith("linux") and bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
+
+
+def kill_orphans(group: int) -> int:
+    """Reap what is left of the killed process group `group`, kill every orphan of a worker; return how many there were.
 
     The children of a killed orphan become orphans in turn, so this repeats until there are none.
     """
-    killed = 0
-    while found := [pid for pid in _children() if pid not in own_pids and _descends_from_a_worker(pid)]:
-        for pid in found:
-            killed += _kill_and_reap(pid)
-    return killed
-
-
-def reap_group(group: int) -> None:
-    """Reap what is left of a killed process group: this process became the parent of its orphans."""
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-group, 0)
+    killed = 0
+    while found := [pid for pid in _children() if pid not in own_pids and _descends_from_a_worker(pid)]:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            # Another call may have reaped it.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+                killed += 1
+    return killed
 
 
 def _children() -> set[int]:
     """Return the children of this process, whichever of its threads started them."""
     found: set[int] = set()
-    with contextlib.suppress(OSError):
-        for task in Path("/proc/self/task").iterdir():
-            # The file is missing if the thread has ended, or the kernel was built without it.
-            with contextlib.suppress(OSError):
-                found.update(int(pid) for pid in (task / "children").read_text().split())
+    for file in Path("/proc/self/task").glob("*/children"):
+        # The thread may have ended.
+        with contextlib.suppress(OSError):
+            found.update(map(int, file.read_text().split()))
     return found
 
 
@@ -68,14 +77,3 @@ def _descends_from_a_worker(pid: int) -> bool:
     except OSError:
         return False
     return f"{PARENT_VARIABLE}={os.getpid()}".encode() in environment
-
-
-def _kill_and_reap(pid: int) -> bool:
-    """Kill child `pid`; return whether it was this call that reaped it."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return False
-    return True

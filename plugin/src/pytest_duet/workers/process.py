@@ -11,7 +11,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pytest_duet.errors import Crashed, Killed, MemberError, ProtocolError, TimedOut, Unavailable
 from pytest_duet.protocol import LINE_LIMIT_BYTES, SESSION_LIMIT_BYTES, Quit
@@ -20,7 +20,6 @@ from pytest_duet.workers.codec import clean, decode_reply, encode, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import IO
 
     from pytest_duet.protocol import Reply, Request
 
@@ -33,25 +32,22 @@ GRACE_SECONDS: Final = 2.0
 _TICK_SECONDS: Final = 0.01
 _EXIT_CHECK_SECONDS: Final = 0.25
 _CHUNK_BYTES: Final = 65536
-_LOADER_FAILURES: Final = frozenset({126, 127})
 
 
 class Child(Protocol):
-    """What a channel needs of a child process. The child leads a process group, whose id is its pid."""
+    """What a channel needs of a child process. Its streams are pipes, and it leads a process group, whose id is its pid."""
 
     pid: int
     returncode: int | None
-    stdin: IO[bytes] | None
-    stdout: IO[bytes] | None
-    stderr: IO[bytes] | None
+    stdin: Any
+    stdout: Any
+    stderr: Any
 
     def wait(self) -> int:
         """Wait for the child to exit, reap it and return its status."""
 
 
-def spawn(
-    argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "", cwd: str | None = None
-) -> ProcessChannel:
+def spawn(argv: Sequence[str], *, name: str, environment: Mapping[str, str], build: str = "") -> ProcessChannel:
     """Start `argv` with `environment` added to this process's own; `build` is the command that builds the program.
 
     Raises:
@@ -66,7 +62,6 @@ def spawn(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            cwd=cwd,
             env={**os.environ, **environment, orphans.PARENT_VARIABLE: str(os.getpid())},
             # A process group of its own: Ctrl-C reaches only pytest, and one signal ends the whole group.
             start_new_session=True,
@@ -86,7 +81,6 @@ class ProcessChannel:
         self._process = process
         self.pid = process.pid
         self.left_behind = 0
-        """How many orphans the worker left when it ended. They were killed."""
         orphans.own_pids.add(self.pid)
         self._buffer = bytearray()
         self._received = 0
@@ -94,12 +88,8 @@ class ProcessChannel:
         self._ending = self._ended = False
         self._ended_with: MemberError | None = None
         self._selector = selectors.DefaultSelector()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._stdin = self._process.stdin.fileno()
-        self._stdout = self._process.stdout.fileno()
-        self._stderr = self._process.stderr.fileno()
+        self._streams = (process.stdin, process.stdout, process.stderr)
+        self._stdin, self._stdout, self._stderr = (stream.fileno() for stream in self._streams)
         for descriptor in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(descriptor, False)
         self._selector.register(self._stdout, selectors.EVENT_READ)
@@ -121,11 +111,11 @@ class ProcessChannel:
             self._send(encode(request), phase, time.monotonic() + seconds)
             return decode_reply(self._line(phase, seconds, tick))
         except MemberError as error:
+            # `_death` has ended the worker, and its error says all of this.
+            unnamed = isinstance(error, ProtocolError) and not self._ended
             self._end()
-            if isinstance(error, ProtocolError) and not error.log:
-                self._ended_with = self._with_log(ProtocolError(f"{self.name}, asked to {phase}: {error}"))
-            else:
-                self._ended_with = self._with_log(error)
+            self._ended_with = ProtocolError(f"{self.name}, asked to {phase}: {error}") if unnamed else error
+            self._ended_with.log = clean(self._log.decode(errors="replace").strip())
             raise self._ended_with from error
         except BaseException:
             # After Ctrl-C the worker is still busy with this request and cannot take another.
@@ -139,7 +129,6 @@ class ProcessChannel:
         self._ending = True
         with contextlib.suppress(MemberError, OSError):
             self._send(encode(Quit(id=0)), "quit", time.monotonic() + GRACE_SECONDS)
-        assert self._process.stdin is not None
         self._process.stdin.close()
         self._drain_until_exit(time.monotonic() + GRACE_SECONDS)
         self._end()
@@ -151,8 +140,7 @@ class ProcessChannel:
         pending = memoryview(line)
         while pending:
             try:
-                written = os.write(self._stdin, pending)
-                pending = pending[written:]
+                pending = pending[os.write(self._stdin, pending) :]
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise TimedOut(f"{self.name} did not take its {phase} request in time") from None
@@ -210,10 +198,6 @@ class ProcessChannel:
         while not self._exited() and time.monotonic() < deadline:
             self._drain(_TICK_SECONDS)
 
-    def log(self) -> str:
-        """Return the last `STDERR_KEPT_BYTES` of the worker's log, safe to print."""
-        return clean(self._log.decode(errors="replace").strip())
-
     # --- ending -------------------------------------------------------------------------------------------------------
 
     def _death(self, phase: str) -> MemberError:
@@ -229,16 +213,15 @@ class ProcessChannel:
         self._end()
         status = self._process.wait()
         if not exited:
-            return self._with_log(
-                ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive")
-            )
+            return ProtocolError(f"{self.name} closed its output while asked to {phase}, and stayed alive")
         if status == 0:
-            return self._with_log(ProtocolError(f"{self.name} left without answering {phase}{unfinished}"))
-        return self._with_log(_failure(self.name, status, phase))
-
-    def _with_log(self, error: MemberError) -> MemberError:
-        error.log = self.log()
-        return error
+            return ProtocolError(f"{self.name} left without answering {phase}{unfinished}")
+        if status == -signal.SIGKILL:
+            return Killed(f"{self.name} was killed while asked to {phase} (maybe out of memory)")
+        if status < 0:
+            return Crashed(f"{self.name} died of {signal.Signals(-status).name} while asked to {phase}")
+        loader = " (it could not be loaded)" if status in {126, 127} else ""
+        return Crashed(f"{self.name} exited with status {status}{loader} while asked to {phase}")
 
     def _exited(self) -> bool:
         """Return whether the worker has exited, without reaping it: its group's id must stay taken until the kill."""
@@ -262,23 +245,11 @@ class ProcessChannel:
             self._signal(signal.SIGKILL)
             self._process.wait()
             orphans.own_pids.discard(self.pid)
-            orphans.reap_group(self.pid)
-            self.left_behind += orphans.kill_orphans()
+            self.left_behind += orphans.kill_orphans(self.pid)
             self._selector.close()
-            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-                if stream is not None:
-                    stream.close()
+            for stream in self._streams:
+                stream.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-
-
-def _failure(name: str, status: int, phase: str) -> MemberError:
-    """Return the error for a worker that ended with exit status `status`, negative for a signal."""
-    if status == -signal.SIGKILL:
-        return Killed(f"{name} was killed while asked to {phase} (maybe out of memory)")
-    if status < 0:
-        return Crashed(f"{name} died of {signal.Signals(-status).name} while asked to {phase}")
-    loader = " (it could not be loaded)" if status in _LOADER_FAILURES else ""
-    return Crashed(f"{name} exited with status {status}{loader} while asked to {phase}")

@@ -9,7 +9,7 @@ import platform
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pytest_duet.implementation import Prepare
     from pytest_duet.protocol import Job
     from pytest_duet.spec.schema import Framework
-    from pytest_duet.values import Scalar
 
 
 PACKAGE: Final = "duet_benches"
@@ -49,13 +48,7 @@ def load_module(folder: Path, name: str) -> types.ModuleType:
 
 
 def load_shared(benches: Path, name: str) -> types.ModuleType:
-    """Return module `name` that stands beside the task folders in `benches`.
-
-    Raises:
-        SpecError: there is no such file.
-        Unavailable: it imports a module that is not installed.
-
-    """
+    """Return module `name` beside the task folders in `benches`; raise as `load_module` does."""
     return _import(_package(PACKAGE, benches), benches, name)
 
 
@@ -80,11 +73,6 @@ def _package(name: str, folder: Path) -> str:
     return name
 
 
-def shared_modules(benches: Path) -> list[Path]:
-    """Return the modules that tasks share: the Python files beside the task folders."""
-    return sorted(benches.glob("*.py"))
-
-
 def import_modules(framework: Framework) -> None:
     """Import the modules that every implementation of `framework` needs, so that no call has to.
 
@@ -102,8 +90,8 @@ def import_modules(framework: Framework) -> None:
 def framework_host(benches: Path, name: str, framework: Framework) -> Host:
     """Return a host of every implementation of Python framework `name` in the task folders of `benches`."""
 
-    def task_folders() -> list[Path]:
-        return sorted(path.parent for path in benches.glob(f"*/impl_{name}.py"))
+    def files() -> list[Path]:
+        return sorted(benches.glob(f"*/impl_{name}.py"))
 
     def implementations(task_folder: Path) -> dict[tuple[str, str], Prepare]:
         table: dict[tuple[str, str], Prepare] = load_module(task_folder, f"impl_{name}").IMPLEMENTATIONS
@@ -111,50 +99,46 @@ def framework_host(benches: Path, name: str, framework: Framework) -> Host:
 
     def capabilities() -> list[Capability]:
         return sorted(
-            Capability(task=task_folder.name, algorithm=algorithm, phase=phase)
-            for task_folder in task_folders()
-            for algorithm, phase in implementations(task_folder)
+            Capability(task=file.parent.name, algorithm=algorithm, phase=phase)
+            for file in files()
+            for algorithm, phase in implementations(file.parent)
         )
 
     def find(job: Job) -> Prepare:
-        task_folder = benches / job.task
         try:
-            return implementations(task_folder)[job.algorithm, job.phase]
+            return implementations(benches / job.task)[job.algorithm, job.phase]
         except KeyError:
-            msg = f"{name} has no {job.algorithm} {job.phase} in {task_folder.name}/impl_{name}.py"
-            raise Unavailable(msg) from None
+            raise Unavailable(f"{name} has no {job.algorithm} {job.phase} in {job.task}/impl_{name}.py") from None
 
     def identify(request_id: int) -> HelloReply:
         # A BLAS library is visible once it is imported.
         import_modules(framework)
-        return HelloReply(
-            id=request_id,
-            protocol=VERSION,
-            framework=name,
-            versions={each: importlib.metadata.version(each) for each in framework.distributions},
-            source_digest=source_digest(
-                [*(task_folder / f"impl_{name}.py" for task_folder in task_folders()), *shared_modules(benches)]
-            ),
-            details={label: str(resolve(where)) for label, where in framework.details.items()},
-            **_interpreter(),
-        )
+        versions = {each: importlib.metadata.version(each) for each in framework.distributions}
+        # Tasks share the modules beside their folders.
+        sources = [*files(), *benches.glob("*.py")]
+        details = {label: str(resolve(where)) for label, where in framework.details.items()}
+        return _hello(request_id, name, versions, sources, details)
 
-    return Host(
-        identify=identify,
-        capabilities=capabilities,
-        find=find,
-        threads=Threads(framework.set_threads, framework.get_threads),
+    threads = Threads(framework.set_threads, framework.get_threads)
+    return Host(identify=identify, capabilities=capabilities, find=find, threads=threads)
+
+
+def _hello(
+    request_id: int, framework: str, versions: dict[str, str], sources: list[Path], details: dict[str, str]
+) -> HelloReply:
+    return HelloReply(
+        id=request_id,
+        protocol=VERSION,
+        framework=framework,
+        versions=versions,
+        source_digest=source_digest(sources) if sources else "",
+        lock_digest="",
+        compiler=f"{platform.python_implementation()} {platform.python_version()}",
+        profile="interpreted",
+        features=Features(detected=[], compiled=[]),
+        blas=blas(),
+        details=details,
     )
-
-
-def _interpreter() -> dict[str, Any]:
-    return {
-        "lock_digest": "",
-        "compiler": f"{platform.python_implementation()} {platform.python_version()}",
-        "profile": "interpreted",
-        "features": Features(detected=[], compiled=[]),
-        "blas": blas(),
-    }
 
 
 class FunctionCall(Implementation[dict[str, Any], Any]):
@@ -163,8 +147,11 @@ class FunctionCall(Implementation[dict[str, Any], Any]):
     def __init__(self, function: Callable[..., Any], reader: JobReader) -> None:
         """Read every parameter and array of the job: a plain function takes all of them."""
         self._function = function
-        self._given: dict[str, Any] = {name: _plain(reader.scalar(name)) for name in reader.job.params}
-        self._given.update({name: reader.array(name) for name in reader.job.data})
+        params = {name: reader.scalar(name) for name in reader.job.params}
+        self._given: dict[str, Any] = {
+            **{name: from_number(each) if isinstance(each, NonFinite) else each for name, each in params.items()},
+            **{name: reader.array(name) for name in reader.job.data},
+        }
 
     def fresh(self) -> dict[str, Any]:
         """Return the arguments, with arrays copied so that the function may write into them."""
@@ -188,11 +175,6 @@ class FunctionCall(Implementation[dict[str, Any], Any]):
         return Outputs({key: a.astype(np.int64) if a.dtype.kind in "biu" else a for key, a in arrays.items()})
 
 
-def _plain(value: Scalar) -> bool | float | str:
-    """Return a parameter as a plain function expects it, a `NonFinite` as a float."""
-    return from_number(value) if isinstance(value, NonFinite) else value
-
-
 def function_host(function: Callable[..., Any], task: str) -> Host:
     """Return a host whose only implementation is `function`, for task `task`."""
 
@@ -203,22 +185,10 @@ def function_host(function: Callable[..., Any], task: str) -> Host:
 
     def identify(request_id: int) -> HelloReply:
         path = inspect.getsourcefile(function)
-        return HelloReply(
-            id=request_id,
-            protocol=VERSION,
-            framework="python",
-            versions={"numpy": np.__version__},
-            source_digest=source_digest([Path(path)]) if path else "",
-            details={},
-            **_interpreter(),
-        )
+        return _hello(request_id, "python", {"numpy": np.__version__}, [Path(path)] if path else [], {})
 
-    return Host(
-        identify=identify,
-        capabilities=lambda: [Capability(task=task, algorithm="default", phase="call")],
-        find=find,
-        threads=Threads(),
-    )
+    capabilities = [Capability(task=task, algorithm="default", phase="call")]
+    return Host(identify=identify, capabilities=lambda: capabilities, find=find, threads=Threads())
 
 
 def load_function(file: Path, name: str) -> Callable[..., Any]:
@@ -238,10 +208,9 @@ def load_function(file: Path, name: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    target: Any = module
+    function: Any = module
     for part in name.split("."):
-        target = getattr(target, part, None)
-    if not callable(target):
+        function = getattr(function, part, None)
+    if not callable(function):
         raise Unavailable(f"{file} has no function {name!r} at its top level")
-    function: Callable[..., Any] = target
-    return function
+    return cast("Callable[..., Any]", function)

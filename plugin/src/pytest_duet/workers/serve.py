@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_duet.errors import ProtocolError
 from pytest_duet.protocol import LINE_LIMIT_BYTES, ErrorReply, Quit
 from pytest_duet.workers.codec import decode_request, encode
-from pytest_duet.workers.orphans import PARENT_VARIABLE
 
 if TYPE_CHECKING:
     from pytest_duet.protocol import Reply
     from pytest_duet.workers.host import Host
-
-_PR_SET_PDEATHSIG = 1
 
 
 def serve(host: Host) -> None:
@@ -50,17 +45,6 @@ def _encode(reply: Reply) -> bytes:
         return encode(reply)
     except ProtocolError as error:
         return encode(ErrorReply(id=reply.id, kind="failed", message=f"{error}; ask for less"))
-
-
-def die_with_parent() -> None:
-    """Make the kernel kill this process when its parent dies (on Linux; elsewhere it exits at the end of stdin)."""
-    if not sys.platform.startswith("linux"):
-        return
-    parent = int(os.environ.get(PARENT_VARIABLE) or os.getppid())
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent may have died before the call to prctl.
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _take_stdout() -> int:

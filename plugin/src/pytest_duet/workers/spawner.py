@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import Unavailable
@@ -9,17 +10,11 @@ from pytest_duet.workers.forkserver import ForkServer
 from pytest_duet.workers.process import spawn
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from pytest_duet.spec.group import LaunchSpec
     from pytest_duet.workers.process import ProcessChannel
 
-_DUET = ("-m", "pytest_duet")
-_DUET_AT = (1, 2)
-"""Where a command may have `_DUET`: after the interpreter, or after the interpreter and one option."""
 
-
-class Spawner:
+class Spawner(contextlib.AbstractContextManager["Spawner"]):
     """Starts workers, and keeps one fork server for each set of modules and environment."""
 
     def __init__(self) -> None:
@@ -33,14 +28,11 @@ class Spawner:
             Unavailable: the worker cannot be started.
 
         """
-        fork_server = self._fork_server(launch, seconds)
-        if fork_server is not None:
-            return fork_server.fork(_arguments(launch) or (), name)
+        arguments = _arguments(launch)
+        fork_server = self._fork_server(launch, seconds) if arguments is not None else None
+        if fork_server and arguments is not None:
+            return fork_server.fork(arguments, name)
         return spawn(launch.argv, name=name, environment=launch.environment, build=launch.build)
-
-    def __enter__(self) -> Self:
-        """Return this spawner."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close this spawner."""
@@ -54,32 +46,23 @@ class Spawner:
         self._fork_servers.clear()
 
     def _fork_server(self, launch: LaunchSpec, seconds: float) -> ForkServer | None:
-        """Return the fork server for `launch`, or None if its worker has to be spawned."""
-        if launch.modules is None or _arguments(launch) is None:
-            return None
+        """Return the fork server for `launch`, or None if it does not start or has several threads: it must not fork then."""
         key = (launch.argv[0], launch.modules, tuple(sorted(launch.environment.items())))
         if key not in self._fork_servers:
-            self._fork_servers[key] = _single_threaded(launch, seconds)
+            self._fork_servers[key] = None
+            # If the fork server does not start, the spawned worker will report the cause, with its log.
+            with contextlib.suppress(Unavailable):
+                fork_server = ForkServer(launch.argv[0], launch.modules or (), launch.environment, seconds)
+                if fork_server.threads == 1:
+                    self._fork_servers[key] = fork_server
+                else:
+                    fork_server.close()
         return self._fork_servers[key]
 
 
 def _arguments(launch: LaunchSpec) -> tuple[str, ...] | None:
-    """Return the arguments that `launch` passes to ``python -m pytest_duet``, or None if it starts another program."""
-    for at in _DUET_AT:
-        if launch.argv[at : at + len(_DUET)] == _DUET:
-            return launch.argv[at + len(_DUET) :]
-    return None
-
-
-def _single_threaded(launch: LaunchSpec, seconds: float) -> ForkServer | None:
-    """Return a new fork server, or None if it does not start or has several threads: it must not fork then."""
-    assert launch.modules is not None
-    try:
-        fork_server = ForkServer(launch.argv[0], launch.modules, launch.environment, seconds)
-    except Unavailable:
-        # The spawned worker will report the cause, with its log.
-        return None
-    if fork_server.threads == 1:
-        return fork_server
-    fork_server.close()
+    """Return the arguments that `launch` passes to ``python -m pytest_duet``, or None if its worker cannot be forked."""
+    for at in (1, 2):  # after the interpreter, or after one option of it
+        if launch.modules is not None and launch.argv[at : at + 2] == ("-m", "pytest_duet"):
+            return launch.argv[at + 2 :]
     return None

@@ -8,10 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from functools import reduce
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, cast
 
 
 def resolve(name: str) -> Any:
@@ -31,8 +28,8 @@ class Threads:
 
     def limit(self, threads: int) -> None:
         """Limit the libraries to `threads` threads."""
-        if self._getter and self._before is None:
-            self._before = int(resolve(self._getter)())
+        if self._before is None and self._getter:
+            self._before = self.in_effect()
         if self._setter:
             resolve(self._setter)(threads)
         if importlib.util.find_spec("threadpoolctl"):
@@ -73,5 +70,4 @@ def _pools() -> list[dict[str, Any]]:
         return []
     from threadpoolctl import threadpool_info
 
-    info: Callable[[], list[dict[str, Any]]] = threadpool_info
-    return info()
+    return cast("list[dict[str, Any]]", threadpool_info())

@@ -1,4 +1,4 @@
-"""Spec files enter by one strict door: what is wrong is named with its file, table, key and remedy."""
+"""Spec files are read strictly: an error names the file, the table, the key and the remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_duet.errors import SpecError
-from pytest_duet.spec.schema import load_frameworks, load_profiles, load_task
+from pytest_duet.spec.load import load_frameworks, load_profiles, load_task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def _task(folder: Path, text: str) -> Path:
     return path
 
 
-def _refusal(path: Path, load: object = load_task) -> str:
+def _error(path: Path, load: object = load_task) -> str:
     with pytest.raises(SpecError) as caught:
         load(path)  # type: ignore[operator]
     text = str(caught.value)
@@ -47,7 +47,7 @@ def _refusal(path: Path, load: object = load_task) -> str:
     return text.removeprefix(f"{path}: ")
 
 
-def test_a_whole_task_is_read(tmp_path: Path) -> None:
+def test_a_task_is_loaded(tmp_path: Path) -> None:
     task = load_task(_task(tmp_path, TASK))
     assert "sklearn" == task.reference
     assert ("rival", "lin*", "*") == (
@@ -76,26 +76,24 @@ def test_a_whole_task_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_unknown_key_is_named_with_its_table_and_the_nearest_known(
+def test_an_unknown_key_is_named_with_its_table_and_the_nearest_known_key(
     change: str, expected: str, tmp_path: Path
 ) -> None:
-    assert expected == _refusal(_task(tmp_path, TASK + change))
+    assert expected == _error(_task(tmp_path, TASK + change))
 
 
-def test_an_unknown_key_at_the_top_is_said_to_be_there(tmp_path: Path) -> None:
-    assert "top level has unknown key 'titel'; did you mean 'title'?" == _refusal(
-        _task(tmp_path, "titel = 'T'\n" + TASK)
-    )
+def test_an_unknown_key_at_the_top_level_is_named(tmp_path: Path) -> None:
+    assert "top level has unknown key 'titel'; did you mean 'title'?" == _error(_task(tmp_path, "titel = 'T'\n" + TASK))
 
 
 def test_an_unknown_key_of_a_profile_is_named(tmp_path: Path) -> None:
     path = _task(tmp_path, "[smoke]\ngroup_second = 1.0\n")
-    assert "[smoke] has unknown key 'group_second'; did you mean 'group_seconds'?" == _refusal(path, load_profiles)
+    assert "[smoke] has unknown key 'group_second'; did you mean 'group_seconds'?" == _error(path, load_profiles)
 
 
 def test_an_unknown_key_of_a_framework_is_named(tmp_path: Path) -> None:
     path = _task(tmp_path, "[torch]\ntitle = 'x'\nlanguage = 'python'\nmodule = []\n")
-    assert "[torch] has unknown key 'module'; did you mean 'modules'?" == _refusal(path, load_frameworks)
+    assert "[torch] has unknown key 'module'; did you mean 'modules'?" == _error(path, load_frameworks)
 
 
 @pytest.mark.parametrize(
@@ -109,19 +107,19 @@ def test_an_unknown_key_of_a_framework_is_named(tmp_path: Path) -> None:
         (TASK + "\n[[params]]\nset = { x = [1] }\n", r"\[params\[0\]\.set\.\*\]: expected"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(text: str, pattern: str, tmp_path: Path) -> None:
-    assert re.match(pattern, _refusal(_task(tmp_path, text)))
+def test_a_wrong_value_is_named_with_its_key(text: str, pattern: str, tmp_path: Path) -> None:
+    assert re.match(pattern, _error(_task(tmp_path, text)))
 
 
-def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    assert "cannot be read (No such file or directory); create it or name another" == _refusal(tmp_path / "task.toml")
+def test_a_missing_file_error_has_a_remedy(tmp_path: Path) -> None:
+    assert "cannot be read (No such file or directory); create it or name another" == _error(tmp_path / "task.toml")
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"\xff = 1"], ids=["broken", "no UTF-8"])
-def test_what_is_not_toml_is_said_not_to_be(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_rejected(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "task.toml"
     path.write_bytes(content)
-    assert _refusal(path).startswith("is not TOML: ")
+    assert _error(path).startswith("is not TOML: ")
 
 
 # --- names and references ---------------------------------------------------------------------------------------------
@@ -134,21 +132,21 @@ def test_what_is_not_toml_is_said_not_to_be(content: bytes, tmp_path: Path) -> N
         (TASK.replace("algorithms.linear", 'algorithms."line.ar"'), "algorithm name 'line.ar'"),
         (TASK.replace("workloads.small", 'workloads."sm-all"'), "workload name 'sm-all'"),
         (TASK.replace('"native.gram"', '"native.gram.x"'), "member name 'native.gram.x'"),
-        # An item's id holds its parts with dashes between, and is taken apart at them.
+        # Dashes separate the parts of an id.
         (TASK.replace('"predict"', '"pre-dict"'), "phase name 'pre-dict'"),
     ],
 )
-def test_a_name_that_ids_cannot_hold_is_refused(text: str, expected: str, tmp_path: Path) -> None:
-    assert f"{expected} is not usable; write lower-case letters, digits and _" == _refusal(_task(tmp_path, text))
+def test_a_name_that_ids_cannot_hold_is_rejected(text: str, expected: str, tmp_path: Path) -> None:
+    assert f"{expected} is not usable; write lower-case letters, digits and _" == _error(_task(tmp_path, text))
 
 
 def test_a_framework_has_no_dot_in_its_name(tmp_path: Path) -> None:
     path = _task(tmp_path, "['a.b']\ntitle = 'x'\nlanguage = 'rust'\n")
-    assert "framework name 'a.b' is not usable" in _refusal(path, load_frameworks)
+    assert "framework name 'a.b' is not usable" in _error(path, load_frameworks)
 
 
 def test_a_profile_has_no_dash_in_its_name(tmp_path: Path) -> None:
-    assert "profile name 'a-b' is not usable" in _refusal(_task(tmp_path, "[a-b]\n"), load_profiles)
+    assert "profile name 'a-b' is not usable" in _error(_task(tmp_path, "[a-b]\n"), load_profiles)
 
 
 @pytest.mark.parametrize(
@@ -158,13 +156,13 @@ def test_a_profile_has_no_dash_in_its_name(tmp_path: Path) -> None:
         (TASK.replace('algorithms = "lin*"', 'role = "reference"'), "sklearn, native.gram"),
     ],
 )
-def test_there_is_exactly_one_reference(text: str, found: str, tmp_path: Path) -> None:
-    assert f"exactly one member must have role = 'reference'; found {found}" == _refusal(_task(tmp_path, text))
+def test_exactly_one_member_must_be_the_reference(text: str, found: str, tmp_path: Path) -> None:
+    assert f"exactly one member must have role = 'reference'; found {found}" == _error(_task(tmp_path, text))
 
 
-def test_the_reference_stands_in_every_group_that_has_members(tmp_path: Path) -> None:
+def test_the_reference_must_be_in_every_group(tmp_path: Path) -> None:
     text = TASK.replace('role = "reference"', 'role = "reference"\nphases = "train"')
-    assert "sklearn" in _refusal(_task(tmp_path, text))
+    assert "sklearn" in _error(_task(tmp_path, text))
 
 
 # --- selectors --------------------------------------------------------------------------------------------------------
@@ -187,41 +185,41 @@ RULES = {
         ("member", "sklaern", "did you mean 'sklearn'?"),
     ],
 )
-def test_a_selector_that_names_nothing_is_refused(
+def test_a_selector_that_matches_nothing_is_rejected(
     table: str, selector: str, wrong: str, hint: str, tmp_path: Path
 ) -> None:
     text = f'{TASK}\n[[{table}]]\n{RULES[table]}\n[[{table}]]\n{selector} = "{wrong}"\n{RULES[table]}\n'
-    assert f"[{table}[1]] {selector} {wrong!r} names nothing; {hint}" == _refusal(_task(tmp_path, text))
+    assert f"[{table}[1]] {selector} {wrong!r} matches nothing; {hint}" == _error(_task(tmp_path, text))
 
 
 @pytest.mark.parametrize(
     ("key", "wrong"), [("algorithms", "lineal"), ("phases", "trian"), ("workloads", "smal"), ("phases", "x*")]
 )
-def test_a_member_that_stands_nowhere_is_refused(key: str, wrong: str, tmp_path: Path) -> None:
+def test_a_member_of_an_unknown_part_is_rejected(key: str, wrong: str, tmp_path: Path) -> None:
     text = f'{TASK}\n[members.linfa]\n{key} = ["{wrong}"]\n'
-    assert f"[members.linfa] {key} {wrong!r} names nothing" in _refusal(_task(tmp_path, text))
+    assert f"[members.linfa] {key} {wrong!r} matches nothing" in _error(_task(tmp_path, text))
 
 
 @pytest.mark.parametrize("key", ["phase", "trained_by"])
-def test_a_checkpoint_of_no_phase_is_refused(key: str, tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_unknown_phase_is_rejected(key: str, tmp_path: Path) -> None:
     entries = {"phase": "predict", "trained_by": "train", "prefix": "w."} | {key: "tarin"}
     lines = "\n".join(f'{name} = "{value}"' for name, value in entries.items())
-    refusal = _refusal(_task(tmp_path, f"{TASK}\n[checkpoint]\n{lines}\n"))
-    assert f"[checkpoint] {key} 'tarin' names nothing; did you mean 'train'?" == refusal
+    message = _error(_task(tmp_path, f"{TASK}\n[checkpoint]\n{lines}\n"))
+    assert f"[checkpoint] {key} 'tarin' matches nothing; did you mean 'train'?" == message
 
 
 @pytest.mark.parametrize("goal", ["", "gap = 0.1\nfloor = { accuracy = 0.9 }"])
-def test_a_way_to_a_solution_says_in_one_way_when_it_is_good_enough(goal: str, tmp_path: Path) -> None:
-    refusal = _refusal(_task(tmp_path, f'{TASK}\n[[convergence]]\nparam = "tol"\nvalues = [0.1]\n{goal}\n'))
-    assert "[convergence[0]]: say either how near the best is near enough, by gap" in refusal
+def test_a_convergence_rule_has_exactly_one_definition_of_a_good_solution(goal: str, tmp_path: Path) -> None:
+    message = _error(_task(tmp_path, f'{TASK}\n[[convergence]]\nparam = "tol"\nvalues = [0.1]\n{goal}\n'))
+    assert "[convergence[0]]: give either gap, or limits by floor or ceiling" in message
 
 
-def test_what_trains_a_checkpoint_cannot_need_it(tmp_path: Path) -> None:
+def test_the_phase_that_trains_a_checkpoint_cannot_need_it(tmp_path: Path) -> None:
     lines = 'phase = ["predict", "train"]\ntrained_by = "train"\nprefix = "w."'
-    refusal = _refusal(_task(tmp_path, f"{TASK}\n[checkpoint]\n{lines}\n"))
-    assert "[checkpoint] trained_by needs what it should train; name a phase that does not" == refusal
+    message = _error(_task(tmp_path, f"{TASK}\n[checkpoint]\n{lines}\n"))
+    assert "[checkpoint] trained_by needs the checkpoint itself; name a phase that does not" == message
 
 
-def test_one_wrong_name_in_a_list_is_enough(tmp_path: Path) -> None:
+def test_each_pattern_of_a_list_must_match(tmp_path: Path) -> None:
     text = f'{TASK}\n[[params]]\nphase = ["train", "predicted"]\nset = {{}}\n'
-    assert "[params[0]] phase 'predicted' names nothing; did you mean 'predict'?" == _refusal(_task(tmp_path, text))
+    assert "[params[0]] phase 'predicted' matches nothing; did you mean 'predict'?" == _error(_task(tmp_path, text))
