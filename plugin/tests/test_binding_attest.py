@@ -1,4 +1,4 @@
-"""What really ran is what was asked for, or it is refused with both sides named."""
+"""A worker ran what was asked for, or it is refused with a message that shows both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _tree(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", [".hidden", "target/x", "testdata/x", "src/__pycache__/x", ".git/x"])
-def test_what_is_no_source_does_not_count(name: str, tmp_path: Path) -> None:
+def test_hidden_files_and_build_outputs_do_not_count_as_sources(name: str, tmp_path: Path) -> None:
     crate = _tree(tmp_path)
     before = source_digest([crate])
     (crate / name).parent.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def test_what_is_no_source_does_not_count(name: str, tmp_path: Path) -> None:
     assert before == source_digest([crate])
 
 
-def test_a_change_of_content_name_or_number_of_sources_counts(tmp_path: Path) -> None:
+def test_the_digest_of_sources_depends_on_their_content_names_and_number(tmp_path: Path) -> None:
     crate = _tree(tmp_path)
     seen = {source_digest([crate])}
     (crate / "src" / "main.rs").write_bytes(b"fn main() { }")
@@ -60,12 +60,12 @@ def test_a_change_of_content_name_or_number_of_sources_counts(tmp_path: Path) ->
     assert 4 == len(seen)
 
 
-def test_where_the_tree_lies_does_not_count(tmp_path: Path) -> None:
+def test_the_digest_of_sources_does_not_depend_on_the_folder_of_the_project(tmp_path: Path) -> None:
     assert source_digest([_tree(tmp_path / "a")]) == source_digest([_tree(tmp_path / "b")])
 
 
 @pytest.mark.parametrize("changed", ["a", "b"])
-def test_files_of_one_name_in_two_rooms_all_count(changed: str, tmp_path: Path) -> None:
+def test_files_with_the_same_name_in_two_task_folders_both_count(changed: str, tmp_path: Path) -> None:
     files = [tmp_path / task_folder / "impl_x.py" for task_folder in ("a", "b")]
     for file in files:
         file.parent.mkdir()
@@ -93,18 +93,18 @@ def _check_hello(**changes: Any) -> None:
     check_hello(hello(**changes), name="tch", sources=SOURCES, lock=LOCK, build="duet build tch")
 
 
-def test_a_worker_built_from_the_tree_is_welcome() -> None:
+def test_a_worker_built_from_the_current_sources_passes() -> None:
     _check_hello()
 
 
-def test_a_worker_that_is_held_to_nothing_may_be_built_from_anything() -> None:
+def test_without_expected_digests_the_build_is_not_checked() -> None:
     check_hello(hello(source_digest="", lock_digest="", profile="interpreted"), name="x", sources="", lock="", build="")
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"profile": "debug"}, "tch is a debug build; times of it mean nothing; rebuild it: duet build tch"),
+        ({"profile": "debug"}, "tch is a debug build; its times mean nothing; rebuild it: duet build tch"),
         (
             {"source_digest": "ef" * 32},
             (
@@ -122,13 +122,13 @@ def test_a_worker_that_is_held_to_nothing_may_be_built_from_anything() -> None:
         ),
     ],
 )
-def test_a_debug_or_stale_build_is_refused_and_the_remedy_named(changes: dict, expected: str) -> None:
+def test_a_debug_or_stale_build_is_refused_with_the_remedy(changes: dict, expected: str) -> None:
     with pytest.raises(Refused) as caught:
         _check_hello(**changes)
     assert expected == str(caught.value)
 
 
-def test_another_protocol_is_unavailable_and_both_versions_are_named() -> None:
+def test_a_worker_of_another_protocol_is_unavailable_and_the_message_has_both_versions() -> None:
     with pytest.raises(
         Unavailable, match="tch speaks protocol 2, this pytest-duet speaks 1; rebuild it: duet build tch"
     ):
@@ -146,7 +146,7 @@ def _check(**changes: Any) -> None:
     check_prepared(prepared(**{**whole, **changes}), JOB, name="tch", hashes=HASHES)
 
 
-def test_a_member_that_prepared_what_was_asked_passes() -> None:
+def test_a_member_that_prepared_its_job_passes() -> None:
     _check()
 
 
@@ -154,7 +154,7 @@ def test_a_member_need_not_read_every_file() -> None:
     _check(data={"x": HASHES["x"]})
 
 
-def test_fewer_threads_than_asked_are_no_offence() -> None:
+def test_a_member_may_use_fewer_threads_than_asked() -> None:
     _check(threads=0)
 
 
@@ -172,17 +172,17 @@ def test_fewer_threads_than_asked_are_no_offence() -> None:
         ({"data": {"z": "22" * 32}}, f"tch saw other data: z has SHA-256 {'22' * 32}, the data set's is unknown"),
     ],
 )
-def test_whatever_differs_from_the_job_is_refused(changes: dict, expected: str) -> None:
+def test_any_difference_from_the_job_is_refused(changes: dict, expected: str) -> None:
     with pytest.raises(Refused) as caught:
         _check(**changes)
     assert expected == str(caught.value)
 
 
-def test_a_job_without_data_needs_none_read() -> None:
+def test_a_member_need_not_read_data_if_the_job_has_none() -> None:
     check_prepared(prepared(), job(), name="tch", hashes={})
 
 
-def test_a_number_in_words_is_compared_like_any_other() -> None:
+def test_an_infinite_parameter_is_compared_like_any_other() -> None:
     asked = job(params={"bound": NonFinite("inf")})
     check_prepared(prepared(params={"bound": NonFinite("inf")}), asked, name="tch", hashes={})
     with pytest.raises(Refused, match="bound"):
@@ -193,18 +193,16 @@ def test_a_number_in_words_is_compared_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(("busy", "wall", "threads"), [(120, 100, 1), (0, 100, 1), (400, 100, 4), (5, 0, 1)])
-def test_work_that_one_processor_can_do_passes(busy: int, wall: int, threads: int) -> None:
+def test_work_that_one_cpu_can_do_passes(busy: int, wall: int, threads: int) -> None:
     check_busy(busy, wall, name="tch", threads=threads)
 
 
-def test_work_that_took_more_than_one_processor_is_refused() -> None:
-    with pytest.raises(
-        Refused, match=r"tch kept 1\.23 processors busy where one thread was asked, whatever it attests"
-    ):
+def test_work_that_took_more_than_one_cpu_is_refused() -> None:
+    with pytest.raises(Refused, match=r"tch kept 1\.23 CPUs busy, but one thread was asked for, whatever it attests"):
         check_busy(1_230_000_000, 1_000_000_000, name="tch", threads=1)
 
 
-def test_a_tick_of_the_kernels_clock_more_is_no_second_processor() -> None:
+def test_cpu_time_may_be_off_by_the_resolution_of_the_kernels_clock() -> None:
     check_busy(1_220_000_000, 1_000_000_000, name="tch", threads=1)
     check_busy(20_000_000, 1_000, name="tch", threads=1)
 

@@ -1,4 +1,4 @@
-"""Data on disk: made once, checked whenever it is read, never half there."""
+"""Data sets are made once, checked whenever they are read, and never cached incomplete."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_name_may_have_a_dot(tmp_path: Path) -> None:
     assert {"x.train", "x.test"} == set(data.files)
 
 
-def test_a_fortran_array_stays_one(tmp_path: Path) -> None:
+def test_an_array_keeps_its_fortran_order(tmp_path: Path) -> None:
     data = obtain(tmp_path, "ab" * 32, lambda: {"x": np.asfortranarray(X)})
     array = data.arrays["x"]
     assert isinstance(array, np.ndarray)
@@ -67,7 +67,7 @@ def test_a_mapping_of_arrays_becomes_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"model": "BPE"}', "één\r\n\0"])
-def test_a_text_stays_what_it_is_to_the_byte(text: str, tmp_path: Path) -> None:
+def test_a_string_keeps_every_byte(text: str, tmp_path: Path) -> None:
     data = obtain(tmp_path, "ab" * 32, lambda: {"words": text})
     assert (".txt", text.encode()) == (data.files["words"].suffix, data.files["words"].read_bytes())
     assert text == data.arrays["words"]
@@ -76,7 +76,7 @@ def test_a_text_stays_what_it_is_to_the_byte(text: str, tmp_path: Path) -> None:
 # --- a cache that cannot be trusted -----------------------------------------------------------------------------------
 
 
-def test_a_changed_file_is_refused_and_both_digests_are_named(tmp_path: Path) -> None:
+def test_a_changed_file_is_refused_with_both_digests(tmp_path: Path) -> None:
     data = obtain(tmp_path, "ab" * 32, _make)
     path = data.files["x"]
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
@@ -105,14 +105,14 @@ def test_a_broken_manifest_is_refused(content: bytes, tmp_path: Path) -> None:
         obtain(tmp_path, "ab" * 32, _never)
 
 
-def test_a_folder_without_a_manifest_is_made_anew(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / ("ab" * 16)
     folder.mkdir()
     (folder / "x.npy").write_bytes(b"half")
     assert X.tolist() == obtain(tmp_path, "ab" * 32, _make).arrays["x"].tolist()
 
 
-def test_data_that_changes_under_a_run_is_noticed(tmp_path: Path) -> None:
+def test_data_that_changes_during_a_run_is_detected(tmp_path: Path) -> None:
     data = obtain(tmp_path, "ab" * 32, _make)
     data.check()
     data.files["labels"].write_bytes(b"")
@@ -123,14 +123,14 @@ def test_data_that_changes_under_a_run_is_noticed(tmp_path: Path) -> None:
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_of_the_data(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_a_data_error(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.touch()
     with pytest.raises(DataError, match=r"data cannot be written .*; free space or set duet_cache to another folder"):
         obtain(place / "cache", "ab" * 32, _make)
 
 
-def test_a_failed_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_could_not_be_made_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -143,13 +143,13 @@ def test_a_failed_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "array", [np.array(["a"]), np.array([1j]), np.array([None]), np.array(["2020"], dtype="M8[Y]")]
 )
-def test_what_is_no_number_does_not_travel(array: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=re.escape(f"data 'x' has dtype {array.dtype}; only numbers and truth values")):
+def test_an_array_without_numbers_is_refused(array: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape(f"data 'x' has dtype {array.dtype}; only numbers and booleans")):
         obtain(tmp_path, "ab" * 32, lambda: {"x": array})
     assert [] == list(tmp_path.iterdir())
 
 
-def test_two_that_make_the_same_data_at_once_both_get_it_whole(tmp_path: Path) -> None:
+def test_two_sessions_that_make_the_same_data_at_once_both_get_it(tmp_path: Path) -> None:
     together = threading.Barrier(2)
     got: list[DataSet] = []
 
@@ -168,7 +168,7 @@ def test_two_that_make_the_same_data_at_once_both_get_it_whole(tmp_path: Path) -
     assert [tmp_path / ("ab" * 16)] == list(tmp_path.iterdir())
 
 
-def test_who_comes_second_does_not_take_the_firsts_files_away(tmp_path: Path) -> None:
+def test_the_second_session_does_not_remove_the_files_of_the_first(tmp_path: Path) -> None:
     descriptors = []
 
     def make() -> dict[str, np.ndarray]:
@@ -193,7 +193,9 @@ _PARAMS = st.dictionaries(
 
 
 @given(st.binary(max_size=8), _PARAMS, st.integers(0, 9))
-def test_the_same_recipe_has_the_same_digest_whatever_the_order(source: bytes, params: dict, seed: int) -> None:
+def test_the_digest_of_a_recipe_does_not_depend_on_the_order_of_its_parameters(
+    source: bytes, params: dict, seed: int
+) -> None:
     turned = dict(reversed(params.items()))
     assert recipe_digest(source, params, seed) == recipe_digest(source, turned, seed)
 
@@ -215,11 +217,11 @@ def test_any_change_of_a_recipe_changes_its_digest(source: bytes, params: dict, 
     assert recipe_digest(b"a", {"rows": 1}, 0) != recipe_digest(source, params, seed)
 
 
-def test_parameters_that_json_cannot_hold_are_told_apart() -> None:
+def test_nan_and_infinite_parameters_have_different_digests() -> None:
     values = [float("nan"), float("inf"), float("-inf")]
     assert 3 == len({recipe_digest(b"a", {"x": value}, 0) for value in values})
 
 
 @given(st.lists(st.binary(max_size=3), max_size=4), st.lists(st.binary(max_size=3), max_size=4))
-def test_parts_do_not_run_into_each_other(one: list[bytes], other: list[bytes]) -> None:
+def test_the_boundary_between_two_parts_counts(one: list[bytes], other: list[bytes]) -> None:
     assert (one == other) is (content_digest(*one) == content_digest(*other))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_duet.binding.datasets import DataSet
 from pytest_duet.binding.group import LiveGroup
-from pytest_duet.binding.member import Files
 from pytest_duet.errors import Crashed, MemberError, Refused, Unavailable
 from pytest_duet.measure import observe as module
 from pytest_duet.measure import prewarmed
@@ -280,7 +280,7 @@ class Observed:
         self._workers = workers
         members = [MemberSpec(name, name, "", "rival", "rust", LaunchSpec("process")) for name in workers]
         self.live = LiveGroup(bound(members), list(workers), progress=self._progress)
-        self.live.files = Files({}, {}, {}, "")
+        self.live.files = DataSet("", {}, {}, {})
         monkeypatch.setattr(prewarmed, "open_client", self._open)
         monkeypatch.setattr(module, "make_job", lambda *_: messages.job())
         for each in self.live.members.values():

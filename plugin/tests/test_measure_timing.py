@@ -7,6 +7,7 @@ import math
 import os
 import random
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +16,7 @@ from pytest_duet.defaults import ALPHA
 from pytest_duet.errors import Crashed, MemberError, Refused
 from pytest_duet.measure.schedule import MIN_CELLS, MIN_CYCLES, Schedule
 from pytest_duet.measure.stop import HALF_WIDTH, Stop
-from pytest_duet.measure.timing import Timing, time_members
-from pytest_duet.measure.worker_provider import Persistent
+from pytest_duet.measure.timing import Timing, persistent_workers, time_members
 from pytest_duet.stats.signed_rank import least_shift
 
 from .fakes.clients import FakeClient
@@ -63,7 +63,8 @@ class Session:
             check_kept=self._check_kept,
             progress=self._note,
         )
-        self.timed = time_members(Persistent(clients), list(clients), timing, random.Random(seed), self._read)  # type: ignore[arg-type]
+        provider = partial(persistent_workers, clients)
+        self.timed = time_members(provider, list(clients), timing, random.Random(seed), self._read)  # type: ignore[arg-type]
 
     def _check_kept(self, name: str, client: Any, digest: str | None) -> None:
         assert client.name == name

@@ -1,4 +1,4 @@
-"""Outputs held against the reference's: what passes, what cannot, and what is said about it."""
+"""Outputs are compared with the reference's, and a failure is described in one line."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ def _compare(reference: dict, other: dict, *rules: ParityRule, **more: Any) -> l
         (support, [], [], 0.0),
     ],
 )
-def test_each_check_measures_what_it_says(check: Any, reference: list, other: list, expected: float) -> None:
+def test_each_check_returns_its_error(check: Any, reference: list, other: list, expected: float) -> None:
     assert expected == check(np.array(reference), np.array(other))
 
 
-def test_whole_numbers_and_truth_values_can_be_compared_too() -> None:
+def test_integers_and_booleans_can_be_compared() -> None:
     assert 0.5 == exact(np.array([1, 2]), np.array([1, 3]))
     assert 1.0 == absolute(np.array([True, False]), np.array([True, True]))
 
 
 @pytest.mark.parametrize("check", [close, absolute])
-def test_a_difference_no_float_can_hold_is_infinite(check: Any) -> None:
+def test_a_difference_too_large_for_a_float_is_infinite(check: Any) -> None:
     assert INF == check(np.array([1e308]), np.array([-1e308]))
 
 
 @given(ANY)
-def test_what_is_identical_differs_by_nothing(array: np.ndarray) -> None:
+def test_identical_arrays_have_no_error(array: np.ndarray) -> None:
     assert [0.0] * len(CHECKS) == [check(array, array.copy()) for check in CHECKS.values()]
 
 
@@ -89,7 +89,7 @@ def test_close_does_not_depend_on_the_unit(array: np.ndarray, unit: float) -> No
 
 
 @given(FINITE)
-def test_checks_without_a_scale_do_not_ask_who_is_the_reference(array: np.ndarray) -> None:
+def test_checks_without_a_scale_are_symmetric(array: np.ndarray) -> None:
     other = np.roll(array, 1) + 1.0
     for check in (absolute, exact, support):
         assert check(array, other) == check(other, array)
@@ -128,12 +128,12 @@ def test_an_error_passes_up_to_its_tolerance(tolerance: float, *, passed: bool) 
     assert [record] == found
 
 
-def test_a_tolerance_does_not_let_nan_pass() -> None:
+def test_nan_does_not_pass_with_any_tolerance() -> None:
     (record,) = _compare({"x": np.array([1.0])}, {"x": np.array([NAN])}, _rule(tolerance=1e300))
     assert (NonFinite("inf"), False) == (record.error, record.passed)
 
 
-def test_a_check_that_says_nan_cannot_pass() -> None:
+def test_a_check_that_returns_nan_fails() -> None:
     (record,) = _compare(
         {"x": np.array([1.0])},
         {"x": np.array([1.0])},
@@ -143,7 +143,7 @@ def test_a_check_that_says_nan_cannot_pass() -> None:
     assert (NonFinite("nan"), False) == (record.error, record.passed)
 
 
-def test_an_unknown_check_is_an_error_of_the_spec() -> None:
+def test_an_unknown_check_is_a_spec_error() -> None:
     with pytest.raises(SpecError, match="parity check 'clsoe' of output 'x' is unknown; did you mean 'close'"):
         _compare({"x": np.zeros(1)}, {"x": np.zeros(1)}, _rule(check="clsoe"))
 
@@ -177,12 +177,12 @@ def test_another_shape_dtype_or_set_of_outputs_fails(reference: dict, other: dic
     assert (False, note) == (record.passed, record.note)
 
 
-def test_the_width_of_whole_numbers_does_not_matter() -> None:
+def test_the_width_of_integers_does_not_matter() -> None:
     (record,) = _compare({"x": np.zeros(2, dtype=np.int64)}, {"x": np.zeros(2, dtype=np.int32)})
     assert record.passed
 
 
-def test_an_f32_job_is_held_to_f32() -> None:
+def test_the_outputs_of_an_f32_job_must_be_f32() -> None:
     single = {"x": np.zeros(2, dtype=np.float32)}
     assert [True] == [record.passed for record in _compare(single, single, dtype="f32")]
 
@@ -204,29 +204,29 @@ def test_every_output_is_judged_once_for_each_check() -> None:
     assert [("a", "close"), ("a", "support"), ("b", "close")] == [(each.output, each.check) for each in found]
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- description ------------------------------------------------------------------------------------------------------
 
 
 def _record(output: str, error: Any, tolerance: float = 1e-9, *, passed: bool = False, note: str = "") -> ParityRecord:
     return ParityRecord(output=output, check="close", error=error, tolerance=tolerance, passed=passed, note=note)
 
 
-def test_nothing_is_said_when_all_passed() -> None:
+def test_the_description_is_empty_if_all_passed() -> None:
     assert "" == describe([_record("x", 0.0, passed=True)])
     assert "" == describe([])
 
 
-def test_a_failure_is_said_with_its_error_and_tolerance() -> None:
+def test_a_failure_is_described_with_its_error_and_tolerance() -> None:
     assert "output 'x': close error 0.123 is over 1e-09" == describe([_record("x", 0.1234)])
     assert "output 'x': close error inf is over 1e-09" == describe([_record("x", NonFinite("inf"))])
 
 
-def test_several_failures_are_counted_and_the_worst_is_named() -> None:
+def test_of_several_failures_the_worst_is_described_and_the_others_are_counted() -> None:
     records = [_record("mild", 2e-9), _record("fine", 0.0, passed=True), _record("worst", 5.0), _record("mild2", 3e-9)]
     assert "output 'worst': close error 5 is over 1e-09 (and 2 more)" == describe(records)
 
 
-# --- labellings -----------------------------------------------------------------------------------------------------------
+# --- labellings -------------------------------------------------------------------------------------------------------
 
 LABELS = st.lists(st.integers(-1, 4), min_size=2, max_size=40).map(np.array)
 
@@ -238,18 +238,18 @@ def test_a_renaming_of_labels_is_no_difference(mine, names) -> None:
 
 
 @given(st.integers(2, 40).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 3), min_size=n, max_size=n)] * 2)))
-def test_the_index_is_scikit_learns(two) -> None:
+def test_the_adjusted_rand_index_agrees_with_scikit_learn(two) -> None:
     from sklearn.metrics import adjusted_rand_score
 
     mine, other = map(np.array, two)
     assert adjusted_rand_score(mine, other) == pytest.approx(1 - parity.ari(mine, other), abs=1e-12)
 
 
-def test_one_element_in_another_group_is_its_share() -> None:
+def test_one_element_with_another_label_counts_by_its_share() -> None:
     mine, other = np.array([0, 0, 0, 1, 1]), np.array([7, 7, 3, 3, 3])
     assert 0.2 == pytest.approx(parity.labels(mine, other))
     assert 0 < parity.ari(mine, other) < 1
 
 
-def test_another_number_of_groups_is_a_difference() -> None:
+def test_another_number_of_labels_is_a_difference() -> None:
     assert 0.5 == parity.labels(np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3]))

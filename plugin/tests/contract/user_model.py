@@ -1,7 +1,4 @@
-"""What the tests of task folders that take a user's own model share: breaking its folder, and running the task folder on it.
-
-Not a test.
-"""
+"""Shared by the tests of tasks that take a user's own model: break its folder, and run the task on it."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ SECONDS = 240.0
 
 
 def reconfigured(**changes: object) -> Callable[[Path], None]:
-    """Return what changes the configuration in a model's folder."""
+    """Return a function that changes the configuration in a model's folder."""
 
     def change(folder: Path) -> None:
         path = folder / "config.json"
@@ -40,11 +37,11 @@ UNREADABLE = {
     ),
     "no tokeniser": (lambda folder: (folder / "tokenizer.json").write_text("[]"), "is no tokeniser .*save_pretrained"),
 }
-"""Folders that hold nothing of use, whatever the task folder: how each is broken, and why it is refused."""
+"""Folders that no task can use: how each is broken, and why it is refused."""
 
 
-def check_room(task: str, model: Path, cache: Path, cases: str, expected: Iterable[str]) -> None:
-    """Run the `cases` of `task` on the user's `model`: all pass, the output has what is `expected`, no file names the folder."""
+def check_task(task: str, model: Path, cache: Path, cases: str, expected: Iterable[str]) -> None:
+    """Run the `cases` of `task` on the user's `model`: all pass, the output has every line `expected`, and no file has the folder's path."""
     done = subprocess.run(
         [
             sys.executable,

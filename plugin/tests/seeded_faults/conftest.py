@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_duet.measure import group
+from pytest_duet.phases import measure as phase
 
 # What must not be imported anew in every session is the same there.
 from ..sessions.conftest import IMPORTED_ONCE  # noqa: F401 - see above
@@ -19,4 +19,4 @@ def observed() -> None:
 def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No second process for every member, unless a test asks for it."""
     if "observed" not in request.fixturenames:
-        monkeypatch.setattr(group._Session, "observe", lambda *_: None)
+        monkeypatch.setattr(phase, "observe_members", lambda *_: None)

@@ -1,4 +1,4 @@
-"""Every kind of fake in one session: each is refused by its own name, none shows a speed, the honest ones go on."""
+"""Every seeded fault in one session: each is refused with its own reason and shows no speed, and honest members go on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HONEST = ("honest", "twin", "honest_program", "floods_log")
 
 JUDGED_FIRST = ("nearly_mean", "constant_judged", "nan_quality")
-"""Members whose quality is looked at before their parity, so that the floor itself is seen at work."""
+"""Members whose quality is checked before their parity, so that the floor refuses them."""
 
 REFUSED = {
     # the model
@@ -72,7 +72,7 @@ REFUSED = {
     "fewer_rounds": ("protocol", r"sent \d+ rounds, \d+ were asked"),
     "more_rounds": ("protocol", r"sent \d+ rounds, \d+ were asked"),
     # the build
-    "debug_build": ("failed", "is a debug build; times of it mean nothing"),
+    "debug_build": ("failed", "is a debug build; its times mean nothing"),
     # the process
     "exits": ("crashed", "exited with status 3 while asked to verify"),
     "crashes_later": ("crashed", "died of SIGSEGV while asked to run"),
@@ -86,7 +86,7 @@ REFUSED = {
     "endless_line": ("protocol", "is over the limit of 65536 bytes"),
     "other_reply": ("protocol", "answered Run with QuitReply"),
     "other_id": ("protocol", "answered request 999999 when"),
-    # not tried at all
+    # not run at all
     "other_protocol": ("unavailable", "speaks protocol 99, this pytest-duet speaks 1"),
     "unsupported": ("unavailable", "no such thing here"),
 }
@@ -97,7 +97,7 @@ PROFILE = "[smoke]\ngroup_seconds = 0.4\nobserve_seconds = 0.05\nrequest_seconds
 
 @dataclass(frozen=True)
 class Session:
-    """What one session left behind."""
+    """The results of one session."""
 
     status: int
     output: str
@@ -120,7 +120,7 @@ def _squeezed(text: str) -> str:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """Run every fake and every honest member as one group, in a pytest of its own."""
-    root = tmp_path_factory.mktemp("planted")
+    root = tmp_path_factory.mktemp("seeded")
     members = {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python(), "honest_program": Program()}
     members |= {name: Program(name) for name in (*HONEST[3:], *REFUSED)}
     rules = f"[[quality]]\nmember = {json.dumps(JUDGED_FIRST)}\nparams = {{ alpha = 2.0 }}\n"
@@ -158,7 +158,7 @@ def test_only_honest_members_are_benchmarks_of_pytest_benchmark(session: Session
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_the_reason_is_named(session: Session, name: str) -> None:
+def test_the_reason_is_saved(session: Session, name: str) -> None:
     assert re.search(REFUSED[name][1], members_of(session.run)[name].reason)
 
 
@@ -180,13 +180,13 @@ def test_no_speed_of_a_fake_is_saved(session: Session, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_nothing_but_the_reason_is_shown_of_a_fake(session: Session, name: str) -> None:
+def test_the_table_shows_only_the_reason_of_a_fake(session: Session, name: str) -> None:
     member = members_of(session.run)[name]
 
     assert _squeezed(f"{name}{member.status}:{member.reason}") == session.shown(name)
 
 
-def test_of_an_honest_member_more_is_shown(session: Session) -> None:
+def test_the_table_shows_the_times_of_an_honest_member(session: Session) -> None:
     assert re.match(r"honest_program\d\S+s\d\S*x\[", session.shown("honest_program"))
 
 

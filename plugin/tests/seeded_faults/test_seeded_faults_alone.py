@@ -1,4 +1,4 @@
-"""Fakes that need a session of their own: references, stale builds, hangs, threads nobody was told of."""
+"""Faults that need a session of their own: in references, stale builds, hangs, undeclared threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHORT = "[smoke]\ngroup_seconds = 0.2\nobserve_seconds = 0.05\nrequest_seconds =
 WATCHED = "[smoke]\ngroup_seconds = 0.2\nobserve_seconds = 0.4\nrequest_seconds = 60.0\n"
 
 
-# pytest-benchmark says so where every member was refused; here that is the point.
+# pytest-benchmark warns if every member was refused, which is what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:Not saving anything, no benchmarks have been run")
 
 
@@ -42,7 +42,7 @@ def run(pytester: pytest.Pytester, suite: Suite, *args: str) -> pytest.RunResult
     return pytester.runpytest_inprocess("benches", *args)
 
 
-# --- references ---------------------------------------------------------------------------------------------------------
+# --- references -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_missing_reference_skips_everything(pytester: pytest.Pytester) -> None
     assert members["twin"].reason == "not comparable: reference absent unavailable"
 
 
-def test_outputs_that_quality_cannot_read_end_one_member_and_no_other(pytester: pytest.Pytester) -> None:
+def test_outputs_that_quality_cannot_read_fail_only_their_member(pytester: pytest.Pytester) -> None:
     rules = '[[quality]]\nmember = "scalar_output"\nparams = { alpha = 2.0 }\n'
     members = {"honest": HONEST, "scalar_output": Program("scalar_output"), "twin": Python()}
     suite = Suite(pytester.path, members, rules=rules)
@@ -102,12 +102,12 @@ def test_outputs_that_quality_cannot_read_end_one_member_and_no_other(pytester: 
     assert statuses(suite.saved()) == {"honest": "ok", "scalar_output": "invalid", "twin": "ok"}
 
 
-# --- builds -------------------------------------------------------------------------------------------------------------
+# --- builds -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def crate(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    """Return a written suite whose Rust member attests what its environment says, at first the truth."""
+    """Return a written suite whose Rust member attests the digests in its environment, at first the right ones."""
     suite = Suite(pytester.path, {"honest": HONEST, "twin": Python(), "crate": Binary(script("honest"))}).write()
     crates = pytester.path / "rust_crates"
     monkeypatch.setenv("SCRIPTED_SOURCES", source_digest([crates / "frameworks" / "crate", crates / "duet-worker"]))
@@ -115,7 +115,7 @@ def crate(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     return suite
 
 
-def test_a_binary_built_from_the_tree_is_taken(pytester: pytest.Pytester, crate: Suite) -> None:
+def test_a_binary_built_from_the_current_sources_is_used(pytester: pytest.Pytester, crate: Suite) -> None:
     result = pytester.runpytest_inprocess("benches")
 
     result.assert_outcomes(passed=3)
@@ -136,7 +136,7 @@ def test_a_binary_of_other_sources_is_refused(pytester: pytest.Pytester, crate: 
     )
 
 
-def test_an_older_time_does_not_hide_a_change(pytester: pytest.Pytester, crate: Suite) -> None:
+def test_an_older_modification_time_does_not_hide_a_change(pytester: pytest.Pytester, crate: Suite) -> None:
     source = pytester.path / "rust_crates" / "frameworks" / "crate" / "src" / "main.rs"
     source.write_text("fn main() { /* older */ }\n")
     os.utime(source, (1, 1))
@@ -152,7 +152,7 @@ def test_a_binary_of_another_lock_is_refused(pytester: pytest.Pytester, crate: S
     assert "crate is stale: it was built from lock" in members_of(crate.saved())["crate"].reason
 
 
-def test_a_debug_binary_is_refused_with_the_command_that_mends_it(
+def test_a_debug_binary_is_refused_with_the_command_that_rebuilds_it(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite = Suite(pytester.path, {"honest": HONEST, "twin": Python(), "crate": Binary(script("debug_build"))})
@@ -160,7 +160,7 @@ def test_a_debug_binary_is_refused_with_the_command_that_mends_it(
     run(pytester, suite).assert_outcomes(passed=2, failed=1)
 
     reason = members_of(suite.saved())["crate"].reason
-    assert reason == "crate is a debug build; times of it mean nothing; rebuild it: duet build crate"
+    assert reason == "crate is a debug build; its times mean nothing; rebuild it: duet build crate"
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF of another machine", b""], ids=["other machine", "empty"])
@@ -205,10 +205,10 @@ def test_a_worker_given_with_its_source_is_refused_when_stale(pytester: pytest.P
     )
 
 
-# --- processes ----------------------------------------------------------------------------------------------------------
+# --- processes --------------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_hangs_is_ended_at_its_deadline(pytester: pytest.Pytester) -> None:
+def test_a_worker_that_hangs_is_killed_at_its_deadline(pytester: pytest.Pytester) -> None:
     suite = Suite(pytester.path, {"honest": HONEST, "hangs": Program("hangs"), "twin": Python()}, profiles=SHORT)
 
     result = run(pytester, suite)
@@ -220,7 +220,7 @@ def test_a_worker_that_hangs_is_ended_at_its_deadline(pytester: pytest.Pytester)
 
 
 def burnt_share() -> float:
-    """Return how many processors this process can keep busy right now: others may have taken them."""
+    """Return how many CPUs this process can keep busy right now: other processes may use them."""
     table = np.ones((300, 300))
     until = time.monotonic() + 0.2
 
@@ -238,7 +238,7 @@ def burnt_share() -> float:
 
 
 @pytest.mark.usefixtures("observed")
-def test_threads_that_nobody_was_told_of_are_seen_from_outside(pytester: pytest.Pytester) -> None:
+def test_undeclared_threads_are_seen_from_outside(pytester: pytest.Pytester) -> None:
     suite = Suite(pytester.path, {"burns": Program("burns"), "calm": Program(role="reference")}, profiles=WATCHED)
     for _ in range(3):
         share = burnt_share()
@@ -249,13 +249,13 @@ def test_threads_that_nobody_was_told_of_are_seen_from_outside(pytester: pytest.
             break
     else:
         if share < 1.6:
-            pytest.skip(f"only {share:.2f} processors can be had here, which is what the limit is about")
+            pytest.skip(f"only {share:.2f} CPUs are available, too few to break the limit")
 
     assert_burns_is_refused(result, suite)
 
 
 class Counter:
-    """Stands for the kernel's count of processor time: nothing at a first look at a process, `used` at the second."""
+    """Replaces the kernel's count of CPU time: zero when a process is read first, `used` from then on."""
 
     def __init__(self, word: str, used: int) -> None:
         """Count for the process with `word` among its arguments; all others use nothing."""
@@ -272,7 +272,9 @@ class Counter:
 
 
 @pytest.mark.usefixtures("observed")
-def test_what_the_outside_observer_counts_decides(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cpu_time_that_the_observer_counts_decides(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite = Suite(pytester.path, {"calm": Program(role="reference"), "burns": Program("watched")})
     monkeypatch.setattr(cpu, "used_ns", Counter("watched", 100_000_000_000))
 
@@ -280,7 +282,7 @@ def test_what_the_outside_observer_counts_decides(pytester: pytest.Pytester, mon
 
 
 @pytest.mark.usefixtures("observed")
-def test_one_tick_of_the_kernels_clock_refuses_nobody(
+def test_one_tick_of_the_kernels_clock_refuses_no_member(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The count goes in steps of 10 ms, and a call that turns out short is over before the next."""
@@ -291,13 +293,13 @@ def test_one_tick_of_the_kernels_clock_refuses_nobody(
 
 
 def assert_burns_is_refused(result: pytest.RunResult, suite: Suite) -> None:
-    """See that `burns`, and nobody else, lost its times."""
+    """Check that only `burns` lost its times."""
     result.assert_outcomes(passed=1, failed=1)
     saved = suite.runs()[-1]
     assert statuses(saved) == {"burns": "failed", "calm": "ok"}
     member = members_of(saved)["burns"]
     assert re.fullmatch(
-        r"burns kept [\d.]+ processors busy where one thread was asked, whatever it attests", member.reason
+        r"burns kept [\d.]+ CPUs busy, but one thread was asked for, whatever it attests", member.reason
     )
     assert member.attestation is not None
     assert member.attestation.threads == 1

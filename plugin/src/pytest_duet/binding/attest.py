@@ -1,11 +1,10 @@
-"""Decide whether what really ran is what was asked for; a difference that would make the comparison unfair is refused.
-
-Not for asking the worker: it sees replies.
-"""
+"""Check that a worker ran what was asked for, and refuse every difference that would make the comparison unfair."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from pytest_duet.errors import Refused, Unavailable
 from pytest_duet.protocol import VERSION
@@ -20,15 +19,15 @@ BUSY_LIMIT: Final = 1.2
 """CPU time over wall time above which a one-thread case did not run on one thread."""
 
 TICK_NS: Final = 20_000_000
-"""What the count of CPU time may be off by: it goes in steps of 10 ms, one at either end."""
+"""How far the CPU time may be off: the kernel counts it in steps of 10 ms, and there is one step at either end."""
 
 
 def check_hello(hello: HelloReply, *, name: str, sources: str, lock: str, build: str) -> None:
-    """Refuse a worker that is not what the tree says; `sources` and `lock` are digests, empty where there is nothing to hold it to.
+    """Refuse a worker that was built from other sources; `sources` and `lock` are digests, an empty one is not checked.
 
     Raises:
         Unavailable: it speaks another protocol.
-        Refused: a debug build, or one of other sources.
+        Refused: it is a debug build, or its sources or lock file differ.
 
     """
     rebuild = f"; rebuild it: {build}" if build else ""
@@ -36,19 +35,15 @@ def check_hello(hello: HelloReply, *, name: str, sources: str, lock: str, build:
         msg = f"{name} speaks protocol {hello.protocol}, this pytest-duet speaks {VERSION}{rebuild}"
         raise Unavailable(msg)
     if hello.profile == "debug":
-        raise Refused(f"{name} is a debug build; times of it mean nothing{rebuild}")
-    if sources and hello.source_digest != sources:
-        msg = f"{name} is stale: it was built from sources {hello.source_digest[:12] or 'unknown'}, the tree holds {sources[:12]}"
-        raise Refused(msg + rebuild)
-    if lock and hello.lock_digest != lock:
-        msg = (
-            f"{name} is stale: it was built from lock {hello.lock_digest[:12] or 'unknown'}, the tree holds {lock[:12]}"
-        )
-        raise Refused(msg + rebuild)
+        raise Refused(f"{name} is a debug build; its times mean nothing{rebuild}")
+    for what, seen, expected in (("sources", hello.source_digest, sources), ("lock", hello.lock_digest, lock)):
+        if expected and seen != expected:
+            msg = f"{name} is stale: it was built from {what} {seen[:12] or 'unknown'}, the tree holds {expected[:12]}"
+            raise Refused(msg + rebuild)
 
 
 def check_prepared(reply: PrepareReply, job: Job, *, name: str, hashes: Mapping[str, str]) -> None:
-    """Refuse a member that prepared something else than `job` on the bytes with `hashes`.
+    """Refuse a member that prepared something other than `job`, or read files with SHA-256 other than `hashes`.
 
     Raises:
         Refused: parameters, threads, device, dtype or data differ.
@@ -56,9 +51,8 @@ def check_prepared(reply: PrepareReply, job: Job, *, name: str, hashes: Mapping[
     """
     for key in job.params.keys() | reply.params.keys():
         if key not in reply.params:
-            raise Refused(
-                f"{name} ignores parameter {key!r} (asked {job.params[key]!r}); it must read it to be compared"
-            )
+            msg = f"{name} ignores parameter {key!r} (asked {job.params[key]!r}); it must read it to be compared"
+            raise Refused(msg)
         if key not in job.params or reply.params[key] != job.params[key]:
             raise Refused(f"{name} has {key} = {reply.params[key]!r}, the job says {job.params.get(key)!r}")
     if reply.threads > job.threads:
@@ -76,32 +70,18 @@ def check_prepared(reply: PrepareReply, job: Job, *, name: str, hashes: Mapping[
 
 
 def check_busy(cpu_ns: int, wall_ns: int, *, name: str, threads: int) -> None:
-    """Refuse a one-thread member that kept more than one processor busy.
+    """Refuse a one-thread member that kept more than one CPU busy.
 
     Raises:
-        Refused: CPU time is more than `BUSY_LIMIT` times wall time.
+        Refused: its CPU time is more than `BUSY_LIMIT` times the wall time.
 
     """
     if threads == 1 and wall_ns > 0 and cpu_ns > BUSY_LIMIT * wall_ns + TICK_NS:
-        msg = f"{name} kept {cpu_ns / wall_ns:.2f} processors busy where one thread was asked, whatever it attests"
-        raise Refused(msg)
+        busy = cpu_ns / wall_ns
+        raise Refused(f"{name} kept {busy:.2f} CPUs busy, but one thread was asked for, whatever it attests")
 
 
 def attestation(hello: HelloReply, prepared: PrepareReply) -> Attestation:
-    """Return what goes into the record."""
-    return Attestation(
-        framework=hello.framework,
-        versions=hello.versions,
-        compiler=hello.compiler,
-        profile=hello.profile,
-        source_digest=hello.source_digest,
-        lock_digest=hello.lock_digest,
-        features=hello.features,
-        blas=hello.blas,
-        details=hello.details,
-        params=prepared.params,
-        threads=prepared.threads,
-        device=prepared.device,
-        dtype=prepared.dtype,
-        data=prepared.data,
-    )
+    """Return the attestation for the record: the fields of both replies."""
+    fields = {**msgspec.structs.asdict(hello), **msgspec.structs.asdict(prepared)}
+    return Attestation(**{name: fields[name] for name in Attestation.__struct_fields__})

@@ -18,23 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from pytest_duet.binding.datasets import DataSet
-    from pytest_duet.spec.group import GroupSpec, LaunchSpec, MemberSpec
+    from pytest_duet.binding.datasets import Array, Content, DataSet
+    from pytest_duet.spec.group import GroupSpec, LaunchSpec
     from pytest_duet.values import Scalar
     from pytest_duet.workers.host import Host
 
-    Array = npt.NDArray[np.generic]
     Arrays = Mapping[str, Array]
-    DataArrays = Mapping[str, Array | dict[str, Array] | str]
+    DataArrays = Mapping[str, Content]
     Quality = Callable[[str, str, Arrays, DataArrays], Mapping[str, float]]
     Objective = Callable[[str, Arrays, DataArrays, Mapping[str, Scalar]], float]
     Check = Callable[[Array, Array], float]
 
 MODEL: Final = "model"
-"""The parameter by which a recipe gets the folder of a user's own model."""
+"""The parameter that gives a recipe the folder of a user's own model."""
 
 INLINE_CHECK: Final = "pair"
 """The parity check of an inline group: the user's own, or equality and closeness."""
@@ -44,9 +40,9 @@ INLINE_CHECK: Final = "pair"
 class BoundGroup:
     """A group's spec with what it needs on this machine.
 
-    `data` makes or finds the data set in `cache`. `quality` and `objective` are the task's functions, None where it has
-    none. `checks` are the parity checks of the task and the user, by name. `launches` and `hosts` say by member how its
-    worker is launched, and what answers for it in this process. `workload_size` is the size of the data in words.
+    `data` makes or finds the data set in `cache`. `quality` and `objective` are the task's functions, None if it has
+    none. `checks` are the parity checks of the task and the user, by name. `launches` says how the worker of each member
+    is launched; `hosts` has the members that run in this process. `workload_size` describes the size of the data.
     """
 
     spec: GroupSpec
@@ -60,11 +56,11 @@ class BoundGroup:
     workload_size: str = ""
 
     def derived(self, spec: GroupSpec) -> BoundGroup:
-        """Return this group with a spec derived from its own: of the same task, with members of the same names."""
+        """Return this group with another spec of the same task and member names."""
         return replace(self, spec=spec)
 
     def data_set(self) -> DataSet:
-        """Return the data set, made now if the cache does not hold it.
+        """Return the data set; make it if it is not in the cache.
 
         Raises:
             DataError: it cannot be made, or the cache is broken.
@@ -73,7 +69,7 @@ class BoundGroup:
         return self.data(self.spec)
 
     def qualities(self, outputs: Arrays, arrays: DataArrays) -> Mapping[str, float]:
-        """Return the quality metrics of `outputs`, none where the task has no quality.
+        """Return the quality metrics of `outputs`; none if the task has no quality.
 
         Raises:
             Invalid: they cannot be computed.
@@ -88,62 +84,54 @@ class BoundGroup:
 
 
 def bind(spec: GroupSpec, benches: Path, cache: Path) -> BoundGroup:
-    """Return `spec` bound to the task folders in `benches` and the data sets in `cache`. Imports the task's modules.
+    """Return `spec` bound to the task folders in `benches` and the data sets in `cache`. This imports the task's modules.
 
     Raises:
         SpecError: a module of the task does not exist, or lacks a function that the spec needs.
 
     """
     folder = benches / spec.task
-    members = [*spec.members, *(spec.checkpoint.training.members if spec.checkpoint else ())]
-    launches = {member.name: _launch(spec, member, benches) for member in members}
+    launches, hosts = {}, {}
+    for member in [*spec.members, *(spec.checkpoint.training.members if spec.checkpoint else ())]:
+        launch = member.launch or launch_spec(load_suite(benches), member.framework, threads=spec.threads)
+        launches[member.name] = launch
+        if launch.kind == "direct":
+            hosts[member.name] = partial(_host, spec, member.framework, launch, benches)
+    judge = load_module(folder, "quality") if (folder / "quality.py").exists() else None
     bound = BoundGroup(
         spec=spec,
         cache=cache,
         data=partial(_data_set, folder, cache),
-        quality=_function(folder, "quality"),
-        objective=_function(folder, "objective"),
+        quality=getattr(judge, "quality", None),
+        objective=getattr(judge, "objective", None),
         checks=_checks(spec, benches),
         launches=launches,
-        hosts={
-            member.name: partial(_host, spec, member.framework, launches[member.name], benches)
-            for member in members
-            if launches[member.name].kind == "direct"
-        },
+        hosts=hosts,
         workload_size=_size(folder, spec),
     )
     if spec.convergence:
-        wanted = "quality" if spec.convergence.gap is None else "objective"
-        if getattr(bound, wanted) is None:
-            raise SpecError(f"{folder / 'quality.py'}: [[convergence]] needs a function {wanted} there; write one")
+        needed = "quality" if spec.convergence.gap is None else "objective"
+        if getattr(bound, needed) is None:
+            raise SpecError(f"{folder / 'quality.py'}: [[convergence]] needs a function {needed} there; write one")
     return bound
-
-
-def _launch(spec: GroupSpec, member: MemberSpec, benches: Path) -> LaunchSpec:
-    return member.launch or launch_spec(load_suite(benches), member.framework, threads=spec.threads)
 
 
 def _host(spec: GroupSpec, framework: str, launch: LaunchSpec, benches: Path) -> Host:
     if launch.function:
-        return function_host(load_named(launch.function, benches.parent), spec.task)
+        return function_host(_load_named(launch.function, benches.parent), spec.task)
     if launch.unserved:
         raise Unavailable(launch.unserved)
     return framework_host(benches, framework, load_suite(benches).frameworks[framework])
 
 
-def load_named(name: str, root: Path) -> Callable[..., Any]:
-    """Return the function that ``file::name`` names; a relative file starts at `root`.
-
-    Raises:
-        Unavailable: it cannot be imported.
-
-    """
+def _load_named(name: str, root: Path) -> Callable[..., Any]:
+    """Return the function that ``file::name`` names; a relative file starts at `root`."""
     file, _, function = name.partition("::")
     return load_function(root / file, function)
 
 
 def user_check(name: str, find: Callable[[], Callable[[Any, Any], object]]) -> Check:
-    """Return a parity check from a user's function, which raises where two results disagree; `find` returns it."""
+    """Return a parity check from the user's function that `find` returns; it raises if two results disagree."""
 
     def call(reference: Array, other: Array) -> float:
         a, b = (side.item() if side.ndim == 0 else side for side in (reference, other))
@@ -158,9 +146,10 @@ def user_check(name: str, find: Callable[[], Callable[[Any, Any], object]]) -> C
 
 
 def _checks(spec: GroupSpec, benches: Path) -> Mapping[str, Check]:
+    """Return the user's own check, or those of ``checks.py`` beside the task folders and then of the task's ``check.py``."""
     if spec.check:
         name = spec.check.partition("::")[2]
-        return {INLINE_CHECK: user_check(name, partial(load_named, spec.check, benches.parent))}
+        return {INLINE_CHECK: user_check(name, partial(_load_named, spec.check, benches.parent))}
     checks: dict[str, Check] = {}
     if (benches / spec.task / "task.toml").exists():
         if (benches / "checks.py").exists():
@@ -170,18 +159,12 @@ def _checks(spec: GroupSpec, benches: Path) -> Mapping[str, Check]:
     return checks
 
 
-def _function(folder: Path, name: str) -> Any:
-    if not (folder / "quality.py").exists():
-        return None
-    return getattr(load_module(folder, "quality"), name, None)
-
-
 def _recipe_params(spec: GroupSpec) -> dict[str, Scalar]:
-    """Return what the recipe gets: numbers as numbers, whatever form JSON needed them in."""
-    given: dict[str, Scalar] = {
+    """Return the parameters of the recipe, with NaN and infinities as floats again."""
+    params: dict[str, Scalar] = {
         name: from_number(value) if isinstance(value, NonFinite) else value for name, value in spec.data.params.items()
     }
-    return {**given, MODEL: spec.data.model.folder} if spec.data.model else given
+    return {**params, MODEL: spec.data.model.folder} if spec.data.model else params
 
 
 def _size(folder: Path, spec: GroupSpec) -> str:
@@ -192,30 +175,27 @@ def _size(folder: Path, spec: GroupSpec) -> str:
 
 
 def _data_set(folder: Path, cache: Path, spec: GroupSpec) -> DataSet:
-    if spec.data.digest:
-        return obtain(cache, spec.data.digest, partial(_not_kept, cache, spec))
-    # Whatever a recipe imports from beside it is as much a part of it as its own file.
-    source = b"\0".join(path.read_bytes() for path in relative_imports(folder / "data.py"))
-    if spec.data.model:
-        # Where the model lies is passed to the recipe and is no part of what it makes.
-        source += spec.data.model.digest.encode()
+    data = spec.data
 
-    def make() -> Mapping[str, object]:
+    def make() -> Mapping[str, Any]:
+        if data.digest:
+            msg = f"{cache}: holds no data set {data.digest[:12]} of {spec.id}"
+            raise DataError(f"{msg}; copy it from the machine that planned the group")
         import numpy as np
 
         recipe = load_module(folder, "data")
         try:
-            made: Mapping[str, object] = recipe.make(_recipe_params(spec), np.random.default_rng(spec.data.seed))
+            made: Mapping[str, Any] = recipe.make(_recipe_params(spec), np.random.default_rng(data.seed))
         except ModuleNotFoundError as error:
             msg = f"{folder / 'data.py'}: needs module {error.name!r} to make the data; install it"
             raise DataError(msg) from error
         return made
 
-    return obtain(cache, recipe_digest(source, spec.data.params, spec.data.seed), make)  # type: ignore[arg-type]  # checked there
-
-
-def _not_kept(cache: Path, spec: GroupSpec) -> Mapping[str, Any]:
-    digest = spec.data.digest[:12]
-    raise DataError(
-        f"{cache}: holds no data set {digest} of {spec.id}; copy it from the machine that planned the group"
-    )
+    if data.digest:
+        return obtain(cache, data.digest, make)
+    # The files that a recipe imports from its own folder are as much a part of it as its own file.
+    source = b"\0".join(path.read_bytes() for path in relative_imports(folder / "data.py"))
+    if data.model:
+        # The recipe gets the model's folder, but only the model's content decides what it makes.
+        source += data.model.digest.encode()
+    return obtain(cache, recipe_digest(source, data.params, data.seed), make)

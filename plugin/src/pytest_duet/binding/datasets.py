@@ -1,7 +1,4 @@
-"""Data sets as bytes on disk: made once by a recipe, kept under the digest of all that went into them, checked when read.
-
-Not for what the numbers mean: a task's ``data.py`` is the recipe.
-"""
+"""Data sets as files: made once by a recipe, cached under the digest of all that went into them, checked when read."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,20 +24,21 @@ if TYPE_CHECKING:
 
     from pytest_duet.values import Scalar
 
-    Content = npt.NDArray[np.generic] | dict[str, npt.NDArray[np.generic]] | str
+    Array = npt.NDArray[np.generic]
+    Content = Array | dict[str, Array] | str
     Make = Callable[[], Mapping[str, Content]]
 
 _MANIFEST = "manifest.json"
 
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a data folder holds: file names and their SHA-256."""
+    """The files of a data set with their SHA-256."""
 
     files: dict[str, str]
 
 
 class _Lazy(Mapping[str, "Content"]):
-    """Arrays of a data set, read when asked for."""
+    """The contents of files, read on access."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
@@ -48,10 +46,10 @@ class _Lazy(Mapping[str, "Content"]):
     def __getitem__(self, name: str) -> Content:
         path = self._files[name]
         if path.suffix == ".npy":
-            array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
+            array: Array = np.load(path, allow_pickle=False)
             return array
         if path.suffix == ".txt":
-            return path.read_bytes().decode()  # as it is: line ends too
+            return path.read_bytes().decode()  # bytes, so that line ends stay as they are
         from safetensors.numpy import load_file
 
         return dict(load_file(path))
@@ -63,21 +61,20 @@ class _Lazy(Mapping[str, "Content"]):
         return len(self._files)
 
 
+@dataclass(frozen=True)
 class DataSet:
-    """A data set on disk: `files` by name, `hashes` (SHA-256) by name, `digest` of the recipe, `arrays` read on demand."""
+    """A data set: `files` and `hashes` (SHA-256) by name, `arrays` read on access, `digest` of all that it was made from."""
 
-    def __init__(self, digest: str, folder: Path, manifest: Mapping[str, str]) -> None:
-        """Take stock of `folder`, whose files and hashes `manifest` lists."""
-        self.digest = digest
-        self.files = {Path(file).stem: folder / file for file in manifest}
-        self.hashes = {Path(file).stem: digest for file, digest in manifest.items()}
-        self.arrays = _Lazy(self.files)
+    digest: str
+    files: Mapping[str, Path]
+    hashes: Mapping[str, str]
+    arrays: Mapping[str, Content]
 
     def check(self) -> None:
         """Compare every file with its hash.
 
         Raises:
-            DataError: one differs; both digests are named.
+            DataError: one differs; the message has both digests.
 
         """
         for name, path in self.files.items():
@@ -86,11 +83,8 @@ class DataSet:
             except OSError as error:
                 raise DataError(f"{path}: cannot be read ({error.strerror}); remove {path.parent}") from error
             if seen != self.hashes[name]:
-                msg = (
-                    f"{path}: has SHA-256 {seen}, its manifest says {self.hashes[name]}; the cache is broken: "
-                    f"remove {path.parent} and run again"
-                )
-                raise DataError(msg)
+                msg = f"{path}: has SHA-256 {seen}, its manifest says {self.hashes[name]}; the cache is broken"
+                raise DataError(f"{msg}: remove {path.parent} and run again")
 
 
 def recipe_digest(source: bytes, params: Mapping[str, Scalar], seed: int) -> str:
@@ -100,10 +94,10 @@ def recipe_digest(source: bytes, params: Mapping[str, Scalar], seed: int) -> str
 
 
 def obtain(cache: Path, digest: str, make: Make) -> DataSet:
-    """Return the data set called `digest` from `cache`, made by `make` if it is not there yet.
+    """Return the data set called `digest` from `cache`; `make` makes it if it is not there yet.
 
     Raises:
-        DataError: what is there does not match its manifest, or `make` made something that cannot be written.
+        DataError: the cached files do not match their manifest, or `make` made something that cannot be written.
 
     """
     folder = cache / digest[:32]
@@ -113,45 +107,33 @@ def obtain(cache: Path, digest: str, make: Make) -> DataSet:
         manifest = msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=_Manifest)
     except (OSError, msgspec.DecodeError) as error:
         raise DataError(f"{folder / _MANIFEST}: cannot be read ({error}); remove {folder} and run again") from error
-    data = DataSet(digest, folder, manifest.files)
+    files = {Path(name).stem: folder / name for name in manifest.files}
+    hashes = {Path(name).stem: sha256 for name, sha256 in manifest.files.items()}
+    data = DataSet(digest, files, hashes, _Lazy(files))
     data.check()
     return data
 
 
 def _write(folder: Path, contents: Mapping[str, Content]) -> None:
-    """Write all or nothing: into a temporary sibling, which takes its name when complete."""
+    """Write all or nothing: into a temporary folder beside `folder`, which is renamed when it is complete."""
     try:
-        with _sibling(folder) as work:
-            hashes = {}
-            for name, content in contents.items():
-                path = _write_one(work, name, content)
-                hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent, ignore_cleanup_errors=True) as name:
+            work = Path(name)
+            paths = [_write_one(work, name, content) for name, content in contents.items()]
+            hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
             (work / _MANIFEST).write_bytes(msgspec.json.encode(_Manifest(hashes)))
-            _put(work, folder)
+            if not (folder / _MANIFEST).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            try:
+                work.rename(folder)
+            except OSError:
+                # Another session may have put the same bytes there meanwhile; they may be in use, so they stay.
+                if not (folder / _MANIFEST).exists():
+                    raise
     except OSError as error:
         msg = f"{folder}: data cannot be written ({error.strerror}); free space or set duet_cache to another folder"
         raise DataError(msg) from error
-
-
-def _put(work: Path, folder: Path) -> None:
-    """Give `work` the name `folder`, unless another session has put the same bytes there meanwhile: they may be in use."""
-    if not (folder / _MANIFEST).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        work.rename(folder)
-    except OSError:
-        if not (folder / _MANIFEST).exists():
-            raise
-
-
-@contextmanager
-def _sibling(folder: Path) -> Iterator[Path]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write_one(folder: Path, name: str, content: Content) -> Path:
@@ -167,8 +149,7 @@ def _write_one(folder: Path, name: str, content: Content) -> Path:
         return path
     array = np.asarray(content)
     if array.dtype.kind not in "biuf":
-        msg = f"data {name!r} has dtype {array.dtype}; only numbers and truth values travel between languages"
-        raise DataError(msg)
+        raise DataError(f"data {name!r} has dtype {array.dtype}; only numbers and booleans travel between languages")
     path = folder / f"{name}.npy"
     np.save(path, array, allow_pickle=False)
     return path

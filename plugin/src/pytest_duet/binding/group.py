@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from pytest_duet.binding.member import Member, unmeasured
 from pytest_duet.errors import MemberError, Skipped
-from pytest_duet.records.schema import GroupRecord, MemberRecord
+from pytest_duet.records.schema import GroupRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from typing import Self
+    from collections.abc import Callable, Collection, Iterator
 
     from pytest_duet.binding.bind import BoundGroup
-    from pytest_duet.binding.member import Files
+    from pytest_duet.binding.datasets import DataSet
+    from pytest_duet.records.schema import MemberRecord
     from pytest_duet.spec.group import GroupSpec
     from pytest_duet.vocabulary import Status
 
-    Progress = Callable[[str], None]
 
+class LiveGroup(AbstractContextManager["LiveGroup"]):
+    """The members of one group that take part: those selected, and the reference, with which the others are compared.
 
-class LiveGroup:
-    """The members of one group that take part: those selected, and the reference, which the others are held against.
-
-    With `served` every member has a process of its own. `files` are there once a phase has obtained them. A context
-    manager: it closes the workers.
+    With `served` every member has a process of its own. A phase sets `files`. As a context manager it closes the workers.
     """
 
-    files: Files
+    files: DataSet
 
     def __init__(
         self,
@@ -38,7 +34,7 @@ class LiveGroup:
         selected: Collection[str],
         *,
         served: bool = False,
-        progress: Progress = lambda _: None,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Launch nothing yet."""
         self.group, self.selected = group, frozenset(selected)
@@ -50,16 +46,12 @@ class LiveGroup:
         self._progress = progress
         self.started_ns = time.monotonic_ns()
 
-    def __enter__(self) -> Self:
-        """Return the group itself."""
-        return self
-
     def __exit__(self, *_: object) -> None:
         """Close the workers."""
         self.close()
 
     def close(self) -> None:
-        """Close the workers that run; what is known of the members stays."""
+        """Close the workers; what is known of the members stays."""
         self.stack.close()
 
     @property
@@ -69,7 +61,7 @@ class LiveGroup:
 
     @property
     def reference(self) -> Member:
-        """The member the others are held against."""
+        """The member with which the others are compared."""
         return self.members[self.spec.reference]
 
     def elapsed_ns(self) -> int:
@@ -81,19 +73,19 @@ class LiveGroup:
         return {name: each for name, each in self.members.items() if each.is_ok and name in self.selected}
 
     def progress(self, what: str) -> None:
-        """Report what is going on in this group."""
+        """Report what this group is doing."""
         self._progress(f"{self.spec.id}: {what}")
 
-    @contextlib.contextmanager
+    @contextmanager
     def blaming(self, member: Member) -> Iterator[None]:
-        """Turn what goes wrong inside into the member's own status; the others go on."""
+        """Make a `MemberError` raised inside the status of `member`; the others go on."""
         try:
             yield
         except MemberError as error:
             member.fail(error)
 
     def require_reference(self) -> None:
-        """Skip every member once the reference has failed: there is nothing to compare it with."""
+        """Skip every member if the reference has failed: there is nothing to compare them with."""
         if self.reference.is_ok:
             return
         for member in self.members.values():
@@ -102,7 +94,14 @@ class LiveGroup:
 
     def record(self, *, mode: str, timed: bool) -> GroupRecord:
         """Return the record of the selected members."""
-        return group_record(
+        flags = list(self.flags)
+        for name, member in self.members.items():
+            if member.left_behind:
+                what = "a process" if member.left_behind == 1 else f"{member.left_behind} processes"
+                flags.append(
+                    f"{name} left {what} behind, ended since; such a process may have worked while others were timed"
+                )
+        return _group_record(
             self.spec,
             [member.record() for name, member in self.members.items() if name in self.selected],
             mode=mode,
@@ -110,54 +109,17 @@ class LiveGroup:
             data_digest=self.files.digest,
             verified_only=not timed,
             elapsed_ns=self.elapsed_ns(),
-            flags=[*self.flags, *_left_behind(self.members.values())],
+            flags=flags,
         )
-
-
-def group_record(
-    spec: GroupSpec,
-    members: Sequence[MemberRecord],
-    *,
-    mode: str,
-    workload_size: str = "",
-    data_digest: str = "",
-    verified_only: bool = False,
-    elapsed_ns: int = 0,
-    flags: Sequence[str] = (),
-) -> GroupRecord:
-    """Return the record of a group as its spec describes it, with what became of its members."""
-    return GroupRecord(
-        id=spec.id,
-        task=spec.task,
-        algorithm=spec.algorithm,
-        phase=spec.phase,
-        workload=spec.workload,
-        workload_size=workload_size,
-        threads=spec.threads,
-        device=spec.device,
-        dtype=spec.dtype,
-        mode=mode,
-        profile=spec.profile,
-        margin=spec.margin,
-        margins=dict(spec.margins),
-        reference=spec.reference,
-        data_digest=data_digest,
-        verified_only=verified_only,
-        elapsed_ns=elapsed_ns,
-        members=list(members),
-        flags=list(flags),
-    )
 
 
 def unmeasured_group(spec: GroupSpec, selected: Collection[str], status: Status, reason: str, mode: str) -> GroupRecord:
     """Return the record of a group none of whose `selected` members was measured."""
     members = [unmeasured(each, status, reason) for each in spec.members if each.name in selected]
-    return group_record(spec, members, mode=mode)
+    return _group_record(spec, members, mode=mode, workload_size="", data_digest="", verified_only=False, elapsed_ns=0)
 
 
-def _left_behind(members: Iterable[Member]) -> Iterator[str]:
-    """Yield what a reader must know of members whose processes outlived them."""
-    for member in members:
-        if member.left_behind:
-            what = "a process" if member.left_behind == 1 else f"{member.left_behind} processes"
-            yield f"{member.name} left {what} behind, ended since; such a process may have worked while others were timed"
+def _group_record(spec: GroupSpec, members: list[MemberRecord], **others: Any) -> GroupRecord:
+    """Return the record of a group: every field that its spec has too, its `members`, and the `others`."""
+    planned = {name: getattr(spec, name) for name in GroupRecord.__struct_fields__ if hasattr(spec, name)}
+    return GroupRecord(**{**planned, "members": members, **others})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.binding.bind import Arrays, BoundGroup
     from pytest_duet.binding.datasets import DataSet
     from pytest_duet.protocol import HelloReply, VerifyReply
     from pytest_duet.spec.group import LaunchSpec, MemberSpec
@@ -33,36 +30,18 @@ if TYPE_CHECKING:
     from pytest_duet.workers.host import Host
     from pytest_duet.workers.spawner import Spawner
 
-    Arrays = Mapping[str, npt.NDArray[np.generic]]
-
-
 _PILOT_NS: Final = 20e6
 _SHORTEST_PILOT_NS: Final = 100_000
 _MOST_PILOT_ROUNDS: Final = 30
-
-
-@dataclass(frozen=True)
-class Files:
-    """The data files of a group with their hashes, checkpoint included, and the arrays that quality reads."""
-
-    paths: Mapping[str, Path]
-    hashes: Mapping[str, str]
-    arrays: Mapping[str, Any]
-    digest: str
-
-    @classmethod
-    def of(cls, data: DataSet) -> Files:
-        """Return the files of a data set, which has no checkpoint yet."""
-        return cls(data.files, data.hashes, data.arrays, data.digest)
+_EVIDENCE: Final = frozenset(
+    ["log", "attestation", "parity", "quality", "iterations", "converged", "calls_per_round", "work", "readings"]
+)
+"""What the record keeps of a member whatever its status."""
+_TIMES: Final = frozenset(["first_call_ns", "cells", "spans"])
 
 
 def open_client(group: BoundGroup, name: str, *, served: bool = False) -> Client:
-    """Launch the worker of member `name`: as it is timed, or (`served`) as a process of its own in any case.
-
-    Raises:
-        Unavailable: it cannot be launched.
-
-    """
+    """Launch the worker of member `name`, as `launch_client` does."""
     seconds = group.spec.budget.request_seconds
     return launch_client(group.launches[name], name, seconds, host=group.hosts.get(name), served=served)
 
@@ -70,7 +49,7 @@ def open_client(group: BoundGroup, name: str, *, served: bool = False) -> Client
 def launch_client(
     launch: LaunchSpec, name: str, seconds: float, *, host: Callable[[], Host] | None = None, served: bool = False
 ) -> Client:
-    """Launch a worker called `name`, each of whose requests may take `seconds`; a direct one that is not `served` is `host`.
+    """Launch a worker called `name`. Each request may take `seconds`. A direct worker is `host`, unless `served`.
 
     Raises:
         Unavailable: it cannot be launched.
@@ -87,32 +66,26 @@ def launch_client(
     return Client(channel, name, seconds=seconds)
 
 
-def make_job(group: BoundGroup, name: str, files: Files, *, for_quality: bool = False) -> Job:
-    """Return the job of member `name`; `for_quality` with the parameters that its quality is judged by."""
+def make_job(group: BoundGroup, name: str, files: DataSet, *, for_quality: bool = False) -> Job:
+    """Return the job of member `name`; with `for_quality` it has the parameters that quality is judged by."""
     spec, member = group.spec, group.spec.member(name)
     quality = member.quality_params if for_quality else None
+    planned = ("task", "algorithm", "phase", "workload", "seed", "threads", "device", "dtype")
     return Job(
-        task=spec.task,
-        algorithm=spec.algorithm,
-        phase=spec.phase,
-        workload=spec.workload,
+        **{field: getattr(spec, field) for field in planned},
         variant=member.variant,
         params=member.params if quality is None else quality,
-        seed=spec.seed,
-        threads=spec.threads,
-        device=spec.device,
-        dtype=spec.dtype,
-        data={file: str(path) for file, path in files.paths.items()},
+        data={file: str(path) for file, path in files.files.items()},
     )
 
 
 @dataclass
 class Member:
-    """What is known of one member so far; `record` returns what is saved.
+    """One member: its worker while it runs, and everything that is known of it so far.
 
-    `outputs` are those of the verified call. `call_ns` is about what a call takes, 0 until it is estimated; it was warm
-    after `warm_after` calls, or never (`settled` is False). `scaled` is how many times as long a call takes as one with
-    an eighth of the work.
+    Whatever its worker does wrong raises `MemberError`. `outputs` are those of the verified call. A call takes about
+    `call_ns`, 0 until it is estimated; it was warm after `warm_after` calls, or never if `settled` is False. `scaled` is
+    the time of a call over that with an eighth of the work.
     """
 
     spec: MemberSpec
@@ -151,20 +124,11 @@ class Member:
         return self.status == "ok"
 
     def fail(self, error: MemberError) -> None:
-        """Note why this member has no comparison."""
+        """Record why this member has no comparison."""
         self.status, self.reason, self.log = error.status, str(error), error.log
 
-    # --- its worker ---------------------------------------------------------------------------------------------------
-
     def open(self, group: BoundGroup, stack: ExitStack, *, served: bool = False) -> None:
-        """Launch it, to be closed with `stack`, and hold what it says of itself against the sources.
-
-        With `served` it gets a process of its own in any case.
-
-        Raises:
-            MemberError: it is declared unsound, missing, stale, or misbehaves.
-
-        """
+        """Launch its worker, as `open_client` does, and check its build; `stack` closes it."""
         if self.spec.unsound:
             raise Skipped(f"not comparable: {self.spec.unsound}")
         self.client = open_client(group, self.name, served=served)
@@ -180,18 +144,13 @@ class Member:
         )
 
     def close(self) -> None:
-        """Close its worker, and note what that had left behind."""
+        """Close its worker, and count the processes that it left behind."""
         if self.client is not None:
             self.client.close()
             self.left_behind += self.client.left_behind
 
-    def prepare(self, group: BoundGroup, files: Files, *, for_quality: bool = False) -> None:
-        """Have it load its job, and hold what it loaded against what was asked.
-
-        Raises:
-            MemberError: it loaded something else, or cannot.
-
-        """
+    def prepare(self, group: BoundGroup, files: DataSet, *, for_quality: bool = False) -> None:
+        """Make it load its job, and check that it loaded what was asked for."""
         assert self.client is not None
         assert self.hello is not None
         job = make_job(group, self.name, files, for_quality=for_quality)
@@ -200,13 +159,8 @@ class Member:
         self.attestation = attest.attestation(self.hello, reply)
         self.most_calls = reply.max_iterations
 
-    def launch_fresh(self, group: BoundGroup, files: Files, spawner: Spawner) -> Client:
-        """Return a fresh worker with the job prepared, the same in all it says as the one that was checked.
-
-        Raises:
-            MemberError: it is another, loaded something else, or cannot be had.
-
-        """
+    def launch_fresh(self, group: BoundGroup, files: DataSet, spawner: Spawner) -> Client:
+        """Return a fresh worker with the job prepared, checked to be the build that was validated."""
         seconds = group.spec.budget.request_seconds
         client = Client(spawner.start(group.launches[self.name], self.name, seconds), self.name, seconds=seconds)
         try:
@@ -220,74 +174,33 @@ class Member:
         return client
 
     def check_unchanged(self, sources: str, versions: Mapping[str, str]) -> None:
-        """Refuse a worker of this member that is built from other `sources`, or uses other `versions`, than this one.
-
-        Raises:
-            Refused: it is another.
-
-        """
+        """Refuse a worker that is built from other `sources` or uses other `versions` than this member's."""
         if self.hello is None or (sources, versions) != (self.hello.source_digest, self.hello.versions):
-            msg = f"{self.name} changed while it was measured: it is no longer what was checked; measure again"
-            raise Refused(msg)
-
-    # --- what it computes ---------------------------------------------------------------------------------------------
+            raise Refused(f"{self.name} changed while it was measured: it is no longer what was checked; measure again")
 
     def verify(self) -> tuple[VerifyReply, Arrays]:
-        """Run one call; return the reply and the outputs.
-
-        Raises:
-            MemberError: the worker fails, or its outputs cannot be read.
-
-        """
+        """Run one call; return the reply and the outputs."""
         assert self.client is not None
         with tempfile.TemporaryDirectory(prefix="duet-") as folder:
             reply = self.client.verify(Path(folder))
             return reply, read_outputs(reply.outputs, reply.digest, Path(folder), self.name)
 
     def pilot_ns(self, first_ns: float) -> float:
-        """Return how long one call takes, in ns: the fastest of a few rounds; `first_ns` is a first idea of it.
-
-        Raises:
-            MemberError: the worker fails.
-
-        """
+        """Return how long one call takes, in ns: the fastest of a few rounds; `first_ns` is a first estimate."""
         assert self.client is not None
         # Enough calls a round for the clock to see them, enough rounds for one to be undisturbed.
         calls = max(1, min(self.most_calls or 1_000_000, round(_SHORTEST_PILOT_NS / first_ns)))
         rounds = max(1, min(_MOST_PILOT_ROUNDS, int(_PILOT_NS / (first_ns * calls))))
         return min(self.client.run(rounds, calls).elapsed_ns) / calls
 
-    # --- what is saved ------------------------------------------------------------------------------------------------
-
     def record(self) -> MemberRecord:
-        """Return what is saved; a member that is not ok keeps its evidence and loses its times."""
-        return msgspec.structs.replace(
-            unmeasured(self.spec, self.status, self.reason),
-            log=self.log,
-            attestation=self.attestation,
-            parity=self.parity,
-            quality=self.quality,
-            iterations=self.iterations,
-            converged=self.converged,
-            first_call_ns=self.first_call_ns if self.is_ok else None,
-            calls_per_round=self.calls_per_round,
-            cells=self.cells if self.is_ok else [],
-            work=self.work,
-            spans=self.spans if self.is_ok else {},
-            readings=self.readings,
-        )
+        """Return the record to save; a member that is not ok keeps its evidence and loses its times."""
+        kept = _EVIDENCE | _TIMES if self.is_ok else _EVIDENCE
+        fields = {name: getattr(self, name) for name in kept}
+        return msgspec.structs.replace(unmeasured(self.spec, self.status, self.reason), **fields)
 
 
 def unmeasured(spec: MemberSpec, status: Status, reason: str) -> MemberRecord:
-    """Return the record of a member that was not measured: what its spec knows, and why."""
-    return MemberRecord(
-        name=spec.name,
-        framework=spec.framework,
-        variant=spec.variant,
-        role=spec.role,
-        language=spec.language,
-        status=status,
-        reason=reason,
-        reproducer=spec.reproducer if spec.unsound else "",
-        against=spec.against,
-    )
+    """Return the record of a member that was not measured: its spec's part, its status and the reason."""
+    planned = {field: getattr(spec, field) for field in ("name", "framework", "variant", "role", "language", "against")}
+    return MemberRecord(**planned, status=status, reason=reason, reproducer=spec.reproducer if spec.unsound else "")

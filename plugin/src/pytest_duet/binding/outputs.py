@@ -1,4 +1,4 @@
-"""Read the arrays that a worker hands over, and hold them to the digest it states."""
+"""Read the arrays that a worker wrote, and check them against the digest it reported."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from pytest_duet.errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
-
+    from pytest_duet.binding.bind import Arrays
     from pytest_duet.workers.client import Client
-
-    Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 
 def kept_outputs(client: Client, digest: str | None) -> Arrays:
-    """Return the outputs of the round that `client` kept; `digest` is what it said of them when it ran.
+    """Return the outputs of the round that `client` kept; `digest` is the one it reported when it ran the round.
 
     Raises:
-        MemberError: the worker fails, or the outputs cannot be read, or are others.
+        MemberError: the worker fails, or the outputs cannot be read or have another digest.
 
     """
     with tempfile.TemporaryDirectory(prefix="duet-") as folder:
@@ -36,10 +33,10 @@ def kept_outputs(client: Client, digest: str | None) -> Arrays:
 
 
 def read_outputs(paths: Mapping[str, str], digest: str, folder: Path, name: str) -> Arrays:
-    """Return the arrays a worker wrote into `folder`, whose digest it says is `digest`.
+    """Return the arrays that a worker wrote into `folder`, with the digest that it reported.
 
     Raises:
-        ProtocolError: a path lies elsewhere, holds no array, or the arrays have another digest.
+        ProtocolError: a file is in another folder or holds no array, or the arrays have another digest.
 
     """
     if not paths:

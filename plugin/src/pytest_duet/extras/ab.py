@@ -11,7 +11,7 @@ import msgspec
 from pytest_duet.analysis import gate
 from pytest_duet.analysis.comparison import compare_group
 from pytest_duet.binding.bind import INLINE_CHECK, bind
-from pytest_duet.binding.member import Files, make_job
+from pytest_duet.binding.member import make_job
 from pytest_duet.defaults import ALPHA, PROFILE
 from pytest_duet.errors import reason_of
 from pytest_duet.ids import CaseId
@@ -85,7 +85,7 @@ def pair_of(
 
     """
     head = bind(group_spec(suites[1], case.key, profile), suites[1].benches, cache)
-    files = Files.of(head.data_set())
+    files = head.data_set()
     try:
         base = bind(group_spec(suites[0], case.key, profile), suites[0].benches, cache)
         digest = base.data_set().digest

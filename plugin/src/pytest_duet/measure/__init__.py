@@ -1,4 +1,1 @@
-"""Measure one group of cases: who runs when, what is checked before, what is observed after.
-
-Not for judging what came out (``comparison``) and not for pytest (``plugin``).
-"""
+"""Measure the members of a validated group: when each runs, what warms it up, when to stop, what is observed afterwards."""

@@ -1,13 +1,13 @@
-"""Take the time each member needs to reach a solution that is good enough: stop rules differ, solutions compare.
+"""Measure the time that each member needs to reach a good enough solution: stop rules differ, solutions can be compared.
 
-A solution is good enough within a fixed gap of the best one, or with a fixed quality; either is judged off the clock.
-These are single calls without an interval, not ratios. The stop rule of the spec is what is timed in turns.
+A solution is good enough within a fixed gap of the best one, or at a fixed quality; either is judged off the clock.
+These times are of single calls, without an interval or a ratio. The rounds of a group are timed with the spec's own stop rule.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pytest_duet.errors import MemberError
 from pytest_duet.records.schema import Reading
@@ -15,88 +15,72 @@ from pytest_duet.spec.derived import convergence_steps
 from pytest_duet.values import to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_duet.binding.bind import Arrays, BoundGroup, Objective
     from pytest_duet.binding.group import LiveGroup
     from pytest_duet.binding.member import Member
     from pytest_duet.spec.group import ConvergenceSpec
 
-_JudgedT = TypeVar("_JudgedT")
-
-Steps = list[tuple[float, float]]
-"""(objective, ns of one call), from the loosest stop to the strictest."""
+Climbed = list[tuple[float | bool, float]] | str
+"""(what was judged, ns of one call) from the loosest stop rule to the strictest, or why the member failed."""
 
 
-def time_to_goal(live: LiveGroup, spec: ConvergenceSpec) -> dict[str, list[Reading]]:
-    """Return the readings of each member that is ok.
+def time_convergence(live: LiveGroup) -> None:
+    """Give each member that is ok the readings of its convergence, if the spec asks for them.
 
-    With a gap: the objective as it was timed, its gap to the best, the time to the gap. With limits of quality: the
-    first value of the job parameter that keeps them, and the time that took. What a member cannot do is the reason in
-    its readings; it stays comparable.
+    With a gap: the objective as it was timed, its gap to the best, and the time to the gap. With quality limits: the
+    first value of the job parameter that keeps them, and its time. If a member cannot do something, its readings have
+    the reason, and it stays comparable.
     """
+    spec = live.spec.convergence
+    if spec is None:
+        return
     if spec.gap is not None:
         assert live.group.objective is not None
-        return _time_to_gap(live, spec.gap, live.group.objective)
-    readings = {}
-    for name, member in live.ready().items():
-        live.progress(f"how fast {name} reaches {spec.limits}")
-        try:
-            readings[name] = _target_readings(_qualities(live, member, spec), spec)
-        except MemberError as error:
-            readings[name] = _target_readings(str(error), spec)
-    return readings
+        _time_to_gap(live, spec.gap, live.group.objective)
+        return
+    limits = spec.limits
+
+    def kept(group: BoundGroup, _: Member, outputs: Arrays) -> bool:
+        return limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
+
+    for member in live.ready().values():
+        member.readings = _target_readings(_climb(live, member, kept), spec)
 
 
-def _time_to_gap(live: LiveGroup, gap: float, judge: Objective) -> dict[str, list[Reading]]:
+def _time_to_gap(live: LiveGroup, gap: float, judge: Objective) -> None:
     def objective(group: BoundGroup, member: Member, outputs: Arrays) -> float:
         return float(judge(group.spec.algorithm, outputs, live.files.arrays, group.spec.member(member.name).params))
 
-    members = live.ready()
-    taken: dict[str, Steps | str] = {}
-    as_timed: dict[str, float] = {}
-    for name, member in members.items():
-        live.progress(f"how fast {name} converges")
-        as_timed[name] = objective(live.group, member, member.outputs)
-        try:
-            taken[name] = list(_climb(live, member, objective))
-        except MemberError as error:
-            taken[name] = str(error)
-    reached = [
-        *as_timed.values(),
-        *(value for steps in taken.values() if isinstance(steps, list) for value, _ in steps),
-    ]
+    members = live.ready().values()
+    found = [(objective(live.group, each, each.outputs), _climb(live, each, objective)) for each in members]
+    reached = [as_timed for as_timed, _ in found]
+    reached += [value for _, steps in found if not isinstance(steps, str) for value, _ in steps]
     best = min((value for value in reached if not math.isnan(value)), default=math.nan)
-    return {name: _readings(as_timed[name], taken[name], best, gap) for name in members}
+    for member, (as_timed, steps) in zip(members, found, strict=True):
+        member.readings = _gap_readings(as_timed, steps, best, gap)
 
 
-def _qualities(live: LiveGroup, member: Member, spec: ConvergenceSpec) -> list[tuple[bool, float]]:
-    """Climb until the limits are kept: what comes after would only take longer."""
-
-    def kept(group: BoundGroup, _: Member, outputs: Arrays) -> bool:
-        return spec.limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
-
+def _climb(live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Member, Arrays], float | bool]) -> Climbed:
+    """Judge each stop rule; the first of which `judge` says True is the last, as the others would only take longer."""
+    live.progress(f"how fast {member.name} converges")
     climbed = []
-    for step in _climb(live, member, kept):
-        climbed.append(step)
-        if step[0]:
-            break
+    try:
+        for spec in convergence_steps(live.spec):
+            group = live.group.derived(spec)
+            member.prepare(group, live.files)
+            reply, outputs = member.verify()
+            judged = judge(group, member, outputs)
+            climbed.append((judged, min(reply.elapsed_ns, member.pilot_ns(reply.elapsed_ns))))
+            if judged is True:
+                break
+    except MemberError as error:
+        return str(error)
     return climbed
 
 
-def _climb(
-    live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Member, Arrays], _JudgedT]
-) -> Iterator[tuple[_JudgedT, float]]:
-    """Yield what `judge` says of each stop rule, and the ns of one call under it."""
-    for spec in convergence_steps(live.spec):
-        group = live.group.derived(spec)
-        member.prepare(group, live.files)
-        reply, outputs = member.verify()
-        judged = judge(group, member, outputs)
-        yield judged, min(reply.elapsed_ns, member.pilot_ns(reply.elapsed_ns))
-
-
-def _target_readings(climbed: list[tuple[bool, float]] | str, spec: ConvergenceSpec) -> list[Reading]:
+def _target_readings(climbed: Climbed, spec: ConvergenceSpec) -> list[Reading]:
     value: float | None = None
     ns: float | None = None
     reason = climbed if isinstance(climbed, str) else f"not reached with {spec.param} of {spec.values[-1]:g}"
@@ -108,9 +92,9 @@ def _target_readings(climbed: list[tuple[bool, float]] | str, spec: ConvergenceS
     ]
 
 
-def _readings(objective: float, steps: Steps | str, best: float, gap: float) -> list[Reading]:
+def _gap_readings(objective: float, steps: Climbed, best: float, gap: float) -> list[Reading]:
     found: float | None = None
-    reason = steps if isinstance(steps, str) else f"not reached: no stop rule of the ladder came within {gap:g}"
+    reason = steps if isinstance(steps, str) else f"not reached: no stop rule came within {gap:g} of the best"
     for value, ns in [] if isinstance(steps, str) else steps:
         if _gap(value, best) <= gap:
             found, reason = ns, ""
@@ -123,5 +107,5 @@ def _readings(objective: float, steps: Steps | str, best: float, gap: float) -> 
 
 
 def _gap(value: float, best: float) -> float:
-    """Return how far `value` lies above the best, relative to its size."""
+    """Return how far `value` is above the best, relative to the size of the best."""
     return (value - best) / max(abs(best), 1e-300)

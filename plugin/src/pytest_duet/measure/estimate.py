@@ -6,22 +6,20 @@ import math
 from typing import TYPE_CHECKING
 
 from pytest_duet.errors import Skipped
-from pytest_duet.measure.warmup import PATIENCE_NS, warm_up
+from pytest_duet.measure.warmup import warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_duet.binding.group import LiveGroup
-    from pytest_duet.binding.member import Member
 
 
 def estimate_calls(live: LiveGroup) -> None:
-    """Estimate the call of every member that is ok and has no estimate yet, and skip rivals the budget has no room for."""
+    """Estimate the call of every member that is ok and has no estimate yet; skip rivals that are too slow for the budget."""
     budget = live.spec.budget
     for name, member in live.ready().items():
         if member.call_ns:
             continue
         assert member.first_call_ns is not None
+        assert member.client is not None
         live.progress(f"estimating {name}")
         with live.blaming(member):
             member.call_ns = member.pilot_ns(member.first_call_ns)
@@ -33,19 +31,7 @@ def estimate_calls(live: LiveGroup) -> None:
                     f"{budget.call_cap_seconds:g} s or {budget.call_cap_ratio:g} times the reference; "
                     "parity was checked, choose a larger profile to time it"
                 )
-            _warm_up(live, member)
+            live.progress(f"warming {name} up")
+            warm = warm_up(member.client, member.call_ns, member.most_calls)
+            member.call_ns, member.warm_after, member.settled = warm.call_ns, warm.calls, warm.settled
     live.require_reference()
-
-
-def not_settled(live: LiveGroup) -> Iterator[str]:
-    """Yield a sentence for each member whose times had not settled when it was timed."""
-    for name, member in live.members.items():
-        if not member.settled:
-            yield f"{name}: no steady state within {PATIENCE_NS / 1e9:g} s of rounds; its times may still have been changing"
-
-
-def _warm_up(live: LiveGroup, member: Member) -> None:
-    assert member.client is not None
-    live.progress(f"warming {member.name} up")
-    warm = warm_up(member.client, member.call_ns, member.most_calls)
-    member.call_ns, member.warm_after, member.settled = warm.call_ns, warm.calls, warm.settled

@@ -1,51 +1,56 @@
-"""Measure the members of a validated group: their rounds in turns, their time to a fixed quality, their resources."""
+"""Time the members of a validated group, in turns and interleaved."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_duet.binding.outputs import kept_outputs
-from pytest_duet.measure import convergence, pinning
-from pytest_duet.measure.estimate import estimate_calls, not_settled
+from pytest_duet.measure import pinning
+from pytest_duet.measure.estimate import estimate_calls
 from pytest_duet.measure.schedule import make_schedule
-from pytest_duet.measure.timing import Timing, time_members
-from pytest_duet.measure.worker_provider import Fresh, Persistent
+from pytest_duet.measure.timing import Timing, fresh_workers, persistent_workers, time_members
+from pytest_duet.measure.warmup import PATIENCE_NS
 from pytest_duet.telemetry import cpu
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from pytest_duet.binding.bind import Arrays
     from pytest_duet.binding.group import LiveGroup
     from pytest_duet.binding.member import Member
     from pytest_duet.measure.mode import Mode
-    from pytest_duet.measure.worker_provider import WorkerProvider
     from pytest_duet.workers.client import Client
     from pytest_duet.workers.spawner import Spawner
 
     CheckKept = Callable[[LiveGroup, Member, Arrays], None]
-    """Raises MemberError where the outputs of a timed round are not those that were checked."""
+    """Raises MemberError if the outputs of a timed round are not those that were checked."""
 
 _IDLE_SECONDS = 0.3
 _IDLE_BELOW = 0.1
 
 
 def time_group(live: LiveGroup, mode: Mode, spawner: Spawner, check_kept: CheckKept, rng: random.Random) -> None:
-    """Time every member that is ok, interleaved, and check that each computes the same all the while.
+    """Time every member that is ok, and check that each still computes the same.
 
-    `spawner` starts fresh processes where `mode` wants them.
+    `spawner` starts the processes of a `mode` with fresh ones.
     """
     estimate_calls(live)
     ready = live.ready()
     if not ready:
         return
-    budget, stop, pairs = live.spec.budget, mode.stop, _pairs(live, ready)
+    # Each rival with the member it is compared with, if both are timed.
+    rivals = {
+        name: each.spec.against or live.spec.reference for name, each in ready.items() if each.spec.role == "rival"
+    }
+    pairs = [(name, other) for name, other in rivals.items() if other in ready]
+    budget = live.spec.budget
     schedule = make_schedule(
         {name: each.call_ns for name, each in ready.items()},
         group_seconds=budget.group_seconds,
         most_calls={name: each.most_calls for name, each in ready.items()},
-        cells=stop.least,
+        cells=mode.stop.least,
         fresh=mode.fresh,
         warm_after={name: each.warm_after for name, each in ready.items()},
         pairs=pairs,
@@ -55,53 +60,34 @@ def time_group(live: LiveGroup, mode: Mode, spawner: Spawner, check_kept: CheckK
     def check(name: str, client: Client, digest: str | None) -> None:
         check_kept(live, live.members[name], kept_outputs(client, digest))
 
-    how = Timing(
+    timing = Timing(
         schedule=schedule,
-        stop=stop,
+        stop=mode.stop,
         pairs=pairs,
         budget_seconds=budget.group_seconds,
         pinned=_can_be_pinned(live, ready.values()),
         check_kept=check,
         progress=live.progress,
     )
-    timed = time_members(_provider(live, ready, mode, spawner, rng), list(ready), how, rng)
-    for name, member in ready.items():
-        result = timed[name]
-        member.calls_per_round, member.cells, member.work = schedule.calls[name], result.cells, result.work
-        member.spans = result.spans
-        if result.error:
-            member.fail(result.error)
-    live.flags += not_settled(live)
+    clients = {name: each.client for name, each in ready.items() if each.client}
+    fresh = partial(fresh_workers, ready, live.group, live.files, spawner, rng)
+    provider = fresh if mode.fresh else partial(persistent_workers, clients)
+    for name, timed in time_members(provider, list(ready), timing, rng).items():
+        member = ready[name]
+        member.calls_per_round, member.cells = schedule.calls[name], timed.cells
+        member.work, member.spans = timed.work, timed.spans
+        if timed.error:
+            member.fail(timed.error)
+    live.flags += [
+        f"{name}: no steady state within {PATIENCE_NS / 1e9:g} s of rounds; its times may still have been changing"
+        for name, member in live.members.items()
+        if not member.settled
+    ]
     live.require_reference()
 
 
-def time_convergence(live: LiveGroup) -> None:
-    """Find out how long each member that is ok takes to reach a solution that is good enough, where the spec asks."""
-    if live.spec.convergence is None:
-        return
-    readings = convergence.time_to_goal(live, live.spec.convergence)
-    for name, each in readings.items():
-        live.members[name].readings = each
-
-
-def _provider(
-    live: LiveGroup, ready: Mapping[str, Member], mode: Mode, spawner: Spawner, rng: random.Random
-) -> WorkerProvider:
-    if mode.fresh:
-        return Fresh(ready, live.group, live.files, spawner, rng)
-    return Persistent({name: each.client for name, each in ready.items() if each.client})
-
-
-def _pairs(live: LiveGroup, ready: Mapping[str, Member]) -> list[tuple[str, str]]:
-    """Return the rivals, each with the member it is compared with, as far as both are timed."""
-    pairs = (
-        (name, each.spec.against or live.spec.reference) for name, each in ready.items() if each.spec.role == "rival"
-    )
-    return [(name, other) for name, other in pairs if other in ready]
-
-
 def _can_be_pinned(live: LiveGroup, members: Iterable[Member]) -> bool:
-    """Return whether members take turns on one CPU; flag what keeps them from being compared so."""
+    """Return whether members take turns on one CPU; flag what makes the comparison less reliable."""
     if live.spec.threads > 1:
         if (busy := cpu.busy_share(_IDLE_SECONDS)) > _IDLE_BELOW:
             live.flags.append(

@@ -15,7 +15,7 @@ from pytest_duet.telemetry.probe import Unobservable, unavailable, watch
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pytest_duet.binding.group import LiveGroup
     from pytest_duet.measure.prewarmed import Prewarmed, Upcoming
@@ -86,14 +86,11 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
         wall_ns = _work(client, probes.sample, call_ns, seconds, prepared.max_iterations)
         probes.end(wall_ns)
         readings = probes.readings()
-    _check_busy(readings, wall_ns, client.name, job.threads)
-    return readings
-
-
-def _check_busy(readings: Iterable[Reading], wall_ns: int, name: str, threads: int) -> None:
     for reading in readings:
         if reading.metric == CpuUtilisation.name and reading.value is not None:
-            attest.check_busy(round(from_number(reading.value) * wall_ns), wall_ns, name=name, threads=threads)
+            cpu_ns = round(from_number(reading.value) * wall_ns)
+            attest.check_busy(cpu_ns, wall_ns, name=client.name, threads=job.threads)
+    return readings
 
 
 def _work(client: Client, tick: Callable[[], None], call_ns: float, seconds: float, most_calls: int | None) -> int:

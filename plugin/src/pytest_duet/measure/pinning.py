@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def restored(pids: Iterable[int]) -> Iterator[None]:
     """Restore the CPU affinity of `pids` when the block ends."""
-    if not hasattr(os, "sched_getaffinity"):
-        yield
-        return
     before = {}
     for pid in pids:
-        with contextlib.suppress(OSError):
+        # AttributeError: this system has no affinity.
+        with contextlib.suppress(OSError, AttributeError):
             before[pid] = os.sched_getaffinity(pid)
     try:
         yield

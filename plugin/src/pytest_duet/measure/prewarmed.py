@@ -15,7 +15,6 @@ from pytest_duet.measure.pinning import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import Self
 
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.workers.client import Client
@@ -27,16 +26,12 @@ if TYPE_CHECKING:
 _LOWEST_PRIORITY = 19
 
 
-class Prewarmed:
+class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
     """Holds unused workers by the command that starts them, which members of one framework share."""
 
     def __init__(self) -> None:
         """Start no process yet."""
         self._waiting: dict[tuple[str, ...], list[Client]] = {}
-
-    def __enter__(self) -> Self:
-        """Return this object."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close this object."""
@@ -49,14 +44,8 @@ class Prewarmed:
         observed meanwhile. None is started if this process has only one CPU.
         """
         group, names = upcoming
-        slow = (
-            member.name
-            for member in group.spec.members
-            if member.name in names
-            and not member.unsound
-            and group.launches[member.name].kind == "direct"
-            and group.launches[member.name].argv
-        )
+        launches = {each.name: group.launches[each.name] for each in group.spec.members if not each.unsound}
+        slow = (name for name, launch in launches.items() if name in names and launch.kind == "direct" and launch.argv)
         name = next(slow, None)
         if name is None or self._waiting.get(group.launches[name].argv) or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
             return

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -16,18 +17,22 @@ from pytest_duet.stats.ratio import cell_log_ratios
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.binding.datasets import DataSet
+    from pytest_duet.binding.member import Member
     from pytest_duet.measure.schedule import Schedule
     from pytest_duet.measure.stop import Stop
-    from pytest_duet.measure.worker_provider import WorkerProvider, Workers
     from pytest_duet.workers.client import Client
+    from pytest_duet.workers.spawner import Spawner
+
+    # The worker of each member in one cell, or the error why it has none.
+    Workers = dict[str, Client | MemberError]
 
 RESERVE: Final = 0.1
 """The share of the remaining budget that is left unplanned, in case the machine gets slower."""
-
-KeptRound = tuple[int, float, int]
-"""The cell, the position within its measured cycles from 0 to 1, and the round of the burst."""
 
 
 @dataclass
@@ -60,8 +65,41 @@ class Timing:
     progress: Callable[[str], None]
 
 
+@contextmanager
+def persistent_workers(clients: Mapping[str, Client], names: Sequence[str]) -> Iterator[Workers]:
+    """Provide the same `clients` in every cell."""
+    yield {name: clients[name] for name in names}
+
+
+@contextmanager
+def fresh_workers(
+    members: Mapping[str, Member],
+    group: BoundGroup,
+    files: DataSet,
+    spawner: Spawner,
+    rng: random.Random,
+    names: Sequence[str],
+) -> Iterator[Workers]:
+    """Provide new processes for a cell: started in random order, prepared, checked to be the same build, closed at its end."""
+    workers: Workers = {}
+    order = list(names)
+    rng.shuffle(order)
+    try:
+        for name in order:
+            try:
+                workers[name] = members[name].launch_fresh(group, files, spawner)
+            except MemberError as error:
+                workers[name] = error
+        yield workers
+    finally:
+        for name, client in workers.items():
+            if not isinstance(client, MemberError):
+                client.close()
+                members[name].left_behind += client.left_behind
+
+
 def time_members(
-    provider: WorkerProvider,
+    provider: Callable[[Sequence[str]], AbstractContextManager[Workers]],
     names: Sequence[str],
     timing: Timing,
     rng: random.Random,
@@ -69,112 +107,108 @@ def time_members(
 ) -> dict[str, Timed]:
     """Return the times of every member. If one fails, its error is returned with its times, and the others go on.
 
-    The round whose output is kept is drawn here, so that no implementation can know it. The budget is for rounds: starting
-    processes does not count. If the machine is slower than it was when the schedule was made, later cells get fewer
-    cycles, so that there are still enough cells to decide.
+    `provider` returns a context with the workers of the members it gets, ready to run one cell. The round whose output is
+    kept is drawn here, so that no implementation can know it. The budget is for rounds: starting processes does not
+    count. If the machine is slower than it was when the schedule was made, later cells get fewer cycles, so that there
+    are still enough cells to decide.
     """
-    timed = {name: Timed() for name in names}
-    keep_at = {name: _draw(timing.schedule, rng) for name in names}
-    cell_seconds: list[float] = []
-    cycles = timing.schedule.cycles
-    all_cycles = 0
-    while not _is_enough(cell_seconds, timed, timing):
-        running = [name for name in names if timed[name].error is None]
-        if not running:
-            break
-        cell = len(cell_seconds)
-        timing.progress(f"timing, cell {cell + 1} of {max(timing.stop.least, cell + 1)}")
-        with provider.cell(running) as workers:
-            cell_seconds.append(_run_cell(cell, cycles, workers, timed, keep_at, timing, rng, clock))
-        all_cycles += timing.schedule.warmup + cycles
-        cycles = _next_cycles(cell_seconds, all_cycles, timing)
-    return timed
+    turns = _Turns(names, timing, rng, clock)
+    while not turns.are_enough() and (running := turns.running(names)):
+        cell = len(turns.cell_seconds) + 1
+        timing.progress(f"timing, cell {cell} of {max(timing.stop.least, cell)}")
+        with provider(running) as workers:
+            turns.run_cell(workers)
+    return turns.timed
 
 
-def _next_cycles(cell_seconds: Sequence[float], all_cycles: int, timing: Timing) -> int:
-    """Return how many cycles the next cell has: as planned, or fewer if the missing cells would not fit otherwise."""
-    planned, missing = timing.schedule.cycles, timing.stop.least - len(cell_seconds)
-    spent = sum(cell_seconds)
-    if missing <= 0 or not spent:
-        return planned
-    seconds_per_cell = (1 - RESERVE) * (timing.budget_seconds - spent) / missing
-    affordable = int(seconds_per_cell / (spent / all_cycles)) - timing.schedule.warmup
-    return min(planned, max(min(planned, MIN_CYCLES), affordable))
+class _Turns:
+    """The cells that have been run so far."""
 
+    def __init__(self, names: Sequence[str], timing: Timing, rng: random.Random, clock: Callable[[], float]) -> None:
+        self._timing, self._schedule, self._rng, self._clock = timing, timing.schedule, rng, clock
+        self.timed = {name: Timed() for name in names}
+        self.cell_seconds: list[float] = []
+        self._all_cycles = 0
+        # The round to keep: its cell (one that always runs), its position in the measured cycles from 0 to 1, and its
+        # number in the burst.
+        self._keep_at = {
+            name: (rng.randrange(MIN_CELLS), rng.random(), rng.randrange(timing.schedule.burst)) for name in names
+        }
 
-def _draw(schedule: Schedule, rng: random.Random) -> KeptRound:
-    """Draw the round to keep, from the first `MIN_CELLS` cells, which always run."""
-    return rng.randrange(MIN_CELLS), rng.random(), rng.randrange(schedule.burst)
+    def running(self, names: Sequence[str]) -> list[str]:
+        """Return those of `names` that have not failed."""
+        return [name for name in names if self.timed[name].error is None]
 
+    def are_enough(self) -> bool:
+        """Return whether the ratios are precise enough, or the budget is spent."""
+        cells, stop = len(self.cell_seconds), self._timing.stop
+        budget = self._timing.budget_seconds * stop.patience
+        if cells >= MIN_CELLS and sum(self.cell_seconds) + self.cell_seconds[-1] > budget:
+            return True
+        return cells >= stop.least and stop.is_reached(cells, self._log_ratios())
 
-def _is_enough(cell_seconds: Sequence[float], timed: Mapping[str, Timed], timing: Timing) -> bool:
-    cells = len(cell_seconds)
-    if cells >= MIN_CELLS and sum(cell_seconds) + cell_seconds[-1] > timing.budget_seconds * timing.stop.patience:
-        return True
-    return cells >= timing.stop.least and timing.stop.is_reached(cells, _log_ratios(timed, timing))
+    def _log_ratios(self) -> list[list[float]]:
+        calls, timed = self._schedule.calls, self.timed
+        return [
+            cell_log_ratios(timed[name].cells, calls[name], timed[other].cells, calls[other])
+            for name, other in self._timing.pairs
+            if timed[name].error is None and timed[other].error is None
+        ]
 
+    def _next_cycles(self) -> int:
+        """Return how many cycles the next cell has: as planned, or fewer if the missing cells would not fit otherwise."""
+        planned, missing = self._schedule.cycles, self._timing.stop.least - len(self.cell_seconds)
+        spent = sum(self.cell_seconds)
+        if missing <= 0 or not spent:
+            return planned
+        seconds_per_cell = (1 - RESERVE) * (self._timing.budget_seconds - spent) / missing
+        affordable = int(seconds_per_cell / (spent / self._all_cycles)) - self._schedule.warmup
+        return min(planned, max(min(planned, MIN_CYCLES), affordable))
 
-def _log_ratios(timed: Mapping[str, Timed], timing: Timing) -> list[list[float]]:
-    calls = timing.schedule.calls
-    return [
-        cell_log_ratios(timed[name].cells, calls[name], timed[other].cells, calls[other])
-        for name, other in timing.pairs
-        if timed[name].error is None and timed[other].error is None
-    ]
-
-
-def _run_cell(
-    cell: int,
-    cycles: int,
-    workers: Workers,
-    timed: Mapping[str, Timed],
-    keep_at: Mapping[str, KeptRound],
-    timing: Timing,
-    rng: random.Random,
-    clock: Callable[[], float],
-) -> float:
-    """Run one cell and return how many seconds its rounds took."""
-    clients: dict[str, Client] = {}
-    for name, client in workers.items():
-        timed[name].cells.append([])
-        if isinstance(client, MemberError):
-            timed[name].error = client
-        else:
-            clients[name] = client
-    kept: dict[str, str | None] = {}
-    with restored([client.pid for client in clients.values()]):
-        if timing.pinned:
-            pin_to_one([client.pid for client in clients.values()], rng)
-        started = clock()
-        for cycle in range(-timing.schedule.warmup, cycles):
-            order = [name for name in clients if timed[name].error is None]
-            rng.shuffle(order)
-            for name in order:
-                kept_cell, position, kept_round = keep_at[name]
-                keep = kept_round if (kept_cell, int(position * cycles)) == (cell, cycle) else None
-                digest = _run_burst(clients[name], timed[name], timing.schedule, cycle, keep)
-                if keep is not None:
-                    kept[name] = digest
-        elapsed = clock() - started
-    for name, digest in kept.items():
-        if timed[name].error is None:
+    def run_cell(self, workers: Workers) -> None:
+        """Run one cell, and check the outputs that were kept in it."""
+        clients: dict[str, Client] = {}
+        for name, client in workers.items():
+            self.timed[name].cells.append([])
+            if isinstance(client, MemberError):
+                self.timed[name].error = client
+            else:
+                clients[name] = client
+        cell, cycles = len(self.cell_seconds), self._next_cycles()
+        kept: dict[str, str | None] = {}
+        pids = [client.pid for client in clients.values()]
+        with restored(pids):
+            if self._timing.pinned:
+                pin_to_one(pids, self._rng)
+            started = self._clock()
+            for cycle in range(-self._schedule.warmup, cycles):
+                order = self.running(list(clients))
+                self._rng.shuffle(order)
+                for name in order:
+                    kept_cell, position, kept_round = self._keep_at[name]
+                    keep = kept_round if (kept_cell, int(position * cycles)) == (cell, cycle) else None
+                    digest = self._run_burst(clients[name], cycle, keep)
+                    if keep is not None:
+                        kept[name] = digest
+            self.cell_seconds.append(self._clock() - started)
+        self._all_cycles += self._schedule.warmup + cycles
+        for name in self.running(list(kept)):
             try:
-                timing.check_kept(name, clients[name], digest)
+                self._timing.check_kept(name, clients[name], kept[name])
             except MemberError as error:
-                timed[name].error = error
-    return elapsed
+                self.timed[name].error = error
 
-
-def _run_burst(client: Client, member: Timed, schedule: Schedule, cycle: int, keep: int | None) -> str | None:
-    """Run one burst and store its rounds, except in warm-up (`cycle` below 0); return the digest of the kept output."""
-    try:
-        reply = client.run(schedule.burst, schedule.calls[client.name], keep)
-    except MemberError as error:
-        member.error = error
-        return None
-    if cycle >= 0:
-        member.cells[-1].append(reply.elapsed_ns)
-        for span, rounds_ns in reply.spans.items():
-            member.spans[span] = member.spans.get(span, 0) + sum(rounds_ns)
-    member.work = reply.work
-    return reply.digest
+    def _run_burst(self, client: Client, cycle: int, keep: int | None) -> str | None:
+        """Run one burst and store its rounds, except in warm-up (`cycle` below 0); return the digest of the kept output."""
+        member = self.timed[client.name]
+        try:
+            reply = client.run(self._schedule.burst, self._schedule.calls[client.name], keep)
+        except MemberError as error:
+            member.error = error
+            return None
+        if cycle >= 0:
+            member.cells[-1].append(reply.elapsed_ns)
+            for span, rounds_ns in reply.spans.items():
+                member.spans[span] = member.spans.get(span, 0) + sum(rounds_ns)
+        member.work = reply.work
+        return reply.digest

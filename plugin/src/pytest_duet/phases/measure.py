@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.group import LiveGroup
-from pytest_duet.measure.group import time_convergence, time_group
+from pytest_duet.measure.convergence import time_convergence
+from pytest_duet.measure.group import time_group
 from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.validate.checkpoint import obtain_files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_duet.binding.member import Files
 from pytest_duet.errors import MemberError, Refused, Skipped
 from pytest_duet.spec.derived import with_param
 from pytest_duet.validate import parity
@@ -13,6 +12,7 @@ from pytest_duet.validate.quality import check_quality
 
 if TYPE_CHECKING:
     from pytest_duet.binding.bind import Arrays, BoundGroup
+    from pytest_duet.binding.datasets import DataSet
     from pytest_duet.binding.group import LiveGroup
     from pytest_duet.binding.member import Member
     from pytest_duet.records.schema import ParityRecord
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 def check_members(live: LiveGroup) -> None:
-    """Bring every member to the point where only time is missing, or to its reason why not.
+    """Check every member, so that each is ready to be timed or has the reason why it is not.
 
     Raises:
-        DataError: the data cannot be had.
-        SpecError: the spec turns out unusable.
+        DataError: the data cannot be made.
+        SpecError: the spec turns out to be unusable.
 
     """
     live.progress("data")
     try:
         live.files = obtain_files(live.group)
     except MemberError as error:
-        # Without what the reference should have trained nothing can be compared; the record gives the reason.
+        # Without the checkpoint nothing can be compared; the record gives the reason.
         live.reference.fail(type(error)(f"checkpoint: {error}"))
-        live.files = Files.of(live.group.data_set())
+        live.files = live.group.data_set()
     for member in live.members.values():
         if not member.is_ok:
             continue
@@ -47,66 +47,56 @@ def check_members(live: LiveGroup) -> None:
 
 
 def _check(live: LiveGroup, member: Member) -> None:
-    group, files = live.group, live.files
+    group, files, own_quality_job = live.group, live.files, member.spec.quality_params is not None
     member.open(group, live.stack, served=live.served)
-    if member.spec.quality_params is not None:
+    if own_quality_job:
         member.prepare(group, files, for_quality=True)
-        _, judged = member.verify()
-        check_quality(member, group, judged, files)
+        check_quality(member, group, member.verify()[1], files)
     member.prepare(group, files)
     reply, member.outputs = member.verify()
     member.iterations, member.converged, member.first_call_ns = reply.iterations, reply.converged, reply.elapsed_ns
     if member is live.reference:
-        _, again = member.verify()
-        why = parity.describe(compare(member, group, member.outputs, again))
-        if why:
+        if why := parity.describe(_compare(member, group, member.outputs, member.verify()[1])):
             raise Refused(f"the reference does not agree with itself: {why}")
     else:
-        member.parity = compare(member, group, live.reference.outputs, member.outputs)
-        why = parity.describe(member.parity)
-        if why:
+        member.parity = _compare(member, group, live.reference.outputs, member.outputs)
+        if why := parity.describe(member.parity):
             raise Refused(f"parity with {live.spec.reference} failed: {why}")
-    if member.spec.quality_params is None:
+    if not own_quality_job:
         check_quality(member, group, member.outputs, files)
     for effect in live.spec.effects:
-        check_effect(member, group, effect, files)
+        _check_effect(member, group, effect, files)
     if live.spec.effects:
         member.prepare(group, files)
 
 
-def compare(member: Member, group: BoundGroup, reference: Arrays, outputs: Arrays) -> list[ParityRecord]:
-    """Return how `outputs` of `member` compare with `reference`, by the rules of the member and the checks of the group."""
+def _compare(member: Member, group: BoundGroup, reference: Arrays, outputs: Arrays) -> list[ParityRecord]:
+    """Return how `outputs` of `member` compare with `reference`, by the member's rules and the group's checks."""
     checks = {**parity.CHECKS, **group.checks}
     return parity.compare_outputs(reference, outputs, member.spec.parity, dtype=group.spec.dtype, checks=checks)
 
 
-def check_effect(member: Member, group: BoundGroup, effect: EffectSpec, files: Files) -> None:
-    """Refuse a member whose outputs stay the same under another setting: it ignores the parameter.
+def _check_effect(member: Member, group: BoundGroup, effect: EffectSpec, files: DataSet) -> None:
+    """Refuse a member that ignores a parameter: its outputs stay the same when the parameter changes.
 
     The job of `group` must be prepared again afterwards.
-
-    Raises:
-        Refused: every output stays within its tolerance.
-
     """
     if effect.param not in member.spec.params:
         return
     member.prepare(group.derived(with_param(group.spec, effect.param, effect.value)), files)
-    _, outputs = member.verify()
-    if not parity.describe(compare(member, group, member.outputs, outputs)):
+    if not parity.describe(_compare(member, group, member.outputs, member.verify()[1])):
         msg = f"{effect.param} has no effect: {effect.factor:g} times as large, it leaves every output within its tolerance"
         raise Refused(msg)
 
 
 def check_kept(live: LiveGroup, member: Member, outputs: Arrays) -> None:
-    """Refuse a member whose kept outputs, of a timed round drawn at random, are not within tolerance of the reference's.
+    """Check `outputs` of a timed round, drawn at random, against the reference's.
 
     Raises:
-        Refused: they are too far apart: it was right when checked and did something else when timed.
+        Refused: they are not within tolerance: the member did something else when timed than when it was checked.
 
     """
-    records = compare(member, live.group, live.reference.outputs, outputs)
-    why = parity.describe(records)
-    if why:
+    records = _compare(member, live.group, live.reference.outputs, outputs)
+    if why := parity.describe(records):
         member.parity = records
         raise Refused(f"a timed round gave another answer than the check: {why}")

@@ -1,7 +1,4 @@
-"""Hold one member's outputs against the reference's, within the tolerances the spec sets.
-
-Not for running anything: it sees named arrays and rules.
-"""
+"""Compare one member's outputs with the reference's, within the tolerances that the spec sets."""
 
 from __future__ import annotations
 
@@ -21,41 +18,42 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_duet.binding.bind import Check
+    from pytest_duet.binding.datasets import Array
     from pytest_duet.spec.schema import ParityRule
 
-    Array = npt.NDArray[np.generic]
-    Check = Callable[[Array, Array], float]
-
-_DTYPES: Final = {"f32": np.dtype("float32"), "f64": np.dtype("float64")}
-
-
 CLOSE_ENOUGH: Final = 1e-5
-"""How far floating-point results of a pair may differ, as `numpy.allclose`'s default."""
+"""How far floating-point results of an inline group may differ, as in `numpy.allclose` by default."""
 
 
 def close(reference: Array, other: Array) -> float:
-    """Return max|a − b| / max|reference|; inf where one is not finite and the other is not the same."""
-    return _largest(reference, other) / _scale(reference)
+    """Return max|a − b| / max|reference|; inf if one is not finite and the other is not the same."""
+    finite = np.abs(np.asarray(reference, dtype=np.float64))
+    scale = finite[np.isfinite(finite)].max(initial=0.0)
+    return absolute(reference, other) / float(scale or 1.0)
 
 
 def absolute(reference: Array, other: Array) -> float:
-    """Return max|a − b|; inf where one is not finite and the other is not the same."""
-    return _largest(reference, other)
+    """Return max|a − b|; inf if one is not finite and the other is not the same."""
+    return _largest(reference, other, lambda a, b: np.abs(a - b))
 
 
 def equal_or_close(reference: Array, other: Array) -> float:
-    """Return 0 for equal whole numbers and inf for others; for floats 1e-5 times max(|a − b| / (1e-8 + 1e-5·|a|)).
+    """Return 0 for equal integers and inf for others; for floats 1e-5 times max(|a − b| / (1e-8 + 1e-5·|a|)).
 
-    So that floats pass at tolerance `CLOSE_ENOUGH` exactly where ``numpy.allclose(other, reference)`` holds.
+    So floats pass at tolerance `CLOSE_ENOUGH` exactly if ``numpy.allclose(other, reference)`` holds.
     """
     if reference.dtype.kind != "f":
         return 0.0 if np.array_equal(reference, other) else np.inf
-    a, b = np.asarray(reference, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    if a.size == 0:
-        return 0.0
+    return _largest(reference, other, lambda a, b: CLOSE_ENOUGH * (np.abs(a - b) / (1e-8 + CLOSE_ENOUGH * np.abs(a))))
+
+
+def _largest(reference: Array, other: Array, error: Callable[..., npt.NDArray[np.float64]]) -> float:
+    """Return the largest `error` of two elements; equal infinities have none, and any other NaN is infinite."""
+    a, b = (np.asarray(side, dtype=np.float64) for side in (reference, other))
     with np.errstate(invalid="ignore", over="ignore"):
-        error = np.where(a == b, 0.0, CLOSE_ENOUGH * (np.abs(a - b) / (1e-8 + CLOSE_ENOUGH * np.abs(a))))
-    return float(np.max(np.where(np.isnan(error), np.inf, error)))
+        errors = np.where(a == b, 0.0, error(a, b))
+    return float(np.where(np.isnan(errors), np.inf, errors).max(initial=0.0))
 
 
 def exact(reference: Array, other: Array) -> float:
@@ -82,7 +80,7 @@ def labels(reference: Array, other: Array) -> float:
 
 
 def ari(reference: Array, other: Array) -> float:
-    """Return 1 − the adjusted Rand index of two labellings (Hubert and Arabie 1985, as pairs that agree)."""
+    """Return 1 − the adjusted Rand index of two labellings (Hubert and Arabie 1985), from pairs of elements that agree."""
     table = _contingency(reference, other)
     total = reference.size * (reference.size - 1) / 2
     together, left, right = (
@@ -90,7 +88,7 @@ def ari(reference: Array, other: Array) -> float:
     )
     expected = left * right / total if total else 0.0
     largest = (left + right) / 2
-    # Everything together or everything apart, on both sides.
+    # Both labellings have a single group, or a group for each element.
     return 0.0 if largest == expected else float(1.0 - (together - expected) / (largest - expected))
 
 
@@ -104,12 +102,7 @@ def _contingency(reference: Array, other: Array) -> npt.NDArray[np.float64]:
 
 
 CHECKS: Final[Mapping[str, Check]] = {
-    "close": close,
-    "absolute": absolute,
-    "exact": exact,
-    "support": support,
-    "labels": labels,
-    "ari": ari,
+    **{check.__name__: check for check in (close, absolute, exact, support, labels, ari)},
     INLINE_CHECK: equal_or_close,
 }
 
@@ -122,9 +115,9 @@ def compare_outputs(
     dtype: str,
     checks: Mapping[str, Check] = CHECKS,
 ) -> list[ParityRecord]:
-    """Return one record for each output and check; each says whether it passed.
+    """Return one record for each output and check.
 
-    An output without a rule, one that only one side has, another shape and another dtype than the job's are failures.
+    It fails an output without a rule, one that only one side has, another shape, and another dtype than the job's.
 
     Raises:
         SpecError: a rule names an unknown check.
@@ -132,24 +125,23 @@ def compare_outputs(
     """
     records = []
     for name in sorted(reference.keys() | other.keys()):
-        wrong = _shape_of_things(name, reference, other, dtype)
-        if wrong:
-            records.append(_failure(name, "shape", wrong))
-            continue
+        check, note = "shape", _mismatch(name, reference, other, dtype)
         chosen = rules_for(name, rules)
-        if not chosen:
-            records.append(_failure(name, "rule", f"no parity rule names output {name!r}; add one to task.toml"))
-        records.extend(_apply(name, rule, reference[name], other[name], checks) for rule in chosen)
+        if not (note or chosen):
+            check, note = "rule", f"no parity rule names output {name!r}; add one to task.toml"
+        if note:
+            infinite = to_number(np.inf)
+            records.append(
+                ParityRecord(output=name, check=check, error=infinite, tolerance=0.0, passed=False, note=note)
+            )
+        else:
+            records += [_apply(name, rule, reference[name], other[name], checks) for rule in chosen]
     return records
 
 
 def rules_for(output: str, rules: Sequence[ParityRule]) -> list[ParityRule]:
-    """Return the rules for `output`: of each check the last whose pattern matches."""
-    chosen: dict[str, ParityRule] = {}
-    for rule in rules:
-        if matches(rule.output, output):
-            chosen[rule.check] = rule
-    return list(chosen.values())
+    """Return the rules for `output`: for each check the last one whose pattern matches."""
+    return list({rule.check: rule for rule in rules if matches(rule.output, output)}.values())
 
 
 def _apply(name: str, rule: ParityRule, reference: Array, other: Array, checks: Mapping[str, Check]) -> ParityRecord:
@@ -161,60 +153,36 @@ def _apply(name: str, rule: ParityRule, reference: Array, other: Array, checks: 
     return ParityRecord(output=name, check=rule.check, error=to_number(error), tolerance=rule.tolerance, passed=passed)
 
 
-def _shape_of_things(name: str, reference: Mapping[str, Array], other: Mapping[str, Array], dtype: str) -> str:
-    if name not in other:
+def _mismatch(name: str, references: Mapping[str, Array], others: Mapping[str, Array], dtype: str) -> str:
+    """Return why the two outputs called `name` cannot be compared, or an empty string if they can."""
+    if name not in others:
         return f"output {name!r} is missing"
-    if name not in reference:
+    if name not in references:
         return f"output {name!r} is not one of the reference's"
-    if reference[name].shape != other[name].shape:
-        return f"output {name!r} has shape {other[name].shape}, the reference's has {reference[name].shape}"
-    for side, array in (("the reference's ", reference[name]), ("", other[name])):
-        if array.dtype.kind == "f" and array.dtype != _DTYPES[dtype]:
-            return f"{side}output {name!r} has dtype {array.dtype}, the job says {_DTYPES[dtype]}"
-    if reference[name].dtype.kind != other[name].dtype.kind:
-        return f"output {name!r} has dtype {other[name].dtype}, the reference's has {reference[name].dtype}"
+    reference, other = references[name], others[name]
+    if reference.shape != other.shape:
+        return f"output {name!r} has shape {other.shape}, the reference's has {reference.shape}"
+    expected = f"float{dtype.removeprefix('f')}"
+    for side, array in (("the reference's ", reference), ("", other)):
+        if array.dtype.kind == "f" and array.dtype != expected:
+            return f"{side}output {name!r} has dtype {array.dtype}, the job says {expected}"
+    if reference.dtype.kind != other.dtype.kind:
+        return f"output {name!r} has dtype {other.dtype}, the reference's has {reference.dtype}"
     return ""
 
 
-def _failure(name: str, check: str, note: str) -> ParityRecord:
-    return ParityRecord(output=name, check=check, error=to_number(np.inf), tolerance=0.0, passed=False, note=note)
-
-
-def _largest(reference: Array, other: Array) -> float:
-    if reference.size == 0:
-        return 0.0
-    a, b = (np.asarray(side, dtype=np.float64) for side in (reference, other))
-    with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.abs(a - b)
-    # Equal infinities differ by NaN and are equal all the same; any other NaN is a difference that cannot be bounded.
-    gap = np.where(a == b, 0.0, gap)
-    return float(np.max(np.where(np.isnan(gap), np.inf, gap)))
-
-
-def _scale(reference: Array) -> float:
-    finite = np.abs(np.asarray(reference, dtype=np.float64))
-    finite = finite[np.isfinite(finite)]
-    return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
-
-
 def describe(records: Sequence[ParityRecord]) -> str:
-    """Return why parity failed, worst first, in one line; empty where it did not."""
+    """Return why parity failed in one line, with the worst failure; empty if it did not fail."""
     failed = [record for record in records if not record.passed]
     if not failed:
         return ""
-    # What has a note (a missing output, another shape) comes first: it explains the rest.
+    # A note (a missing output, another shape) explains the other failures.
     worst = max(failed, key=lambda record: (bool(record.note), _excess(record)))
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return (
-        worst.note or f"output {worst.output!r}: {worst.check} error {_show(worst.error)} is over {worst.tolerance:g}"
-    ) + more
+    error = f"output {worst.output!r}: {worst.check} error {from_number(worst.error):.3g} is over {worst.tolerance:g}"
+    return (worst.note or error) + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
 
 
 def _excess(record: ParityRecord) -> float:
-    """Return by how much the tolerance was missed, as a ratio; inf where there is no telling."""
+    """Return the error over its tolerance; inf if it has no such ratio."""
     error = from_number(record.error)
     return error / record.tolerance if record.tolerance > 0 and not math.isnan(error) else math.inf
-
-
-def _show(error: object) -> str:
-    return f"{error:.3g}" if isinstance(error, int | float) else str(getattr(error, "nonfinite", error))

@@ -1,4 +1,4 @@
-"""Hold the quality of a member's outputs against the limits of the spec."""
+"""Check the quality of a member's outputs against the limits of the spec."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pytest_duet.values import from_number, to_number
 
 if TYPE_CHECKING:
     from pytest_duet.binding.bind import Arrays, BoundGroup
-    from pytest_duet.binding.member import Files, Member
+    from pytest_duet.binding.datasets import DataSet
+    from pytest_duet.binding.member import Member
 
 
-def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: Files) -> None:
-    """Refuse outputs whose quality breaks a limit; what was measured is kept in `member` either way.
+def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: DataSet) -> None:
+    """Refuse outputs whose quality breaks a limit; `member` keeps the measured quality in any case.
 
     Raises:
-        Refused: a metric breaks its limit or is missing, or the output does not vary at all.
+        Refused: a metric breaks its limit or is missing, or all outputs are constant.
         Invalid: a metric is not a number.
 
     """
@@ -28,30 +29,22 @@ def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: Fil
         return
     varying = [array for array in outputs.values() if array.size > 1 and array.dtype.kind == "f"]
     if varying and all(np.ptp(array) == 0 for array in varying):
-        raise Refused("the output is constant; a model that says the same of everything is no model")
-    values = group.qualities(outputs, files.arrays)
-    limits = group.spec.limits
+        raise Refused("the output is constant; a model whose answer is always the same is no model")
+    values, limits = group.qualities(outputs, files.arrays), group.spec.limits
     member.quality = [
         Bound(
-            metric=metric,
-            value=to_number(float(value)),
-            floor=limits.floor.get(metric),
-            ceiling=limits.ceiling.get(metric),
+            metric=name, value=to_number(float(value)), floor=limits.floor.get(name), ceiling=limits.ceiling.get(name)
         )
-        for metric, value in values.items()
+        for name, value in values.items()
     ]
     missing = (limits.floor.keys() | limits.ceiling.keys()) - values.keys()
     if missing:
         raise Refused(f"quality {', '.join(sorted(missing))} has a limit and was not computed")
     for bound in member.quality:
-        _check_bound(bound)
-
-
-def _check_bound(bound: Bound) -> None:
-    value = from_number(bound.value)
-    if math.isnan(value):
-        raise Invalid(f"quality {bound.metric} is not a number, which is worse than any floor")
-    if bound.floor is not None and value < bound.floor:
-        raise Refused(f"quality {bound.metric} {value:.4g} is below its floor of {bound.floor:g}")
-    if bound.ceiling is not None and value > bound.ceiling:
-        raise Refused(f"quality {bound.metric} {value:.4g} is above its ceiling of {bound.ceiling:g}")
+        value = from_number(bound.value)
+        if math.isnan(value):
+            raise Invalid(f"quality {bound.metric} is not a number, which is worse than any floor")
+        if bound.floor is not None and value < bound.floor:
+            raise Refused(f"quality {bound.metric} {value:.4g} is below its floor of {bound.floor:g}")
+        if bound.ceiling is not None and value > bound.ceiling:
+            raise Refused(f"quality {bound.metric} {value:.4g} is above its ceiling of {bound.ceiling:g}")

@@ -1,10 +1,9 @@
-"""Check that the time of a call grows with the work: a member whose does not has found a way not to do it."""
+"""Check that the time of a call grows with the work; if it does not, the member avoids the work in some way."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.binding.member import Files
 from pytest_duet.errors import Refused
 from pytest_duet.spec.derived import smaller
 from pytest_duet.validate.checkpoint import with_checkpoint_of
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_duet.binding.bind import BoundGroup
+    from pytest_duet.binding.datasets import DataSet
     from pytest_duet.binding.group import LiveGroup
     from pytest_duet.binding.member import Member
 
@@ -27,7 +27,7 @@ def check_scaling(live: LiveGroup) -> None:
         return
     less = live.group.derived(smaller(live.spec))
     # The weights are those that were checked: only the work gets smaller.
-    files = with_checkpoint_of(Files.of(less.data_set()), live.files)
+    files = with_checkpoint_of(less.data_set(), live.files)
     for name, member in live.ready().items():
         live.progress(f"checking that the time of {name} grows with work")
         with live.blaming(member):
@@ -36,11 +36,11 @@ def check_scaling(live: LiveGroup) -> None:
 
 
 def check_growth(attempts: Iterable[float], reference_growth: float, *, name: str) -> float:
-    """Refuse a member whose time hardly grows with the work where the reference's does; return its growth.
+    """Refuse a member whose time hardly grows with the work although the reference's does; return its growth.
 
     `attempts` and `reference_growth` are the time of a call over that of one with an eighth of the work. Something may
-    slow the machine during one attempt, so only a member that falls short in all of them is refused. No more are taken
-    than are needed.
+    slow the machine during one attempt, so a member is refused only if all of them fall short, and the first that does
+    not is the last.
 
     Raises:
         Refused: the reference grew at least `REFERENCE_GROWS` times, this member less than `LEAST_GROWTH` times.
@@ -55,8 +55,8 @@ def check_growth(attempts: Iterable[float], reference_growth: float, *, name: st
     raise Refused(f"{msg}, the reference {reference_growth:.2f} times")
 
 
-def _attempts(live: LiveGroup, member: Member, less: BoundGroup, files: Files) -> Iterator[float]:
-    """Yield how many times as long a call takes as one of `less`; after each attempt `member` is prepared as it was."""
+def _attempts(live: LiveGroup, member: Member, less: BoundGroup, files: DataSet) -> Iterator[float]:
+    """Yield the time of a call over that of one of `less`; after each attempt `member` has its own job prepared again."""
     for attempt in range(_ATTEMPTS):
         if attempt:
             member.call_ns = member.pilot_ns(member.call_ns)
