@@ -1,4 +1,4 @@
-"""What decides whether one Rust worker stands for both sides of ``duet ab``."""
+"""The conditions under which one Rust worker serves both sides of ``duet ab``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         "rust-toolchain.toml",
     ],
 )
-def test_whatever_a_worker_is_built_from_makes_it_another(tmp_path: Path, file: str) -> None:
+def test_a_change_of_anything_a_worker_is_built_from_is_noticed(tmp_path: Path, file: str) -> None:
     crate = tmp_path / "rust_crates" / "x"
     (crate / "src").mkdir(parents=True)
     (tmp_path / ".cargo").mkdir()

@@ -1,4 +1,4 @@
-"""Another commit's environment: ours where the locks agree, else one of its own that is made once."""
+"""The environment of another commit: this one if the lock files agree, else its own, which is made once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ def _tree(folder: Path, lock: str | None) -> Worktree:
 
 
 @pytest.mark.parametrize("lock", ["numpy==2.0\n", None])
-def test_the_same_lock_or_none_means_this_environment(tmp_path: Path, lock: str | None) -> None:
+def test_the_same_lock_file_or_none_uses_this_environment(tmp_path: Path, lock: str | None) -> None:
     head, base = _tree(tmp_path / "head", "numpy==2.0\n"), _tree(tmp_path / "base", lock)
 
     assert Path(sys.executable) == environment(base, head.root, tmp_path / "cache", print)
     assert not (tmp_path / "cache").exists()
 
 
-def test_another_lock_is_installed_once_without_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_different_lock_file_is_installed_once_without_this_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head, base = _tree(tmp_path / "head", "numpy==2.1\n"), _tree(tmp_path / "base", "numpy==2.0\n")
     commands: list[list[str]] = []
     said: list[str] = []
@@ -51,15 +53,15 @@ def test_another_lock_is_installed_once_without_this_project(tmp_path: Path, mon
     assert len(said) == 1
 
 
-def test_an_installation_that_failed_is_not_taken_for_one(tmp_path: Path) -> None:
+def test_a_failed_installation_is_not_reused(tmp_path: Path) -> None:
     head, base = _tree(tmp_path / "head", ""), _tree(tmp_path / "base", "no hash of this\n")
 
     for _ in range(2):
-        with pytest.raises(WorktreeError, match="mend that and try again"):
+        with pytest.raises(WorktreeError, match="fix that and try again"):
             environment(base, head.root, tmp_path / "cache", print)
 
 
-def test_a_target_folder_has_its_name_only_once_it_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_folder_gets_its_name_only_once_it_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, source = _tree(tmp_path / "base", None), tmp_path / "target"
     source.mkdir()
     named: dict[str, bool] = {}

@@ -1,4 +1,4 @@
-"""A pair declared in code: inputs by name, a plan of its members, and the check of their results."""
+"""Inline groups: their inputs by name, the specs of their members, and the check of their results."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def _plan(declaration: PairDeclaration, root: Path, inputs: Inputs | None = None
 # --- inputs -----------------------------------------------------------------------------------------------------------
 
 
-def test_inputs_travel_by_the_names_of_the_references_parameters_defaults_included() -> None:
+def test_inputs_are_named_after_the_references_parameters_including_defaults() -> None:
     inputs = _bind(np.array([1.0]), name="b")
     assert {"k": 2, "name": "b"} == inputs.params
     assert [1.0] == inputs.arrays["x"].tolist()
 
 
-def test_how_an_input_is_given_does_not_matter() -> None:
+def test_positional_and_keyword_inputs_are_the_same() -> None:
     assert _bind(1, 3).digest == _bind(k=3, x=1).digest
 
 
@@ -110,7 +110,7 @@ def test_a_single_number_of_any_library_is_a_parameter(given_: Any, expected: An
         ((2**70,), {}, "input 'x'"),
     ],
 )
-def test_inputs_that_cannot_travel_are_errors_of_use(args: tuple, kwargs: dict, expected: str) -> None:
+def test_inputs_that_cannot_be_sent_are_refused(args: tuple, kwargs: dict, expected: str) -> None:
     with pytest.raises(SpecError, match=expected):
         _bind(*args, **kwargs)
 
@@ -128,7 +128,7 @@ def test_inputs_that_cannot_travel_are_errors_of_use(args: tuple, kwargs: dict, 
         _bind(np.array([1.0]), True),
     ],
 )
-def test_other_inputs_have_another_digest(other: Inputs) -> None:
+def test_different_inputs_have_different_digests(other: Inputs) -> None:
     assert _bind(np.array([1.0]), 3).digest != other.digest
 
 
@@ -155,7 +155,7 @@ def test_arrays_become_the_data_set(tmp_path: Path) -> None:
     assert {"x": [1.0, 2.0]} == {name: np.asarray(array).tolist() for name, array in data.arrays.items()}
 
 
-def test_a_worker_is_found_from_the_root_and_held_to_its_sources(tmp_path: Path) -> None:
+def test_a_worker_is_found_from_the_root_and_checked_against_its_sources(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "x").touch()
     launch = (
@@ -171,24 +171,24 @@ def test_a_worker_is_found_from_the_root_and_held_to_its_sources(tmp_path: Path)
 @pytest.mark.parametrize(
     ("build", "remedy"), [("make x", "build it: make x"), ("", "build it first, or correct the path")]
 )
-def test_a_worker_that_is_missing_says_what_to_do(build: str, remedy: str, tmp_path: Path) -> None:
+def test_a_missing_worker_has_a_reason_with_the_remedy(build: str, remedy: str, tmp_path: Path) -> None:
     launch = _plan(_declare(add, worker("bin/x", name="rust", build=build)), tmp_path).spec.members[1].launch
     assert f"bin/x does not exist; {remedy}" == launch.missing
 
 
-def test_a_bare_command_is_looked_up_as_a_shell_does(tmp_path: Path) -> None:
+def test_a_command_without_a_slash_is_looked_up_on_path(tmp_path: Path) -> None:
     launch = _plan(_declare(add, worker(["python3", "x.py"], name="rust")), tmp_path).spec.members[1].launch
     assert (("python3", "x.py"), "") == (launch.argv, launch.missing)
 
 
-def test_a_function_of_a_module_has_a_served_twin(tmp_path: Path) -> None:
+def test_a_function_of_a_module_can_run_in_its_own_process(tmp_path: Path) -> None:
     launch = _plan(_declare(add, takes), tmp_path).spec.members[0].launch
     file = Path(__file__).parent / "fakes" / "functions.py"
     assert "direct" == launch.kind
     assert (sys.executable, "-m", "pytest_duet", "serve", "--callable", f"{file}::add", "--task", "add") == launch.argv
 
 
-def test_a_function_inside_another_cannot_be_served_and_says_why(tmp_path: Path) -> None:
+def test_a_nested_function_cannot_run_in_its_own_process_and_has_a_reason(tmp_path: Path) -> None:
     def inner(n: int) -> int:
         return n
 
@@ -232,7 +232,7 @@ def test_results_further_apart_than_any_float_are_not_close() -> None:
 @given(
     hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9)), hnp.arrays(np.float64, 3, elements=st.floats(-1e9, 1e9))
 )
-def test_close_means_what_numpy_means_by_it(a: np.ndarray, b: np.ndarray) -> None:
+def test_close_means_the_same_as_in_numpy(a: np.ndarray, b: np.ndarray) -> None:
     assert bool(np.allclose(b, a)) is (equal_or_close(a, b) <= CLOSE_ENOUGH)
 
 
@@ -240,7 +240,7 @@ def _user_check(check: Any, tmp_path: Path) -> Any:
     return _plan(_declare(add, takes, check=check), tmp_path).checks["pair"]
 
 
-def test_a_users_check_sees_plain_numbers_and_whole_arrays(tmp_path: Path) -> None:
+def test_a_users_check_gets_plain_numbers_and_whole_arrays(tmp_path: Path) -> None:
     seen: list[Any] = []
     check = _user_check(lambda a, b: seen.append((a, b)), tmp_path)
     assert 0.0 == check(np.array(3), np.array(0.5))
@@ -251,7 +251,7 @@ def test_a_users_check_sees_plain_numbers_and_whole_arrays(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("error", [AssertionError("too far"), ValueError("too far")])
-def test_whatever_a_users_check_raises_refuses_the_result(error: Exception, tmp_path: Path) -> None:
+def test_any_exception_of_a_users_check_fails_the_result(error: Exception, tmp_path: Path) -> None:
     def same(a: object, b: object) -> None:
         raise error
 
@@ -277,14 +277,14 @@ def test_whatever_a_users_check_raises_refuses_the_result(error: Exception, tmp_
         ((add, takes), {"dtype": "f16"}, ValueError, "dtype 'f16' is not known; write 'f32' or 'f64'"),
     ],
 )
-def test_a_declaration_that_makes_no_sense_is_refused_where_it_stands(
+def test_an_unusable_declaration_is_refused_at_its_line(
     members: tuple, options: dict, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         _declare(*members, **options)
 
 
-def test_members_are_named_after_functions_and_as_workers_say() -> None:
+def test_members_are_named_after_functions_and_workers() -> None:
     def LCG(n: int) -> int:  # noqa: N802 - the point of the test
         return n
 

@@ -47,7 +47,7 @@ def test_the_command_line_takes_precedence(pytester: pytest.Pytester) -> None:
     assert (found.profile, found.selected) == ("standard", {"task": ["svm"]})
 
 
-def test_paths_of_models_start_where_they_were_written(pytester: pytest.Pytester) -> None:
+def test_paths_of_models_are_relative_to_where_they_were_written(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nduet_model = cnn=weights\n")
     below = pytester.mkdir("below")
     assert settings(pytester).models == {"cnn": pytester.path / "weights"}

@@ -32,6 +32,16 @@ def content_digest(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of named arrays: of their names, types, shapes and bytes."""
+    parts = [
+        part
+        for name, array in sorted(arrays.items())
+        for part in (f"{name} {array.dtype.str} {array.shape}".encode(), array.tobytes())
+    ]
+    return content_digest(*parts)
+
+
 def folder_digest(folder: Path, names: Sequence[str]) -> str:
     """Return the SHA-256 of the files `names` in `folder`, whatever its path.
 

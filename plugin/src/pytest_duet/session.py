@@ -1,4 +1,4 @@
-"""A session: runs groups one after the other, keeps each as soon as it is finished, and saves all of them in the end.
+"""A session: run groups one after the other, keep each as soon as it is finished, and save all of them at the end.
 
 The pytest plugin, ``duet ab``, ``duet scale`` and ``duet learn`` are thin layers over it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_duet.analysis.gate import exit_status
+from pytest_duet.binding.group import LiveGroup
 from pytest_duet.errors import StoreError
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.phases.analyse import analyse, now
-from pytest_duet.phases.run import run_group
+from pytest_duet.phases.measure import measure_members
+from pytest_duet.phases.validate import validate_members
 from pytest_duet.records import machine, store
 from pytest_duet.records.journal import Journal
 from pytest_duet.records.schema import GroupRecord
@@ -35,16 +38,13 @@ if TYPE_CHECKING:
     from pytest_duet.measure.prewarmed import Upcoming
     from pytest_duet.records.schema import RunRecord
 
-    Progress = Callable[[str], None]
-    Run = Callable[[BoundGroup, Collection[str]], GroupRecord]
-    """Takes a group and the names of the selected members, returns their record."""
-
 
 class Session:
-    """Runs groups and keeps their records; a context manager, which closes the processes it has started.
+    """Runs groups and keeps their records; a context manager that closes the processes it started.
 
-    `groups` are the finished ones. `complete` is False once the session was interrupted. `errors` say what could not be
-    written, which costs nothing else.
+    `groups` holds the finished groups. `complete` is False after an interrupt. `errors` lists what could not be written;
+    nothing else is lost by that. Runs are saved under `name`, by default the mode's. In records, the keys of `private`,
+    paths of this machine, are replaced with their values, so that a saved run can be published.
     """
 
     def __init__(
@@ -54,14 +54,9 @@ class Session:
         mode: Mode = DIRECT,
         *,
         name: str = "",
-        progress: Progress = lambda _: None,
+        progress: Callable[[str], None] = lambda _: None,
         private: Mapping[str, str] | None = None,
     ) -> None:
-        """Run nothing yet.
-
-        `name` is what runs of this kind are saved under where it is not the mode's. `private` are paths of this machine
-        with the word that takes their place in records: a saved run may be shown to anybody.
-        """
         self.groups: list[GroupRecord] = []
         self.complete = True
         self.errors: list[str] = []
@@ -74,32 +69,28 @@ class Session:
         self._spawner, self._prewarmed = Spawner(), Prewarmed()
 
     def __enter__(self) -> Self:
-        """Return the session itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close what was started."""
         self.close()
 
     def close(self) -> None:
-        """Close processes that wait for a group that will not come, and those that workers are forked from."""
+        """Close the processes that wait for a next group, and the fork servers."""
         self._prewarmed.close()
         self._spawner.close()
 
     def check_writable(self) -> Path:
-        """Prove, before any time is spent, that a run can be saved; return the folder it will go to.
+        """Check, before any time is spent, that a run can be saved; return its folder.
 
         Raises:
-            StoreError: it cannot be.
+            StoreError: it cannot be saved.
 
         """
         return store.check_writable(self._results, machine.this_machine())
 
-    # --- running ------------------------------------------------------------------------------------------------------
-
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """End what is inside on Ctrl-C without losing what was finished."""
+        """End the block on Ctrl-C; the session keeps the finished groups."""
         try:
             yield
         except KeyboardInterrupt:
@@ -113,74 +104,65 @@ class Session:
         timed: bool = True,
         mode: Mode | None = None,
         upcoming: Upcoming | None = None,
-        by: Run | None = None,
         keep: bool = True,
     ) -> GroupRecord:
-        """Run the `selected` members of `group` and return their record; unless told not to, keep it.
+        """Run the `selected` members of `group` and return their record; with `keep`, also keep it.
 
-        Without `timed` parity and quality are checked and nothing is kept in the journal. `mode` is the session's unless
-        given. `upcoming` is the group that comes next. `by` runs the group in another way than by all phases.
+        Without `timed`, only parity and quality are checked. `mode` replaces the session's. `upcoming` is the next group.
 
         Raises:
             DuetError: the group as a whole cannot be run.
 
         """
         try:
-            if by is not None:
-                record = by(group, selected)
-            else:
-                record = run_group(
-                    group,
-                    selected=selected,
-                    timed=timed,
-                    mode=mode or self._mode,
-                    progress=self._progress,
-                    prewarmed=self._prewarmed,
-                    spawner=self._spawner,
-                    upcoming=upcoming,
-                )
+            record = run_group(
+                group,
+                selected=selected,
+                timed=timed,
+                mode=mode or self._mode,
+                progress=self._progress,
+                prewarmed=self._prewarmed,
+                spawner=self._spawner,
+                upcoming=upcoming,
+            )
         finally:
             self._progress("")
-        record = self.without_paths(record)
-        if keep:
-            self.keep(record, journal=timed or by is not None)
-        return record
+        return self.keep(record, journal=timed) if keep else self.without_paths(record)
 
-    def keep(self, record: GroupRecord, *, journal: bool = True) -> None:
-        """Count `record` as finished, in place of an earlier one of the same group, and write its line of the journal."""
-        same = [at for at, each in enumerate(self.groups) if _key(each) == _key(record)]
-        if same:
-            self.groups[same[0]] = record
-        else:
-            self.groups.append(record)
-        if not journal:
-            return
-        try:
-            if self._journal is None:
-                self._journal = self._open_journal()
-            self._journal.append(record)
-        except StoreError as error:
-            self.errors.append(str(error))
+    def keep(self, record: GroupRecord, *, journal: bool = True) -> GroupRecord:
+        """Add `record`, without private paths, to the finished groups and the journal, and return it.
+
+        It replaces an earlier record of the same group.
+        """
+        record = self.without_paths(record)
+        kept = {_key(each): each for each in self.groups}
+        kept[_key(record)] = record
+        self.groups = list(kept.values())
+        if journal:
+            try:
+                self._journal = self._journal or self._open_journal()
+                self._journal.append(record)
+            except StoreError as error:
+                self.errors.append(str(error))
+        return record
 
     def _open_journal(self) -> Journal:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
-        # The process number tells apart two sessions of the same second.
+        # The process id distinguishes two sessions that start in the same second.
         path = machine.folder(self._results, machine.this_machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
         return Journal.open(
             path, machine=machine.this_machine(), profile=self._profile, mode=self._name, created=self._created
         )
 
     def without_paths(self, record: GroupRecord) -> GroupRecord:
-        """Return `record` with the paths of this machine taken out of reasons and logs."""
+        """Return `record` with the private paths of this machine replaced in reasons and logs."""
         raw = msgspec.json.encode(record)
         for path, word in self._private.items():
             raw = raw.replace(path.encode(), word.encode())
         return msgspec.json.decode(raw, type=GroupRecord)
 
-    # --- the end ------------------------------------------------------------------------------------------------------
-
     def analysed(self, groups: Sequence[GroupRecord] | None = None) -> RunRecord:
-        """Return the run that `groups`, or else the finished ones, make."""
+        """Return the run of `groups`, by default the finished ones, with its comparisons."""
         return analyse(
             self.groups if groups is None else groups,
             machine.this_machine(),
@@ -191,7 +173,7 @@ class Session:
         )
 
     def save(self, run: RunRecord) -> Path | None:
-        """Save `run`, then drop the journal it makes superfluous; return where it is, None where it cannot be written."""
+        """Save `run`, delete the journal, and return the path; return None, and keep the journal, if it cannot be written."""
         try:
             path = store.save(run, self._results)
         except StoreError as error:
@@ -204,11 +186,44 @@ class Session:
     def status(
         self, decisions: Sequence[Decided] | None = None, *, advisory: bool = False, strict: bool = False
     ) -> Exit:
-        """Return the exit status; with `strict` an unavailable member counts. `decisions` are a gate's, None without one."""
+        """Return the exit status. With `strict`, an unavailable member counts. `decisions` is None without a gate."""
         unavailable = strict and any(
             member.status == "unavailable" for group in self.groups for member in group.members
         )
         return exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=bool(self.errors))
+
+
+def run_group(
+    group: BoundGroup,
+    *,
+    selected: Collection[str],
+    timed: bool,
+    mode: Mode = DIRECT,
+    progress: Callable[[str], None] = lambda _: None,
+    rng: random.Random | None = None,
+    prewarmed: Prewarmed | None = None,
+    spawner: Spawner | None = None,
+    upcoming: Upcoming | None = None,
+) -> GroupRecord:
+    """Return the record of the `selected` members of `group`.
+
+    Without `timed`, only parity and quality are checked. A reference that is not selected runs for parity and is not
+    timed. `prewarmed` holds processes that an earlier call started for this group; this call starts those of the
+    `upcoming` group there. `spawner` starts the timed processes if `mode` times fresh ones.
+
+    Raises:
+        DataError: the data cannot be obtained.
+        SpecError: the spec turns out to be unusable.
+
+    """
+    with contextlib.ExitStack() as stack:
+        live = stack.enter_context(LiveGroup(group, selected, served=mode.fresh, progress=progress))
+        spawner = spawner or stack.enter_context(Spawner())
+        prewarmed = prewarmed or stack.enter_context(Prewarmed())
+        validate_members(live, timed=timed, prewarmed=prewarmed)
+        if timed:
+            measure_members(live, mode, rng or random.Random(), spawner, prewarmed, upcoming)
+        return live.record(mode=mode.name, timed=timed)
 
 
 def _key(group: GroupRecord) -> tuple[str, int, str]:

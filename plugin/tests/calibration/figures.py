@@ -1,4 +1,4 @@
-"""Find out what the engine does where the truth is known: alarms on nothing, what it catches, whether its intervals cover.
+"""Measure the engine where the truth is known: false alarms, regressions it detects, coverage of its intervals.
 
 Not for a machine's noise as such (``duet self-test``), and not for asserting anything.
 """
@@ -29,10 +29,10 @@ from pytest_duet.cli.ab import SECONDS
 from pytest_duet.extras import self_test
 from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of
 from pytest_duet.measure.mode import base_and_head
-from pytest_duet.phases.run import run_group
 from pytest_duet.records.baselines import SCHEMA, Baseline
 from pytest_duet.records.summaries import CaseSummary, RunSummary
 from pytest_duet.records.timings import typical_log_ns
+from pytest_duet.session import run_group
 from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What trials measure: work whose amount is known, so that a change of it is known too.
+"""The workloads of the calibration: work of a known amount, so that its changes are known too.
 
 Each does `n` units of work and `more` units besides, and returns what depends on `n` alone: both sides of a comparison give the
 same answer however much more one of them works.

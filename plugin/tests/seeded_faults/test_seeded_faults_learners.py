@@ -11,7 +11,7 @@ import pytest
 
 from pytest_duet.binding.bind import bind
 from pytest_duet.ids import GroupKey
-from pytest_duet.phases.run import run_group
+from pytest_duet.session import run_group
 from pytest_duet.spec.resolve import group_spec
 from pytest_duet.spec.suite import load_suite
 

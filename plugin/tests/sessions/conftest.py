@@ -30,7 +30,7 @@ IMPORTED_ONCE = (
     "statsmodels.stats.diagnostic",
     "threadpoolctl",
 )
-"""A session in this process forgets what it imported; these cannot be imported twice, or take long."""
+"""Modules that stay imported between sessions, because importing them twice fails or takes long."""
 
 for _name in IMPORTED_ONCE:
     with contextlib.suppress(ImportError):
@@ -39,10 +39,9 @@ for _name in IMPORTED_ONCE:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    """Members' time in this process is what they say, and none of it counts towards the seconds of a group.
+    """Members report their own times, and no time counts towards the seconds of a group.
 
-    Members in other processes say how long they took, too: on the machine's own clock a session on a busy machine would run
-    out of its seconds before it had its cells.
+    On the machine's own clock, a session on a busy machine could run out of its seconds before it had its cells.
     """
     virtual = VirtualClock()
     monkeypatch.setattr(Host, "clock", virtual)
@@ -52,13 +51,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
 
 @pytest.fixture(autouse=True)
 def unobserved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No second process for every member: observers have their own tests."""
+    """Observe no member in a second process: observers have their own tests."""
     monkeypatch.setattr(phase, "observe_members", lambda *_: None)
 
 
 @pytest.fixture
 def pair(pytester: pytest.Pytester) -> Suite:
-    """A written suite of the reference `honest` and the rival `twin`, twice as fast."""
+    """A suite with the reference `honest` and the rival `twin`, which is twice as fast."""
     return Suite(pytester.path, {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python(TWIN_NS)}).write()
 
 

@@ -1,4 +1,4 @@
-"""A worker that fits the small ridge correctly, apart from the one fault that its first argument names.
+"""A worker that fits the small ridge regression correctly, except for the fault that its first argument names.
 
 Not a test. The second argument is how many nanoseconds it claims for a call; it reads no clock. numpy is imported where it
 is used: there are many of these processes, and most of them need only report durations.

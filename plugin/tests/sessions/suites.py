@@ -1,7 +1,7 @@
-"""Write a tiny suite into a folder: one room that fits a ridge regression, honest members, and fakes on request.
+"""Write a tiny suite to a folder: one task that fits a ridge regression, with honest members and fakes on request.
 
-Not a test. The members in Python say themselves how long a call takes, to a clock that only `VirtualClock` understands, so
-that sessions are short and come out the same every time; with a real clock they are simply fast.
+The Python members report the time of a call to the `VirtualClock`, so that sessions are short and reproducible; with a
+real clock they are simply fast.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ request_seconds = 60.0
 
 @dataclass
 class Python:
-    """A member called in pytest's own process: `ns` a call, `extra` lines inside it, `output` what it hands over."""
+    """A member called in pytest's process: `ns` per call, with `extra` lines in it, and the expression `output` as result."""
 
     ns: int = TWIN_NS
     extra: str = "pass"
@@ -121,7 +121,7 @@ class Python:
 
 @dataclass
 class Program:
-    """A member in a process of its own: the scripted worker, with the fault it is told to have."""
+    """A member in its own process: the scripted worker with a `fault`."""
 
     fault: str = "honest"
     ns: int = TWIN_NS
@@ -137,7 +137,7 @@ class Missing:
 
 @dataclass
 class Binary:
-    """A member of Rust's kind: found at ``target/release/duet-<name>``; None where it is not built."""
+    """A member launched like Rust workers: from ``target/release/duet-<name>``; None if it is not built."""
 
     program: str | None = None
     role: str = "rival"
@@ -148,7 +148,7 @@ Kind = Python | Program | Missing | Binary
 
 @dataclass
 class Suite:
-    """A suite in folder `root`; `write` puts it there."""
+    """A suite in folder `root`, which `write` creates."""
 
     root: Path
     members: Mapping[str, Kind]
@@ -270,7 +270,7 @@ class Suite:
 
 
 class VirtualClock:
-    """A clock that stands still but for what members say they spent."""
+    """A clock that advances only by the time that members report."""
 
     def __init__(self) -> None:
         """Stand at one, since nothing begins at zero."""
@@ -286,7 +286,7 @@ class VirtualClock:
 
 
 def script(fault: str, *, ns: int = TWIN_NS) -> str:
-    """Return an executable file that is the scripted worker with `fault`."""
+    """Return an executable that runs the scripted worker with `fault`."""
     return (
         f"#!{sys.executable}\nimport runpy, sys\n"
         f"sys.argv = ['scripted_worker', {fault!r}, '{ns}']\n"

@@ -1,4 +1,4 @@
-"""``duet ab`` over a small git repository: two commits of one suite, what it says of them and how it ends."""
+"""``duet ab`` on a small git repository with two commits of a suite: its output and exit status."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _commit(root: Path) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository whose branch `main` holds a suite of two programs that say how long they take."""
+    """A repository whose branch `main` has a suite of two programs that report times of their choice."""
     (tmp_path / ".gitignore").write_text(".duet/\nresults/\n__pycache__/\n")
     _git(tmp_path, "init", "--quiet")
     _write(tmp_path)
@@ -73,7 +73,7 @@ HONEST, TWIN = "tiny/fit-train-small/honest", "tiny/fit-train-small/twin"
 # --- what it finds ----------------------------------------------------------------------------------------------------
 
 
-def test_where_nothing_changed_it_passes_and_says_so_of_every_case(repository: Path) -> None:
+def test_an_unchanged_suite_passes_with_a_line_for_each_case(repository: Path) -> None:
     result = _ab(repository, "main")
 
     assert PASSED == result.exit_code, result.output
@@ -81,7 +81,7 @@ def test_where_nothing_changed_it_passes_and_says_so_of_every_case(repository: P
     assert "head working tree: 2 ok" in result.stdout
 
 
-def test_five_per_cent_more_is_a_regression_with_one_clear_line(repository: Path) -> None:
+def test_a_slowdown_of_five_percent_is_a_regression_on_one_line(repository: Path) -> None:
     _write(repository, ns=BEFORE_NS * 105 // 100)
 
     result = _ab(repository, "main")
@@ -95,7 +95,7 @@ def test_five_per_cent_more_is_a_regression_with_one_clear_line(repository: Path
 
 
 @pytest.mark.parametrize(("ns", "word"), [(BEFORE_NS * 1005 // 1000, "ok"), (BEFORE_NS // 2, "ok")])
-def test_what_a_gate_is_not_sure_of_and_what_got_faster_passes(repository: Path, ns: int, word: str) -> None:
+def test_an_uncertain_slowdown_and_a_speed_up_pass(repository: Path, ns: int, word: str) -> None:
     _write(repository, ns=ns)
 
     result = _ab(repository, "main", "-k", "twin")
@@ -103,7 +103,7 @@ def test_what_a_gate_is_not_sure_of_and_what_got_faster_passes(repository: Path,
     assert (PASSED, {TWIN: word}) == (result.exit_code, _lines(result))
 
 
-def test_two_commits_are_compared_whatever_the_working_tree_holds(repository: Path) -> None:
+def test_two_commits_are_compared_independently_of_the_working_tree(repository: Path) -> None:
     _git(repository, "checkout", "--quiet", "-b", "slow")
     _write(repository, ns=BEFORE_NS * 2)
     _commit(repository)
@@ -113,7 +113,7 @@ def test_two_commits_are_compared_whatever_the_working_tree_holds(repository: Pa
     assert PASSED == _ab(repository, "slow", "main", "-k", "twin").exit_code
 
 
-def test_nothing_is_too_slow_to_be_a_regression(repository: Path) -> None:
+def test_no_call_is_too_slow_to_be_a_regression(repository: Path) -> None:
     _write(repository, ns=BEFORE_NS * 1000)
 
     result = _ab(repository, "main", "-k", "twin")
@@ -121,7 +121,7 @@ def test_nothing_is_too_slow_to_be_a_regression(repository: Path) -> None:
     assert (REGRESSION, {TWIN: "FAIL"}) == (result.exit_code, _lines(result))
 
 
-def test_another_answer_than_bases_is_invalid_however_fast(repository: Path) -> None:
+def test_a_result_that_differs_from_base_is_invalid_even_if_faster(repository: Path) -> None:
     _write(repository, ns=BEFORE_NS // 2, fault="predicts_mean")
 
     result = _ab(repository, "main", "-k", "twin")
@@ -130,7 +130,7 @@ def test_another_answer_than_bases_is_invalid_however_fast(repository: Path) -> 
     assert "parity with base failed" in result.stdout
 
 
-def test_a_program_that_crashes_on_this_side_is_invalid(repository: Path) -> None:
+def test_a_program_that_crashes_in_head_is_invalid(repository: Path) -> None:
     _write(repository, fault="exits")
 
     assert (INVALID, {TWIN: "INVALID"}) == ((result := _ab(repository, "main", "-k", "twin")).exit_code, _lines(result))
@@ -139,27 +139,27 @@ def test_a_program_that_crashes_on_this_side_is_invalid(repository: Path) -> Non
 # --- what it cannot compare -------------------------------------------------------------------------------------------
 
 
-def test_another_data_recipe_cannot_be_decided(repository: Path) -> None:
+def test_a_changed_data_recipe_cannot_be_decided(repository: Path) -> None:
     recipe = repository / "benches" / "tiny" / "data.py"
     recipe.write_text(recipe.read_text().replace("0.1", "0.2"))
 
     result = _ab(repository, "main", "-k", "twin")
 
     assert (CANNOT_DECIDE, {TWIN: "UNSEEN"}) == (result.exit_code, _lines(result))
-    assert "its data recipe is another than base's" in result.stdout
+    assert "its data recipe differs from base's" in result.stdout
 
 
-def test_other_parameters_cannot_be_decided(repository: Path) -> None:
+def test_changed_parameters_cannot_be_decided(repository: Path) -> None:
     spec = repository / "benches" / "tiny" / "task.toml"
     spec.write_text(spec.read_text().replace("alpha = 2.0", "alpha = 3.0"))
 
     result = _ab(repository, "main", "-k", "twin")
 
     assert CANNOT_DECIDE == result.exit_code
-    assert "its parameters are others than base's" in result.stdout
+    assert "its parameters differ from base's" in result.stdout
 
 
-def test_data_that_cannot_be_had_cannot_be_decided(repository: Path) -> None:
+def test_data_that_cannot_be_made_cannot_be_decided(repository: Path) -> None:
     recipe = repository / "benches" / "tiny" / "data.py"
     recipe.write_text(recipe.read_text().replace("make(params, rng):", "make(params, rng):\n    import nowhere_at_all"))
 
@@ -169,7 +169,7 @@ def test_data_that_cannot_be_had_cannot_be_decided(repository: Path) -> None:
     assert "needs module 'nowhere_at_all' to make the data; install it" in result.stdout
 
 
-def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repository: Path) -> None:
+def test_a_removed_case_cannot_be_decided_and_a_new_case_is_listed(repository: Path) -> None:
     members = {"honest": Program(ns=BEFORE_NS, role="reference"), "newcomer": Program(ns=1)}
     _write(repository, members=members)
 
@@ -186,24 +186,24 @@ def test_a_case_that_is_gone_cannot_be_decided_and_a_new_one_is_listed(repositor
     [
         (["nowhere"], CANNOT_DECIDE, "nowhere: git knows no nowhere; name a branch, a tag or a commit"),
         (["nowhere", "--advisory"], PASSED, "nowhere: git knows no nowhere"),
-        (["main", "-k", "nobody"], ERROR, "-k: no case of benches is like 'nobody'"),
+        (["main", "-k", "nobody"], ERROR, "-k: no case of benches matches 'nobody'"),
         (["main", "-k", "twin and"], USAGE, "is not an expression; write for example"),
-        (["main", "-k", "__import__"], ERROR, "no case of benches is like"),
+        (["main", "-k", "__import__"], ERROR, "no case of benches matches"),
         (["main", "--profile", "somke"], ERROR, "unknown profile 'somke'"),
         (["main", "--seconds", "-5"], USAGE, "-5.0 is not in the range x>0"),
-        (["main", "--seconds", "nan"], USAGE, "nan is no number of seconds; give one such as 8"),
-        (["main", "--task", "sum"], USAGE, "--task says the job of two commands"),
-        (["main", "--phase", "call"], USAGE, "--phase says the job of two commands"),
+        (["main", "--seconds", "nan"], USAGE, "nan is not a number of seconds; give one such as 8"),
+        (["main", "--task", "sum"], USAGE, "--task describes the job of two commands"),
+        (["main", "--phase", "call"], USAGE, "--phase describes the job of two commands"),
         (["main", "--data", "x=x.npy"], USAGE, "leave it out, or give --cmd instead of BASE"),
         ([], USAGE, "name either BASE or --cmd"),
         (["--cmd", "a", "b"], USAGE, "--cmd needs --task"),
-        (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k chooses among the cases of a suite"),
+        (["--cmd", "a", "b", "-k", "lasso"], USAGE, "-k selects cases of a suite"),
         (["--cmd", '"a', "b", "--task", "t"], USAGE, "--cmd: '\"a' cannot be read (No closing quotation); quote it"),
-        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd: '' names no program; give two commands"),
-        (["--cmd", "a", "''", "--task", "t"], USAGE, "names no program"),
+        (["--cmd", "", "b", "--task", "t"], USAGE, "--cmd: '' is empty; give two commands"),
+        (["--cmd", "a", "''", "--task", "t"], USAGE, "is empty; give two commands"),
     ],
 )
-def test_what_cannot_be_meant_is_said_with_its_remedy(
+def test_unusable_arguments_are_refused_with_a_remedy(
     repository: Path, arguments: list[str], status: int, message: str
 ) -> None:
     result = _ab(repository, *arguments)
@@ -211,7 +211,7 @@ def test_what_cannot_be_meant_is_said_with_its_remedy(
     assert (status, True) == (result.exit_code, message in result.stderr), result.output
 
 
-def test_a_folder_without_history_cannot_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_outside_a_repository_cannot_be_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path)
     # Some folder above may be a repository.
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -222,7 +222,7 @@ def test_a_folder_without_history_cannot_be_decided(tmp_path: Path, monkeypatch:
     assert "git" in result.stderr
 
 
-def test_what_was_missing_on_both_sides_is_no_pass(repository: Path) -> None:
+def test_a_case_that_is_missing_on_both_sides_does_not_count_as_decided(repository: Path) -> None:
     lines = (repository / "benches" / "frameworks.toml").read_text()
     (repository / "benches" / "frameworks.toml").write_text(lines.replace('"{python}"', '"/nowhere/python"'))
     _commit(repository)
@@ -232,7 +232,7 @@ def test_what_was_missing_on_both_sides_is_no_pass(repository: Path) -> None:
     assert UNAVAILABLE == _ab(repository, "HEAD", "-k", "twin", "--advisory", "--strict").exit_code
 
 
-def test_a_base_that_cannot_be_started_is_no_pass_of_the_case(repository: Path) -> None:
+def test_a_base_that_cannot_be_started_leaves_the_case_undecided(repository: Path) -> None:
     frameworks = repository / "benches" / "frameworks.toml"
     sound = frameworks.read_text()
     before, twin = sound.split("[twin]")
@@ -246,7 +246,7 @@ def test_a_base_that_cannot_be_started_is_no_pass_of_the_case(repository: Path) 
     assert f"UNSEEN {TWIN}: base unavailable: " in result.stdout
 
 
-def test_a_profile_that_only_head_has_cannot_be_decided(repository: Path) -> None:
+def test_a_profile_that_base_lacks_cannot_be_decided(repository: Path) -> None:
     profiles = repository / "benches" / "profiles.toml"
     profiles.write_text(profiles.read_text() + "\n[newer]\ngroup_seconds = 1\n")
 
@@ -255,7 +255,7 @@ def test_a_profile_that_only_head_has_cannot_be_decided(repository: Path) -> Non
     assert (CANNOT_DECIDE, {HONEST: "UNSEEN", TWIN: "UNSEEN"}) == (result.exit_code, _lines(result)), result.output
 
 
-def test_a_member_keeps_the_margin_of_its_own(repository: Path) -> None:
+def test_a_member_keeps_its_own_margin(repository: Path) -> None:
     spec = repository / "benches" / "tiny" / "task.toml"
     spec.write_text(spec.read_text() + '\n[[margins]]\nmember = "twin"\nmargin = 0.2\n')
     _commit(repository)
@@ -267,7 +267,7 @@ def test_a_member_keeps_the_margin_of_its_own(repository: Path) -> None:
 # --- each side from its own tree --------------------------------------------------------------------------------------
 
 
-def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_may_be_a_subfolder_of_its_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tmp_path / "inner"
     lock = project / "requirements" / "lock.txt"
     lock.parent.mkdir(parents=True)
@@ -286,7 +286,7 @@ def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path: Path, monkey
     assert (CANNOT_DECIDE, True) == (result.exit_code, "inner wants" in result.stderr), result.output
 
 
-def test_each_side_imports_from_its_own_tree(tmp_path: Path) -> None:
+def test_each_side_imports_from_its_own_worktree(tmp_path: Path) -> None:
     _git(tmp_path, "init", "--quiet")
     _write(tmp_path, members={"honest": Python(1, role="reference", output="result * shared.FACTOR")})
     implementation = tmp_path / "benches" / "tiny" / "impl_honest.py"
@@ -302,7 +302,7 @@ def test_each_side_imports_from_its_own_tree(tmp_path: Path) -> None:
     assert "parity with base failed: output 'coef': close error 1 is over 1e-09" in result.stdout
 
 
-def test_a_checkout_is_kept_by_its_commit_and_cleaned_of_what_was_edited(repository: Path) -> None:
+def test_a_checkout_is_reused_and_edits_in_it_are_undone(repository: Path) -> None:
     tree = check_out(repository, "main", repository / ".duet" / "ab")
     (tree.root / "benches" / "frameworks.toml").write_text("broken")
     (tree.root / "benches" / "tiny" / "more.py").touch()
@@ -317,7 +317,7 @@ def test_a_checkout_is_kept_by_its_commit_and_cleaned_of_what_was_edited(reposit
 # --- progress, an end before its time, and what is kept ---------------------------------------------------------------
 
 
-def test_what_was_measured_is_saved_and_the_journal_is_gone(repository: Path) -> None:
+def test_a_measured_run_is_saved_and_its_journal_deleted(repository: Path) -> None:
     result = _ab(repository, "main")
 
     suite = Suite(repository, {})
@@ -348,7 +348,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], Non
     return at
 
 
-def test_ctrl_c_shows_and_saves_what_was_finished(
+def test_ctrl_c_shows_and_saves_the_finished_cases(
     repository: Path, ended: Callable[[int, BaseException], None]
 ) -> None:
     _write(repository, ns=BEFORE_NS * 2)
@@ -363,9 +363,7 @@ def test_ctrl_c_shows_and_saves_what_was_finished(
     assert (False, []) == (suite.saved().complete, suite.journals())
 
 
-def test_ctrl_c_before_anything_is_measured_is_an_interrupt_too(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_before_the_first_measurement_is_an_interrupt(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> Worktree:
         raise KeyboardInterrupt
 
@@ -374,7 +372,7 @@ def test_ctrl_c_before_anything_is_measured_is_an_interrupt_too(
 
 
 @pytest.mark.parametrize("error", [DataError("the cache is broken"), ZeroDivisionError("of the task's")])
-def test_a_case_that_cannot_be_measured_costs_no_other(
+def test_a_case_that_cannot_be_measured_does_not_end_the_others(
     repository: Path, ended: Callable[[int, BaseException], None], error: Exception
 ) -> None:
     _write(repository, ns=BEFORE_NS * 2)
@@ -392,9 +390,7 @@ def _full(path: Path) -> StoreError:
     return files.unwritable(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
-def test_a_journal_on_a_full_disk_costs_neither_table_nor_verdict_nor_run(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_journal_on_a_full_disk_loses_no_result(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def append(self: journal.Journal, _: object) -> None:
         raise _full(self.path)
 
@@ -410,7 +406,7 @@ def test_a_journal_on_a_full_disk_costs_neither_table_nor_verdict_nor_run(
     assert [] == suite.journals()
 
 
-def test_where_the_run_cannot_be_saved_the_journal_stays(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_journal_stays_if_the_run_cannot_be_saved(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def save(_: object, root: Path) -> Path:
         raise _full(root)
 
@@ -423,9 +419,7 @@ def test_where_the_run_cannot_be_saved_the_journal_stays(repository: Path, monke
     assert [HONEST, TWIN] == [each.id for each in journal.read(left).groups]
 
 
-def test_each_finished_case_is_on_disk_at_once_in_a_journal_of_this_process(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_finished_case_is_journalled_at_once(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, bool]] = []
     measure = session.run_group
 

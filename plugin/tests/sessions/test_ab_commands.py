@@ -1,4 +1,4 @@
-"""``duet ab --cmd``: two commands of a user's own, and the job that is told to both."""
+"""``duet ab --cmd``: two worker commands of a user, and the job that both get."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PASSED, USAGE, ERROR, REGRESSION, INVALID = 0, 2, 4, 10, 12
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative files and results lie in a folder of the test's own."""
+    """Relative files and results are in the temporary folder of the test."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -48,7 +48,7 @@ def _command(ns: int, fault: str = "honest") -> str:
         (BEFORE_NS, "wrong_sum", INVALID),
     ],
 )
-def test_two_commands_of_ones_own_are_compared(ns: int, fault: str, status: int) -> None:
+def test_two_worker_commands_are_compared(ns: int, fault: str, status: int) -> None:
     commands = ["--cmd", _command(BEFORE_NS), _command(ns, fault)]
 
     result = _ab(*commands, "--task", "sum", "--param", "n=3", "--param", "x=0.5")
@@ -80,7 +80,7 @@ def test_a_data_file_that_cannot_be_read_is_a_usage_error_with_its_remedy(tmp_pa
     assert line.endswith(f"; {remedy}")
 
 
-def test_an_archive_of_arrays_is_no_data_file(tmp_path: Path) -> None:
+def test_an_npz_archive_is_refused_as_a_data_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.arange(3))
 
     result = _ab("--cmd", "a", "b", "--task", "t", "--data", f"x={tmp_path / 'x.npz'}")
@@ -88,7 +88,7 @@ def test_an_archive_of_arrays_is_no_data_file(tmp_path: Path) -> None:
     assert (USAGE, True) == (result.exit_code, "; give a .npy file of numbers" in result.stderr), result.output
 
 
-def test_what_is_no_number_is_an_error_before_anything_is_measured() -> None:
+def test_an_array_of_strings_is_refused_before_anything_is_measured() -> None:
     np.save("x.npy", np.array(["a"]))
 
     result = _ab("--cmd", "a", "b", "--task", "t", "--data", "x=x.npy")
@@ -96,7 +96,7 @@ def test_what_is_no_number_is_an_error_before_anything_is_measured() -> None:
     assert (ERROR, True) == (result.exit_code, "data 'x' has dtype <U1" in result.stderr), result.output
 
 
-def test_data_of_another_shape_are_other_data() -> None:
+def test_arrays_of_different_shapes_are_different_data() -> None:
     shapes = [(2, 3), (3, 2)]
     seen = []
     for shape in shapes:

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from pytest_duet import session as engine
-from pytest_duet.phases.run import run_group
 from pytest_duet.records import baselines, machine, store
+from pytest_duet.session import run_group
 from pytest_duet.spec.suite import load_suite
 
 from .suites import REFERENCE_NS, TWIN_NS, Missing, Program, Python, Suite
@@ -148,9 +148,7 @@ def test_an_error_in_the_second_measurement_is_reported_and_confirms_nothing(
     monkeypatch.setattr(engine, "run_group", measure_once)
     result = session(option)
     assert result.ret == CANNOT_DECIDE
-    result.stdout.fnmatch_lines(
-        ["duet: * could not be measured once more: ZeroDivisionError: a rule of the task folder"]
-    )
+    result.stdout.fnmatch_lines(["duet: * could not be measured again: ZeroDivisionError: a rule of the task folder"])
 
 
 def test_a_faster_case_passes(pair, session, before) -> None:

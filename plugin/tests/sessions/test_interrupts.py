@@ -1,4 +1,4 @@
-"""A session that ends before its time: what was finished is kept, what ran is called interrupted, nobody stays behind."""
+"""A session that ends early keeps its finished groups, marks the others as interrupted, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def running(tmp_path: Path) -> Iterator[tuple[Suite, subprocess.Popen[bytes], li
 
 
 def _wait(done: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
-    """Look again until `done`, for so long as `process` lives and there is time."""
+    """Poll until `done`; fail if `process` ends or the deadline passes."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not done():
         if process is not None and process.poll() is not None:

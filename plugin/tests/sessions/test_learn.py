@@ -1,4 +1,4 @@
-"""``duet learn`` over a tiny suite: one training a seed, what follows from all of them, and what is refused."""
+"""``duet learn`` on a tiny suite: one training per seed, the verdicts, and the arguments it refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _document(result: Result) -> dict[str, dict[str, dict[str, object]]]:
     return found
 
 
-def test_each_seed_draws_other_data_and_the_same_for_all_members(suite: Suite) -> None:
+def test_each_seed_draws_new_data_for_all_members_alike(suite: Suite) -> None:
     result = _learn(suite, "--seeds", "3", "--member", "twin", "--json")
 
     assert 0 == result.exit_code, result.output
@@ -57,7 +57,7 @@ def test_below_ten_seeds_there_is_no_verdict(suite: Suite) -> None:
     assert "no verdict below 10 seeds" in result.stdout
 
 
-def test_who_never_learns_is_worse_and_arrives_never(suite: Suite) -> None:
+def test_a_member_that_learns_nothing_is_worse_and_never_reaches_the_threshold(suite: Suite) -> None:
     result = _learn(suite, "--seeds", "10", "--member", "idle,twin", "--json")
 
     members = _document(result)["members"]
@@ -67,7 +67,7 @@ def test_who_never_learns_is_worse_and_arrives_never(suite: Suite) -> None:
     assert ("inconclusive", 10) == tuple(members["twin"][each] for each in ("word", "arrived"))
 
 
-def test_what_a_run_must_earn_can_be_said(suite: Suite) -> None:
+def test_the_threshold_can_be_set(suite: Suite) -> None:
     result = _learn(suite, "--seeds", "2", "--member", "twin", "--threshold", "1.5")
 
     assert "reached 1.5" in result.stdout
@@ -75,7 +75,7 @@ def test_what_a_run_must_earn_can_be_said(suite: Suite) -> None:
     assert "not reached" in result.stdout
 
 
-def test_a_run_that_fails_is_named_and_takes_the_verdict_away(suite: Suite) -> None:
+def test_a_failed_training_is_named_and_leaves_no_verdict(suite: Suite) -> None:
     result = _learn(suite, "--seeds", "10", "--member", "fails")
 
     assert 1 == result.exit_code
@@ -84,7 +84,7 @@ def test_a_run_that_fails_is_named_and_takes_the_verdict_away(suite: Suite) -> N
     assert "no gradient" in result.stdout
 
 
-def test_what_every_member_earned_is_a_saved_run_like_any_other(suite: Suite) -> None:
+def test_trainings_are_saved_as_a_run(suite: Suite) -> None:
     _learn(suite, "--seeds", "2", "--member", "twin")
 
     run = suite.saved()
@@ -100,7 +100,7 @@ def test_what_every_member_earned_is_a_saved_run_like_any_other(suite: Suite) ->
 
 
 @pytest.mark.parametrize("args", [("--member", "twim"), ("--workload", "smal"), ("--profile", "smok")])
-def test_a_name_that_there_is_not_is_refused_with_the_nearest(suite: Suite, args: tuple[str, str]) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(suite: Suite, args: tuple[str, str]) -> None:
     result = _learn(suite, *args)
 
     assert 2 == result.exit_code

@@ -1,4 +1,4 @@
-"""A user's own model in place of what a task makes itself: ``--duet-model`` and its ini twin."""
+"""``--duet-model`` and its ini twin: a user's model replaces the one that a task trains."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def folder(root: Path, name: str, slope: str = "5.0") -> Path:
     return path
 
 
-def test_every_member_runs_on_the_model_and_the_record_names_its_digest_alone(suite, session) -> None:
+def test_every_member_runs_on_the_model_and_the_record_holds_only_its_digest(suite, session) -> None:
     model = folder(suite.root, "mine")
     session().assert_outcomes(passed=2)
     session(f"--duet-model=tiny={model}").assert_outcomes(passed=2)
@@ -65,7 +65,7 @@ def test_every_member_runs_on_the_model_and_the_record_names_its_digest_alone(su
     assert "mine" not in suite.runs()[1].__repr__()
 
 
-def test_changed_weights_are_other_data_and_another_place_is_not(suite, session, pytester) -> None:
+def test_changed_weights_are_new_data_and_a_moved_folder_is_not(suite, session, pytester) -> None:
     first, moved, changed = folder(suite.root, "a"), folder(suite.root, "b"), folder(suite.root, "c", "6.0")
     for model in (first, moved, changed):
         session(f"--duet-model=tiny={model}")
@@ -76,7 +76,7 @@ def test_changed_weights_are_other_data_and_another_place_is_not(suite, session,
     assert one.id != other.id
 
 
-def test_limits_of_quality_are_not_those_of_a_foreign_model(suite, session) -> None:
+def test_quality_limits_do_not_apply_to_a_users_model(suite, session) -> None:
     path = suite.root / "benches" / "tiny" / "task.toml"
     path.write_text(path.read_text().replace("r2 = 0.5", "r2 = 2.0"))
     session().assert_outcomes(failed=1, skipped=1)
@@ -86,7 +86,7 @@ def test_limits_of_quality_are_not_those_of_a_foreign_model(suite, session) -> N
     assert ("r2", None, None) == (bound.metric, bound.floor, bound.ceiling)
 
 
-def test_the_ini_file_may_name_it_from_its_own_folder(suite, session) -> None:
+def test_a_model_in_the_ini_file_is_relative_to_its_folder(suite, session) -> None:
     folder(suite.root, "mine")
     with (suite.root / "pytest.ini").open("a") as file:
         file.write("duet_model = tiny=mine\n")
@@ -121,14 +121,14 @@ def test_two_models_for_one_task_are_a_usage_error(suite, session) -> None:
     result.stderr.fnmatch_lines(["ERROR: --duet-model: two models for task 'tiny'; name one"])
 
 
-def test_a_task_that_takes_no_model_says_so(pair, session) -> None:
+def test_a_model_for_a_task_that_takes_none_is_refused(pair, session) -> None:
     result = session(f"--duet-model=tiny={folder(pair.root, 'mine')}")
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines(["ERROR: *task tiny takes no model (its task.toml has no [[]model[]]); * do: none"])
 
 
-def test_a_broken_model_fails_its_cases_with_the_recipes_words(suite, session) -> None:
+def test_a_broken_model_fails_its_cases_with_the_message_of_the_recipe(suite, session) -> None:
     model = folder(suite.root, "mine", "steep")
 
     result = session(f"--duet-model=tiny={model}")
@@ -137,7 +137,7 @@ def test_a_broken_model_fails_its_cases_with_the_recipes_words(suite, session) -
     result.stdout.fnmatch_lines(["*slope.txt: 'steep' is no number; write one"])
 
 
-def test_a_group_that_the_model_is_not_for_runs_on_its_own(suite, session) -> None:
+def test_a_group_that_does_not_use_the_model_runs_as_usual(suite, session) -> None:
     path = suite.root / "benches" / "tiny" / "task.toml"
     path.write_text(path.read_text() + 'workloads = "other"\n[workloads.other]\nwhy = "w"\ndata = { rows = 50 }\n')
 

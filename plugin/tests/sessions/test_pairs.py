@@ -1,4 +1,4 @@
-"""Pairs that a user declares in code: what may go in, what must come out, and what is said where it does not fit."""
+"""Inline groups, which a user declares in code: their inputs, their results, and the errors of wrong use."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_each_input_is_a_group_with_a_verdict(pytester, bench) -> None:
     assert len({group.id for group in run.groups}) == 2
 
 
-def test_disagreement_fails_the_other_and_not_the_reference(pytester, bench) -> None:
+def test_a_different_result_fails_the_rival_and_not_the_reference(pytester, bench) -> None:
     result = bench(
         "def wrong(n, scale):\n    spend(2_000_000)\n    return n * scale + 1\n\n\n"
         "@compare(first, wrong, second)\ndef bench_pair(duet):\n    duet(3)\n"
@@ -82,7 +82,7 @@ def test_disagreement_fails_the_other_and_not_the_reference(pytester, bench) -> 
     assert statuses(saved(pytester)) == {"first": "ok", "wrong": "failed", "second": "ok"}
 
 
-def test_arrays_texts_truths_and_numbers_reach_functions_and_workers(pytester, bench) -> None:
+def test_arrays_strings_booleans_and_numbers_reach_functions_and_workers(pytester, bench) -> None:
     program = pytester.path / "total"
     program.write_text(script("honest"))
     program.chmod(0o755)
@@ -100,7 +100,7 @@ def test_arrays_texts_truths_and_numbers_reach_functions_and_workers(pytester, b
     assert {"x", "y"} == set(by_name["program"].attestation.data)
 
 
-def test_a_wrong_worker_is_refused(pytester, bench) -> None:
+def test_a_worker_with_a_wrong_result_fails(pytester, bench) -> None:
     program = pytester.path / "total"
     program.write_text(script("wrong_sum"))
     program.chmod(0o755)
@@ -125,7 +125,7 @@ def test_a_worker_that_is_not_built_is_skipped_with_the_command_that_builds_it(b
     result.stdout.fnmatch_lines(["SKIPPED * target/release/none does not exist; build it: cargo build"])
 
 
-def test_inputs_that_a_member_changes_are_new_for_the_next(pytester, bench) -> None:
+def test_inputs_that_a_member_changes_are_restored_for_the_next(pytester, bench) -> None:
     bench(
         "def fresh(x):\n    spend(2_000_000)\n    x += 1\n    return x.sum()\n\n\ndef other(x):\n    spend(2_000_000)\n    return (x + 1).sum()\n\n\n"
         "@compare(fresh, other)\ndef bench_pair(duet):\n    duet(np.zeros(5))\n"
@@ -136,7 +136,7 @@ def test_inputs_that_a_member_changes_are_new_for_the_next(pytester, bench) -> N
 
 
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used at all")
-def test_a_body_that_never_calls_duet_is_told_so(bench) -> None:
+def test_a_body_that_never_calls_duet_fails(bench) -> None:
     result = bench("@compare(first, second)\ndef bench_pair(duet):\n    pass\n")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -144,7 +144,7 @@ def test_a_body_that_never_calls_duet_is_told_so(bench) -> None:
     result.stdout.fnmatch_lines(["*duet(...)*call it once*"])
 
 
-def test_a_body_that_calls_duet_twice_is_told_so(bench) -> None:
+def test_a_body_that_calls_duet_twice_fails(bench) -> None:
     result = bench("@compare(first, second)\ndef bench_pair(duet):\n    duet(3)\n    duet(3)\n")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -152,7 +152,7 @@ def test_a_body_that_calls_duet_twice_is_told_so(bench) -> None:
     result.stdout.no_fnmatch_line("*FixtureAlreadyUsed*")
 
 
-def test_inputs_that_differ_between_items_are_refused_and_leave_no_speed(pytester, bench) -> None:
+def test_inputs_that_differ_between_items_are_refused_and_leave_no_times(pytester, bench) -> None:
     result = bench(
         "COUNT = iter(range(9))\n\n\n@compare(first, second)\ndef bench_pair(duet):\n    duet(3 + next(COUNT))\n"
     )
@@ -186,7 +186,7 @@ def test_inputs_that_cannot_be_used_are_named(bench, call, why) -> None:
 
 
 @pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "2**70", "-2**63"])
-def test_numbers_that_are_hard_to_carry_arrive_or_are_refused(pytester, bench, value) -> None:
+def test_extreme_numbers_arrive_exactly_or_are_refused(pytester, bench, value) -> None:
     """No traceback, no silent null: both sides see the same, or the user is told."""
     program = pytester.path / "total"
     program.write_text(script("honest"))
@@ -204,7 +204,7 @@ def test_numbers_that_are_hard_to_carry_arrive_or_are_refused(pytester, bench, v
     result.stdout.no_fnmatch_line("bench_pair.py:*Error*")
 
 
-def test_a_result_that_is_no_number_fails_its_member(bench) -> None:
+def test_a_result_that_is_not_a_number_fails_its_member(bench) -> None:
     result = bench(
         "def text(n, scale):\n    spend(2_000_000)\n    return 'three'\n\n\n@compare(first, text)\ndef bench_pair(duet):\n    duet(3)\n"
     )
@@ -216,7 +216,7 @@ def test_a_result_that_is_no_number_fails_its_member(bench) -> None:
 # --- checks ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_check_of_the_user_decides_instead_of_ours(pytester, bench) -> None:
+def test_a_users_check_replaces_the_default_one(pytester, bench) -> None:
     check = "def near(a, b):\n    assert abs(a - b) < 2, f'{a} is far from {b}'\n\n\n"
     off = "def off(n, scale):\n    spend(2_000_000)\n    return n * scale + 1\n\n\ndef far(n, scale):\n    spend(2_000_000)\n    return n * scale + 5\n\n\n"
 
@@ -232,7 +232,7 @@ def test_a_check_of_the_user_decides_instead_of_ours(pytester, bench) -> None:
 
 
 @pytest.mark.parametrize("error", ["ValueError('odd')", "KeyError('x')", "ZeroDivisionError('by zero')"])
-def test_a_check_that_breaks_fails_the_member_and_no_other(pytester, bench, error) -> None:
+def test_a_check_that_raises_fails_only_its_member(pytester, bench, error) -> None:
     result = bench(
         f"def broken(a, b):\n    if b == 7:\n        raise {error}\n\n\n"
         "def seven(n, scale):\n    spend(2_000_000)\n    return 7.0\n\n\n"
@@ -245,14 +245,14 @@ def test_a_check_that_breaks_fails_the_member_and_no_other(pytester, bench, erro
 
 
 @pytest.mark.parametrize("name", ["Total Sum", "sum-2", ""])
-def test_names_that_cannot_stand_in_ids_are_a_usage_error(bench, name) -> None:
+def test_names_that_cannot_be_part_of_ids_are_a_usage_error(bench, name) -> None:
     result = bench(f"@compare(first, worker('./x', name={name!r}))\ndef bench_pair(duet):\n    duet(3)\n")
 
     assert result.ret != pytest.ExitCode.OK
     assert "is not usable; write lower-case letters, digits and _" in result.stdout.str() + result.stderr.str()
 
 
-def test_two_members_of_one_name_are_a_usage_error(bench) -> None:
+def test_two_members_with_the_same_name_are_a_usage_error(bench) -> None:
     result = bench("@compare(first, first)\ndef bench_pair(duet):\n    duet(3)\n")
 
     assert result.ret != pytest.ExitCode.OK
@@ -268,7 +268,7 @@ def test_a_benchmark_that_does_not_take_duet_is_a_usage_error(bench) -> None:
     )
 
 
-def test_duet_without_a_declaration_says_what_is_missing(bench) -> None:
+def test_the_fixture_without_a_declaration_fails_with_the_remedy(bench) -> None:
     result = bench("def bench_pair(duet):\n    duet(3)\n")
 
     result.stdout.fnmatch_lines(["*the fixture 'duet' needs a benchmark declared with @cases or @compare*"])
@@ -292,7 +292,7 @@ def test_a_saved_pair_can_be_loaded(pytester, bench) -> None:
     assert [group.task for group in store.load(path).groups] == ["pair", "pair"]
 
 
-def test_two_benchmarks_of_one_name_are_refused(pytester: pytest.Pytester, bench) -> None:
+def test_two_benchmarks_with_the_same_name_are_refused(pytester: pytest.Pytester, bench) -> None:
     (pytester.path / "bench_other.py").write_text(f"{HEAD}\n\n{PAIR}")
     result = bench(PAIR)
 
@@ -300,7 +300,7 @@ def test_two_benchmarks_of_one_name_are_refused(pytester: pytest.Pytester, bench
     result.stderr.fnmatch_lines(["ERROR: two benchmarks are called pair/default-call-3, *; rename one"])
 
 
-def test_a_function_that_imports_a_neighbour_has_its_memory_read(pytester: pytest.Pytester) -> None:
+def test_the_memory_of_a_function_that_imports_a_neighbour_is_read(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\naddopts = -p no:xdist\npython_files = bench_*.py\npython_functions = bench_*\n")
     pytester.makepyfile(
         neighbour="def double(n):\n    return 2 * n\n",
@@ -325,7 +325,7 @@ def test_a_function_that_imports_a_neighbour_has_its_memory_read(pytester: pytes
     assert [True, True] == [bool(peak.value) for peak in peaks], peaks
 
 
-def test_nothing_collected_is_explained_where_pytest_is_not_told_of_benchmarks(pytester: pytest.Pytester) -> None:
+def test_a_hint_explains_why_pytest_collected_no_benchmarks(pytester: pytest.Pytester) -> None:
     (pytester.path / "bench_pair.py").write_text(f"{HEAD}\n\n{PAIR}")
     result = pytester.runpytest_inprocess("-p", "no:xdist")
 

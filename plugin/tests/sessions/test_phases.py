@@ -17,10 +17,10 @@ from pytest_duet.binding.bind import bind
 from pytest_duet.cli import main
 from pytest_duet.measure.mode import DIRECT, PAIRED
 from pytest_duet.phases.files import read_specs
-from pytest_duet.phases.run import run_group
 from pytest_duet.phases.validate import validate
 from pytest_duet.records import store
 from pytest_duet.records.schema import GroupRecord
+from pytest_duet.session import run_group
 
 from .suites import REFERENCE_NS, TWIN_NS, Program, Python, Suite
 
@@ -41,7 +41,7 @@ from pytest_duet.measure import group
 from pytest_duet.measure.mode import MODES
 from pytest_duet.measure.timing import time_members
 from pytest_duet.phases.measure import measure
-from pytest_duet.phases.validation import Validation
+from pytest_duet.phases.validate import Validation
 
 group.time_members = partial(time_members, clock=lambda: 0.0)
 path, benches, cache, mode = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
@@ -62,7 +62,7 @@ factor = 1000.0
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
-    """A reference, two rivals, one of which is wrong, and one that fails only when it is timed."""
+    """A reference, a correct rival, a wrong one, and one that fails only when it is timed."""
     members = {
         "honest": Program(ns=REFERENCE_NS, role="reference"),
         "twin": Program(ns=TWIN_NS),
@@ -139,6 +139,20 @@ def test_planning_imports_nothing_of_a_task(pytester, tmp_path: Path) -> None:
     assert 0 == suite.run("--duet-plan").returncode
 
 
+def test_each_phase_names_the_command_of_the_next(suite: Suite) -> None:
+    root = suite.root
+    planned = _duet(suite, "plan", "--into", str(root / "plan"))
+    checked = _duet(suite, "validate", str(root / "plan"), "--into", str(root / "validated"))
+    measured = _duet(suite, "measure", str(root / "validated"), "--into", str(root / "measured"))
+    analysed = CliRunner().invoke(main, ["analyse", str(root / "measured"), "--into", str(root / "results")])
+
+    assert f"next: duet validate {root / 'plan'} --into DIR" in planned.stderr
+    assert f"next: duet measure {root / 'validated'} --into DIR" in checked.stderr
+    assert f"next: duet analyse {root / 'measured'}" in measured.stderr
+    (saved,) = root.glob("results/*/2*.json")
+    assert f"next: duet report {saved}" in analysed.stderr
+
+
 def test_an_empty_plan_is_a_usage_error(suite: Suite) -> None:
     result = _duet(suite, "plan", "-k", "nothing")
     assert (2, True) == (result.exit_code, "no group of" in result.output)
@@ -155,7 +169,7 @@ def test_an_edited_validation_is_refused(suite: Suite) -> None:
     assert (14, True) == (result.exit_code, "changed after it was" in result.output), result.output
 
 
-def test_other_outputs_beside_a_validation_are_refused(suite: Suite) -> None:
+def test_replaced_outputs_beside_a_validation_are_refused(suite: Suite) -> None:
     spec, root = _spec(suite), suite.root
     path = validate(spec, ["honest"], DIRECT, root / "benches", root / "cache").write(root / "v")
     (outputs,) = (root / "v").glob("*.npz")
@@ -183,7 +197,7 @@ def test_a_worker_that_changed_after_validation_is_not_timed(suite: Suite, monke
         (("analyse", "{root}/benches"), "holds no file *.run.json"),
     ],
 )
-def test_files_of_another_kind_are_refused_with_the_remedy(
+def test_files_of_the_wrong_kind_are_refused_with_the_remedy(
     suite: Suite, arguments: tuple[str, ...], message: str
 ) -> None:
     result = CliRunner().invoke(main, [each.format(root=suite.root) for each in arguments])

@@ -1,4 +1,4 @@
-"""``duet scale`` over a tiny suite: sizes, exponents, members that are left out, what is saved and what is refused."""
+"""``duet scale`` on a tiny suite: sizes, exponents, members left out, the saved run, and the arguments it refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROWING = "spend and spend({factor} * len(self.y))"
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
-    """A reference and a rival that is twice as fast whatever the size, and one whose time grows with rows."""
+    """A reference, a rival that is twice as fast at every size, one whose time grows with the rows, and a wrong one."""
     members = {
         "honest": Python(REFERENCE_NS, role="reference"),
         "twin": Python(TWIN_NS),
@@ -56,7 +56,7 @@ def test_every_size_is_a_row_and_every_member_has_its_exponent(suite: Suite) -> 
     assert ["100x3", "1000x3", "10000x3"] == [group.workload_size for group in run.groups]
 
 
-def test_numbers_for_programs_are_those_of_the_table(suite: Suite) -> None:
+def test_the_json_holds_the_numbers_of_the_table(suite: Suite) -> None:
     result = _scale(suite, "--over", "rows=100..1000", "--points", "2", "--framework", "twin", "--json")
 
     document = json.loads(result.stdout)
@@ -67,21 +67,21 @@ def test_numbers_for_programs_are_those_of_the_table(suite: Suite) -> None:
     assert 0 == pytest.approx(document["members"]["twin"]["exponent"][0], abs=0.01)
 
 
-def test_who_would_take_too_long_is_left_out_of_larger_sizes(suite: Suite) -> None:
+def test_a_member_that_would_take_too_long_is_left_out_of_larger_sizes(suite: Suite) -> None:
     result = _scale(suite, "--over", "rows=100..10000", "--points", "3", "--framework", "growing", "--call-cap", "0.05")
 
     assert "rows = 1000: honest, growing" in result.stderr
     assert "rows = 10000: honest\n" in result.stderr
 
 
-def test_where_the_reference_would_take_too_long_it_ends(suite: Suite) -> None:
+def test_the_command_stops_if_the_reference_would_take_too_long(suite: Suite) -> None:
     result = _scale(suite, "--over", "rows=100..1000", "--points", "2", "--framework", "twin", "--call-cap", "0.001")
 
     assert "rows = 1000 and above: the reference would take more than 0.001 s a call" in result.stderr
     assert 1 == len(suite.saved().groups)
 
 
-def test_a_full_disk_costs_no_row(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_no_row(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     def save(*_: object) -> Path:
         raise StoreError("results: No space left on device")
 
@@ -93,7 +93,7 @@ def test_a_full_disk_costs_no_row(suite: Suite, monkeypatch: pytest.MonkeyPatch)
     assert [each.id for each in journal.read(left).groups]
 
 
-def test_a_member_that_fails_its_checks_has_no_time_and_makes_the_status_1(suite: Suite) -> None:
+def test_a_member_that_fails_a_check_has_no_time_and_the_status_is_1(suite: Suite) -> None:
     result = _scale(suite, "--over", "rows=100..1000", "--points", "2", "--framework", "wrong,twin")
 
     assert 1 == result.exit_code
@@ -104,21 +104,21 @@ def test_a_member_that_fails_its_checks_has_no_time_and_makes_the_status_1(suite
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--over", "rows"], "is no range; write for example n=1e3..1e6"),
-        (["--over", "rows=10..5"], "is no range"),
-        (["--over", "rosw=10..50"], "has a whole number 'rosw'; did you mean 'rows'?"),
+        (["--over", "rows"], "is not a range; write for example n=1e3..1e6"),
+        (["--over", "rows=10..5"], "is not a range"),
+        (["--over", "rosw=10..50"], "has an integer 'rosw'; did you mean 'rows'?"),
         (["--over", "rows=10..50", "--profile", "somke"], "unknown profile 'somke'; did you mean 'smoke'?"),
         (["--over", "rows=10..50", "--workload", "smal"], "unknown workload 'smal'; did you mean 'small'?"),
         (["--over", "rows=10..50", "--phase", "predict"], "unknown phase 'predict'"),
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(args: list[str], message: str, suite: Suite) -> None:
+def test_unusable_arguments_are_a_usage_error(args: list[str], message: str, suite: Suite) -> None:
     result = _scale(suite, *args)
 
     assert 2 == result.exit_code
     assert message in result.stderr
 
 
-def test_sizes_are_even_on_logarithms_and_two_a_decade_by_default() -> None:
+def test_sizes_are_evenly_spaced_on_a_logarithmic_scale_two_per_decade_by_default() -> None:
     assert [1000, 3162, 10000, 31623, 100000] == sizes_of(1000, 100_000, None)
     assert [10, 100, 1000] == sizes_of(10, 1000, 3)

@@ -1,4 +1,4 @@
-"""``duet self-test``: what it says of the harness, and that it goes on where a worker is missing or too old."""
+"""``duet self-test`` prints its results, and goes on if a worker is missing or too old."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def self_test(worker: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run it as briefly as can be, in a process of its own: sessions here have a clock that stands still."""
+    """Run it as briefly as possible, in its own process: the clock of sessions here stands still."""
     command = [sys.executable, "-m", "pytest_duet", "self-test", "--decisions=1", "--seconds=1.5"]
     return subprocess.run(
         [*command, "--worker", str(worker), *options], capture_output=True, text=True, check=False, timeout=120
@@ -25,24 +25,24 @@ def self_test(worker: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def old_worker(tmp_path: Path) -> Path:
-    """Return a worker that has no call that does nothing."""
+    """Return a worker without an empty call."""
     path = tmp_path / "old"
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{SCRIPTED_WORKER}" unsupported 1000\n')
     path.chmod(0o755)
     return path
 
 
-def test_it_tells_alarms_overheads_and_bias(tmp_path: Path) -> None:
+def test_alarms_overheads_and_bias_are_printed(tmp_path: Path) -> None:
     result = self_test(tmp_path / "no-such-worker")
 
     assert result.returncode == 0, result.stderr
     assert "in 1 decisions" in result.stdout
-    assert "a call that does nothing, Python in a worker" in result.stdout
-    assert "the same Python function in a worker over in this process" in result.stdout
-    assert "no-such-worker is not built: Rust is left out; `make build` builds it anew" in result.stderr
+    assert "an empty call, Python in a worker" in result.stdout
+    assert "the same Python function, in a worker over in this process" in result.stdout
+    assert "no-such-worker is not built: Rust is left out; build it with `make build`" in result.stderr
 
 
-def test_its_json_holds_what_it_says(old_worker: Path) -> None:
+def test_the_json_holds_the_same_results(old_worker: Path) -> None:
     result = self_test(old_worker, "--json")
 
     assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Profiles, results folders, plans, strictness: what each option does, and the exit status it leads to."""
+"""Options for profiles, results folders, plans and strictness: their effects and exit statuses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_unknown_profile_is_a_usage_error_that_names_the_nearest(pair, sessio
     result.stderr.fnmatch_lines(["ERROR: --duet-profile: unknown profile 'lnog'; did you mean 'long'?"])
 
 
-def test_a_rival_over_the_cap_is_checked_and_left_out(pytester, session) -> None:
+def test_a_rival_over_the_cap_is_checked_and_not_timed(pytester, session) -> None:
     suite = Suite(
         pytester.path, {"honest": Python(role="reference"), "slow": Python(90_000_000), "twin": Python()}
     ).write()
@@ -82,7 +82,7 @@ def test_a_rival_over_the_cap_is_checked_and_left_out(pytester, session) -> None
 
 
 @pytest.mark.parametrize("way", ["option", "ini"])
-def test_a_run_is_saved_where_asked_and_can_be_loaded(pytester, pair, session, way) -> None:
+def test_a_run_is_saved_in_the_given_folder_and_can_be_loaded(pytester, pair, session, way) -> None:
     if way == "ini":
         ini(pair, "duet_results = elsewhere/deep")
     result = session(*(["--duet-results=elsewhere/deep"] if way == "option" else []))
@@ -122,7 +122,7 @@ def test_results_that_cannot_be_written_end_the_session_before_anything_runs(pyt
     assert (pytester.path / "results").read_text() == "I am no folder"
 
 
-def test_data_is_kept_where_asked_and_made_once(pytester, pair, session) -> None:
+def test_data_is_cached_in_the_given_folder_and_made_once(pytester, pair, session) -> None:
     session("--duet-cache=kept").assert_outcomes(passed=2)
     before = {path: path.stat().st_mtime_ns for path in pytester.path.glob("kept/data/*/*")}
 
@@ -167,13 +167,13 @@ def test_a_plan_runs_nothing_and_names_what_is_missing(gaps, session, clock, way
     assert not (gaps.root / "results").exists()
 
 
-def test_a_plan_knows_how_long_it_took_the_last_time(pair, session) -> None:
+def test_a_plan_estimates_the_time_from_saved_runs(pair, session) -> None:
     session().assert_outcomes(passed=2)
 
     session("--duet-plan").stdout.fnmatch_lines(["*: about * min (from saved runs); nothing was run"])
 
 
-def test_a_plan_holds_declared_skips_with_their_reproducer(pytester, session) -> None:
+def test_a_plan_shows_declared_skips_with_their_reproducer(pytester, session) -> None:
     rules = '[[unsound]]\nmember = "twin"\nreason = "it is broken"\nreproducer = "tests/x.py::test_y"\n'
     suite = Suite(pytester.path, {"honest": Python(role="reference"), "twin": Python()}, rules=rules).write()
 
@@ -190,7 +190,7 @@ def test_a_plan_holds_declared_skips_with_their_reproducer(pytester, session) ->
 # --- strictness -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_unavailable_is_skipped_with_the_command_that_helps(gaps, session) -> None:
+def test_an_unavailable_member_is_skipped_with_the_command_that_helps(gaps, session) -> None:
     result = session("-rs")
 
     result.assert_outcomes(passed=2, skipped=2)
@@ -203,7 +203,7 @@ def test_what_is_unavailable_is_skipped_with_the_command_that_helps(gaps, sessio
 
 
 @pytest.mark.parametrize("way", ["option", "ini"])
-def test_strictness_makes_what_is_unavailable_an_exit_status(gaps, session, way) -> None:
+def test_strict_exits_with_13_if_a_member_is_unavailable(gaps, session, way) -> None:
     if way == "ini":
         ini(gaps, "duet_strict = true")
     result = session(*(["--duet-strict"] if way == "option" else []))
@@ -212,19 +212,19 @@ def test_strictness_makes_what_is_unavailable_an_exit_status(gaps, session, way)
     assert result.ret == UNAVAILABLE
 
 
-def test_strictness_is_content_where_everything_is_there(pair, session) -> None:
+def test_strict_passes_if_every_member_is_available(pair, session) -> None:
     assert session("--duet-strict").ret == pytest.ExitCode.OK
 
 
-def test_strictness_looks_only_at_what_was_selected(gaps, session) -> None:
+def test_strict_ignores_members_that_were_not_selected(gaps, session) -> None:
     assert session("--duet-strict", "--duet-framework=honest,twin").ret == pytest.ExitCode.OK
 
 
-def test_strictness_counts_in_verify_mode_too(gaps, session) -> None:
+def test_strict_also_applies_without_timing(gaps, session) -> None:
     assert session("--duet-strict", "--benchmark-disable").ret == UNAVAILABLE
 
 
-def test_a_failed_test_outranks_strictness(pytester, session) -> None:
+def test_a_failed_test_takes_precedence_over_strict(pytester, session) -> None:
     members = {"honest": Python(role="reference"), "absent": Missing(), "wrong": Python(output="result + 1")}
     Suite(pytester.path, members).write()
 
@@ -251,7 +251,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch):
     return fill
 
 
-def test_a_full_disk_leaves_the_table_the_old_files_and_exit_status_14(pytester, pair, session, full_disk) -> None:
+def test_a_full_disk_keeps_the_table_and_old_files_and_exits_with_14(pytester, pair, session, full_disk) -> None:
     session().assert_outcomes(passed=2)
     before = {path: path.read_bytes() for path in pytester.path.glob("results/*/*")}
     full_disk()
@@ -268,7 +268,7 @@ def test_a_full_disk_leaves_the_table_the_old_files_and_exit_status_14(pytester,
     assert [path for path in leftovers if path.suffix != ".jsonl"] == []
 
 
-def test_a_failed_test_outranks_a_full_disk(pytester, session, full_disk) -> None:
+def test_a_failed_test_takes_precedence_over_a_full_disk(pytester, session, full_disk) -> None:
     Suite(pytester.path, {"honest": Python(role="reference"), "wrong": Python(output="result + 1")}).write()
     full_disk()
 
@@ -278,13 +278,13 @@ def test_a_failed_test_outranks_a_full_disk(pytester, session, full_disk) -> Non
     result.stdout.fnmatch_lines(["duet: not saved: *"])
 
 
-def test_a_full_disk_outranks_strictness(gaps, session, full_disk) -> None:
+def test_a_full_disk_takes_precedence_over_strict(gaps, session, full_disk) -> None:
     full_disk()
 
     assert session("--duet-strict").ret == STORAGE_FAILED
 
 
-def test_a_result_file_that_fails_leaves_the_journal_to_load(pytester, pair, session, monkeypatch) -> None:
+def test_a_run_that_cannot_be_saved_leaves_a_journal_that_can_be_loaded(pytester, pair, session, monkeypatch) -> None:
     real = files.write_whole
 
     def write_whole(path, content):
@@ -305,7 +305,7 @@ def test_a_result_file_that_fails_leaves_the_journal_to_load(pytester, pair, ses
 # --- programs -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_built_worker_and_a_command_stand_beside_python(pytester, session, monkeypatch) -> None:
+def test_a_built_worker_and_a_command_run_beside_python(pytester, session, monkeypatch) -> None:
     members = {
         "honest": Python(REFERENCE_NS, role="reference"),
         "program": Program(),

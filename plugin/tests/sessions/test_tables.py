@@ -106,7 +106,7 @@ def test_each_test_has_its_own_share_of_the_time(pytester, pair, session) -> Non
         assert expected <= float(found) < expected + 1.0
 
 
-def test_where_the_table_fails_the_status_of_each_case_is_shown(pair, session, monkeypatch) -> None:
+def test_the_status_of_each_case_is_shown_if_the_table_fails(pair, session, monkeypatch) -> None:
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("of ours")
 

@@ -11,25 +11,14 @@ from pytest_duet.errors import BuildError, DuetError, StoreError
 from pytest_duet.exit_status import Exit
 
 COMMANDS: Final = (
-    *("ab", "analyse", "baseline", "build", "compare", "gate", "history", "job", "learn", "measure", "plan"),
-    *("report", "scale", "self-test", "serve", "serve-forks", "stats", "validate"),
+    *("plan", "build", "validate", "measure", "analyse", "report", "history", "stats", "compare", "baseline", "gate"),
+    *("ab", "scale", "learn", "job", "self-test", "serve", "serve-forks"),
 )
-
-
-_EXITS: Final = {StoreError: Exit.STORAGE_FAILED, BuildError: Exit.FAILED}
-
-
-class _Failure(click.ClickException):
-    """One of our errors as click shows it, with its exit status."""
-
-    def __init__(self, error: DuetError) -> None:
-        super().__init__(str(error))
-        found = (exit_ for kind, exit_ in _EXITS.items() if isinstance(error, kind))
-        self.exit_code = next(found, Exit.USAGE)  # type: ignore[misc]  # click reads it from the instance
+"""The phases in their order, then what to do with saved runs, then the rest: the order of ``duet --help``."""
 
 
 class _Lazy(click.Group):
-    """Load a subcommand from the module of its name, and turn our errors into one line and an exit status."""
+    """Imports a subcommand from the module of its name, and turns a `DuetError` into one line and an exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -45,11 +34,18 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except DuetError as error:
-            failure = _Failure(error)
+            failure = click.ClickException(str(error))
+            exits = {StoreError: Exit.STORAGE_FAILED, BuildError: Exit.FAILED}
+            found = (status for kind, status in exits.items() if isinstance(error, kind))
+            failure.exit_code = next(found, Exit.USAGE)  # type: ignore[misc]  # click reads it from the instance
             raise failure from error
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pytest-duet")
 def main() -> None:
-    """Compare machine learning in Rust with machine learning in Python, outside of pytest."""
+    """Compare machine learning in Rust and in Python outside of pytest.
+
+    Benchmarks run in phases: plan, build, validate, measure, analyse. Each command reads the files of the previous one;
+    after `duet build`, `pytest benches` runs all the others in one process.
+    """

@@ -3,88 +3,141 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
 from pytest_duet.defaults import PROFILE, RESULTS
-from pytest_duet.errors import nearest
+from pytest_duet.errors import SpecError, nearest
 from pytest_duet.exit_status import Exit
 from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import MemberRecord
+    from pytest_duet.spec.suite import Suite
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
-benches_option: Final = click.option(
-    "--benches",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default="benches",
-    show_default=True,
-    help="Folder with the spec files.",
-)
-threads_option: Final = click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of every member."
-)
-results_option: Final = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=RESULTS,
-    show_default=True,
-    help="Saved runs.",
-)
+PATH: Final = click.Path(path_type=Path)
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+AT_LEAST_ONE: Final = click.IntRange(min=1)
+
+
+def _suite(_context: click.Context, _option: click.Parameter, benches: Path) -> Suite:
+    from pytest_duet.spec.suite import load_suite
+
+    return load_suite(benches.resolve())
+
+
+def _expression(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    from pytest_duet.spec.selectors import expression
+
+    with usage("-k: "):
+        expression(text)
+    return text
 
 
 def profile_option(help_text: str) -> Callable[[_F], _F]:
-    """Return the option ``--profile``, for which `help_text` says what it sets here."""
-    return click.option("--profile", default=PROFILE, show_default=True, help=help_text)
+    """Return the option ``--profile``; `help_text` says what it sets for this command."""
+    return click.option("--profile", default=PROFILE, show_default=True, metavar="NAME", help=help_text)
 
 
-json_option: Final = click.option(
-    "--json", "as_json", is_flag=True, help="Print numbers for a program instead of a table."
+def expression_option(help_text: str) -> Callable[[_F], _F]:
+    """Return the option ``-k``, an expression as in pytest."""
+    return click.option("-k", "expression", default="", metavar="EXPRESSION", callback=_expression, help=help_text)
+
+
+suite_option: Final = click.option(
+    "--benches",
+    "suite",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="benches",
+    show_default=True,
+    callback=_suite,
+    help="Folder with the spec files.",
 )
-
-
+threads_option: Final = click.option(
+    "--threads", default=1, show_default=True, type=AT_LEAST_ONE, help="Threads of every member."
+)
+results_option: Final = click.option(
+    "--results", type=PATH, default=RESULTS, show_default=True, help="Folder of saved runs."
+)
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 mode_option: Final = click.option(
     "--mode",
     type=click.Choice(["direct", "paired"]),
     default="direct",
     show_default=True,
-    help="Where members run: Python in this process, or every member in fresh processes.",
+    help="direct: Python members run in this process; paired: every member runs in fresh processes.",
 )
 into_option: Final = click.option(
-    "--into", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="Where files go."
+    "--into", type=FOLDER, required=True, metavar="DIR", help="Folder to write the files to."
 )
 
 
-def report_members(members: Iterable[MemberRecord]) -> None:
-    """Write a line for each member that is not ok, and end with status 1 where one of them failed."""
+def report_members(members: Iterable[MemberRecord]) -> bool:
+    """Write a line for each member of a group that is not ok, and return whether one of them failed."""
     failed = False
     for member in members:
         if member.status != "ok":
-            click.echo(f"{member.name}: {member.status}: {member.reason}", err=True)
+            click.echo(f"  {member.name}: {member.status}: {member.reason}", err=True)
         failed |= STATUSES[member.status].outcome == "failed"
+    return failed
+
+
+def go_on(command: str, *, failed: bool) -> None:
+    """Name the `command` of the next phase, and exit with status 1 if a member `failed`."""
+    click.echo(f"next: duet {command}", err=True)
     if failed:
         sys.exit(int(Exit.FAILED))
 
 
 def give_up(why: object, *, advisory: bool) -> NoReturn:
-    """End a gate that lacks a run, a baseline or a commit, saying `why`: it cannot decide, or passes if it is `advisory`."""
+    """Exit from a gate that lacks a run, a baseline or a commit: it cannot decide, or passes if it is `advisory`."""
     click.echo(f"Error: {why}", err=True)
     sys.exit(int(Exit.PASSED if advisory else Exit.CANNOT_DECIDE))
+
+
+@contextmanager
+def usage(prefix: str = "") -> Iterator[None]:
+    """Turn a `SpecError` into a usage error whose message starts with `prefix`."""
+    try:
+        yield
+    except SpecError as error:
+        raise click.UsageError(f"{prefix}{error}") from error
 
 
 def known(what: str, name: str, there_are: Iterable[str]) -> None:
     """Check that `name` exists.
 
     Raises:
-        UsageError: it does not; the message names the nearest that does.
+        UsageError: it does not exist; the message names the nearest name that does.
 
     """
     names = list(there_are)
     if name not in names:
         raise click.UsageError(f"unknown {what} {name!r}{nearest(name, names)}")
+
+
+def groups_of(suite: Suite, task: str, algorithm: str, phase: str = "", workload: str = "") -> list[GroupKey]:
+    """Return the groups of an algorithm, all phases and workloads where these are empty.
+
+    Raises:
+        UsageError: there is no such task, algorithm, phase or workload.
+
+    """
+    from pytest_duet.spec.suite import group_keys
+
+    known("task", task, suite.tasks)
+    known("algorithm", algorithm, suite.tasks[task].algorithms)
+    keys = [key for key in group_keys(task, suite.tasks[task]) if key.algorithm == algorithm]
+    for what, name in (("phase", phase), ("workload", workload)):
+        if name:
+            known(what, name, dict.fromkeys(getattr(key, what) for key in keys))
+            keys = [key for key in keys if getattr(key, what) == name]
+    return keys

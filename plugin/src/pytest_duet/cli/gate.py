@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +14,9 @@ import msgspec
 from pytest_duet.analysis import margins
 from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide, exit_status
-from pytest_duet.cli.common_options import give_up, json_option
+from pytest_duet.cli.common_options import PATH, give_up, json_option, usage
 from pytest_duet.cli.console import console, print_json
-from pytest_duet.errors import SpecError, StoreError
+from pytest_duet.errors import StoreError
 from pytest_duet.records import baselines, machine
 from pytest_duet.report import changes as pages
 from pytest_duet.report import explain as reasons
@@ -25,31 +24,24 @@ from pytest_duet.spec.selectors import matches, unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from pytest_duet.analysis.gate import Decided
-    from pytest_duet.exit_status import Exit
     from pytest_duet.records.baselines import Baseline
     from pytest_duet.records.summaries import RunSummary
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that ``gate`` and ``compare`` share."""
+    margin = (
+        "The margin of the cases that PATTERN matches ('cnn/*=10%'); or mean:5%, the slowdown above which to alarm. "
+        "May be repeated."
+    )
+    missing = "Cases that may be missing ('*/candle'). May be repeated."
     added = (
-        click.option(
-            "--margin",
-            "margin",
-            multiple=True,
-            metavar="PATTERN=5%",
-            help="The margin of the cases that PATTERN matches ('cnn/*=10%'); or mean:5%, the slowdown above which to alarm. "
-            "May be repeated.",
-        ),
-        click.option(
-            "--allow-missing",
-            multiple=True,
-            metavar="PATTERN",
-            help="Cases that may be missing ('*/candle'). May be repeated.",
-        ),
-        click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11, whatever the reason."),
+        click.option("--margin", multiple=True, metavar="PATTERN=5%", help=margin),
+        click.option("--allow-missing", multiple=True, metavar="PATTERN", help=missing),
+        click.option("--advisory", is_flag=True, help="Exit with 0 instead of 11 (cannot decide)."),
         click.option("--explain", metavar="PATTERN", help="Explain how the decisions on these cases came about."),
         json_option,
     )
@@ -59,12 +51,12 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("gate")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=PATH)
+@click.argument("second", type=PATH, required=False)
 @click.option(
     "--baseline",
     "baseline_paths",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     required=True,
     help="A file of `duet baseline`, a saved run, or a folder of them. May be repeated.",
@@ -76,13 +68,13 @@ def gate(
     baseline_paths: tuple[Path, ...],
     margin: tuple[str, ...],
     allow_missing: tuple[str, ...],
-    advisory: bool,  # noqa: FBT001 - click's flag
+    advisory: bool,
     explain: str | None,
-    as_json: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,
 ) -> None:
-    """Compare RUN with a baseline of earlier runs on this machine; SECOND, of the same code, confirms its alarms.
+    """Compare RUN with a baseline of earlier runs on this machine, for a CI job.
 
-    RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. The table shows the
+    SECOND, a run of the same code, confirms or clears the alarms of RUN. RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. The table shows the
     cases that did not pass. The exit status is 10 for a regression, 11 where the gate cannot decide, 12 for invalid
     results, else 0.
     """
@@ -104,16 +96,12 @@ def held(
     Patterns that match no case are reported: they may be typos, or meant for another job. If a run or a baseline cannot be
     read, the command ends.
     """
-    try:
+    with usage("--margin: "):
         given = margins.parse(margin)
-    except SpecError as error:
-        raise click.UsageError(f"--margin: {error}") from error
     try:
         head = baselines.load_summary(run)
         again = baselines.load_summary(second) if second else None
-        found = baselines.load(baseline_paths, machine.this_machine())
-        _check_second(head, again)
-        found = _without(found, [each for each in (head, again) if each], baseline_paths)
+        found = _earlier(baseline_paths, head, again)
     except StoreError as error:
         give_up(error, advisory=advisory)
     changed = changes(head, found, given, second=again)
@@ -124,19 +112,16 @@ def held(
     return [decide(each, allow_missing) for each in changed]
 
 
-def _check_second(head: RunSummary, again: RunSummary | None) -> None:
+def _earlier(baseline_paths: Sequence[Path], head: RunSummary, again: RunSummary | None) -> Baseline:
+    """Return the baseline without the runs that are compared with it."""
     if again is not None and again.digest == head.digest:
         raise StoreError(f"{again.source}: is the same run, which confirms nothing; measure a second time")
-
-
-def _without(found: Baseline, runs: Sequence[RunSummary], baseline_paths: Sequence[Path]) -> Baseline:
-    """Return the baseline without `runs`: a run must not be part of its own baseline."""
-    digests = {each.digest for each in runs}
+    found = baselines.load(baseline_paths, machine.this_machine())
+    digests = {each.digest for each in (head, again) if each}
     kept = [each for each in found.runs if each.digest not in digests]
     if not kept:
-        raise StoreError(
-            f"{', '.join(map(str, baseline_paths))}: holds no run but the one to compare; name earlier ones"
-        )
+        names = ", ".join(map(str, baseline_paths))
+        raise StoreError(f"{names}: holds no run but the one to compare; name earlier ones")
     return msgspec.structs.replace(found, runs=kept)
 
 
@@ -146,7 +131,8 @@ def finish(
     """Print `decisions` and end the command with the exit status that follows from them."""
     status = exit_status(decisions, advisory=advisory)
     if as_json:
-        print_json(_document(decisions, status))
+        cases = [{"decision": each.decision, "why": each.why, **msgspec.to_builtins(each.change)} for each in decisions]
+        print_json({"exit_status": int(status), "cases": cases})
         sys.exit(int(status))
     if explain is not None:
         _explain(decisions, explain)
@@ -161,18 +147,7 @@ def finish(
 def _explain(decisions: Sequence[Decided], pattern: str) -> None:
     chosen = [each for each in decisions if matches(pattern, each.change.case)]
     if not chosen:
-        from pytest_duet.errors import nearest
-
-        names = [each.change.case for each in decisions]
-        raise click.UsageError(f"--explain: no case is called {pattern!r}{nearest(pattern, names)}")
+        (message,) = unmatched("--explain", [pattern], [each.change.case for each in decisions])
+        raise click.UsageError(message)
     for each in chosen:
         click.echo("\n".join([*reasons.of_decision(each), ""]))
-
-
-def _document(decisions: Sequence[Decided], status: Exit) -> dict[str, object]:
-    return {
-        "exit_status": int(status),
-        "cases": [
-            {"decision": each.decision, "why": each.why, **msgspec.to_builtins(each.change)} for each in decisions
-        ],
-    }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import results_option
+from pytest_duet.cli.common_options import AT_LEAST_ONE, results_option
 from pytest_duet.errors import StoreError
 from pytest_duet.records import machine, store
 from pytest_duet.report.escape import for_line
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @click.command("history")
 @results_option
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list, newest first."
-)
+@click.option("--limit", type=AT_LEAST_ONE, default=20, show_default=True, help="Number of runs to list.")
 def history(results: Path, limit: int) -> None:
-    """List the saved runs of this machine, newest first; the line of a file that cannot be read says why."""
+    """List the saved runs of this machine, newest first.
+
+    The line of a file that cannot be read says why.
+    """
     paths = store.saved(results, machine.this_machine())
     for path in paths[:limit]:
         click.echo(f"{path}  {_line(path)}")

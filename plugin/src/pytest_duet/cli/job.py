@@ -1,18 +1,19 @@
-"""``duet job``: print the requests that drive a worker by hand.
-
-Not for measuring: what comes back is one worker's word, unpaired.
-"""
+"""``duet job``: print the requests that drive a worker by hand."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import benches_option, known, profile_option
+from pytest_duet.cli.common_options import AT_LEAST_ONE, groups_of, known, profile_option, suite_option
 from pytest_duet.defaults import DATA_CACHE
+
+if TYPE_CHECKING:
+    from pytest_duet.spec.suite import Suite
 
 
 @click.command()
@@ -20,14 +21,14 @@ from pytest_duet.defaults import DATA_CACHE
 @click.argument("algorithm")
 @click.argument("phase")
 @click.argument("member")
-@click.option("--workload", default="", help="Which data set; default: the task's first.")
-@profile_option("Which size.")
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds to time.")
-@click.option("--calls", default=1, show_default=True, type=click.IntRange(min=1), help="Calls in each round.")
+@click.option("--workload", default="", help="Workload; by default the first of the phase.")
+@profile_option("Profile: the size of the data.")
+@click.option("--rounds", default=3, show_default=True, type=AT_LEAST_ONE, help="Rounds to time.")
+@click.option("--calls", default=1, show_default=True, type=AT_LEAST_ONE, help="Calls in each round.")
 @click.option(
-    "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of a model of yours."
+    "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of your own model."
 )
-@benches_option
+@suite_option
 def job(
     task: str,
     algorithm: str,
@@ -38,32 +39,25 @@ def job(
     rounds: int,
     calls: int,
     model: Path | None,
-    benches: Path,
+    suite: Suite,
 ) -> None:
-    """Print requests for one case; pipe them into its worker.
+    """Print the requests of one case, to drive its worker by hand.
+
+    The times in the replies are unpaired and prove nothing.
 
     Example: duet job cnn lenet train tch | target/release/duet-tch
     """
     from pytest_duet import protocol
     from pytest_duet.binding.bind import bind
     from pytest_duet.binding.member import make_job
-    from pytest_duet.ids import GroupKey
     from pytest_duet.spec.resolve import group_spec
-    from pytest_duet.spec.suite import load_suite, member_names
     from pytest_duet.validate.checkpoint import obtain_files
     from pytest_duet.workers.codec import encode
 
-    suite = load_suite(benches.resolve())
-    known("task", task, suite.tasks)
-    entry = suite.tasks[task]
-    known("algorithm", algorithm, entry.algorithms)
-    known("phase", phase, entry.phases)
+    key = groups_of(suite, task, algorithm, phase, workload)[0]
     known("profile", profile, suite.profiles)
-    workload = workload or next(iter(entry.workloads))
-    known("workload", workload, entry.workloads)
-    known("member", member, member_names(entry, algorithm, phase, workload, profile))
-    models = {task: model.resolve()} if model else {}
-    spec = group_spec(suite, GroupKey(task, algorithm, phase, workload), profile, models=models)
+    spec = group_spec(suite, key, profile, models={task: model.resolve()} if model else {})
+    known("member", member, [each.name for each in spec.members])
     group = bind(spec, suite.benches, suite.project / DATA_CACHE)
     prepared = make_job(group, member, obtain_files(group))
     into = tempfile.mkdtemp(prefix="duet-job-")

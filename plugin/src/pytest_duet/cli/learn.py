@@ -1,7 +1,4 @@
-"""``duet learn``: train every member once a seed, and say what they earn as distributions over seeds.
-
-Not for speed: ``pytest benches`` times members in turns. Times here are of single calls.
-"""
+"""``duet learn``: train every member once per seed, and compare the distributions of what they learn."""
 
 from __future__ import annotations
 
@@ -12,16 +9,8 @@ import click
 from pytest_duet import __version__
 from pytest_duet.analysis.learning import Learning, Trial
 from pytest_duet.analysis.learning import document as numbers
-from pytest_duet.cli.common_options import (
-    benches_option,
-    json_option,
-    known,
-    profile_option,
-    results_option,
-    threads_option,
-)
-from pytest_duet.cli.console import print_json
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli import common_options as shared
+from pytest_duet.cli.console import Progress, print_json
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.exit_status import Exit
 from pytest_duet.report import learn as pages
@@ -39,17 +28,17 @@ if TYPE_CHECKING:
 @click.command("learn")
 @click.argument("task")
 @click.argument("algorithm")
-@click.option("--workload", default="", help="Which data; by default the first whose quality has a floor.")
+@click.option("--workload", default="", help="Workload; by default the first with a floor of quality.")
 @click.option(
-    "--seeds", default=10, show_default=True, type=click.IntRange(min=1), help="How many runs of each member."
+    "--seeds", default=10, show_default=True, type=shared.AT_LEAST_ONE, help="Number of trainings of each member."
 )
-@click.option("--member", "members", default="", help="Only these, with commas; the reference runs in any case.")
-@click.option("--threshold", type=float, help="What a run must earn to arrive; by default the floor of the spec.")
-@profile_option("Which sizes and parameters.")
-@threads_option
-@results_option
-@json_option
-@benches_option
+@click.option("--member", "members", default="", metavar="A,B", help="Only these members; the reference always runs.")
+@click.option("--threshold", type=float, help="Score that counts as reached; by default the floor of the spec.")
+@shared.profile_option("Profile: the size of the data, and the parameters.")
+@shared.threads_option
+@shared.results_option
+@shared.json_option
+@shared.suite_option
 def learn(
     task: str,
     algorithm: str,
@@ -60,13 +49,14 @@ def learn(
     profile: str,
     threads: int,
     results: Path,
-    as_json: bool,  # noqa: FBT001 - click's flag
-    benches: Path,
+    as_json: bool,
+    suite: Suite,
 ) -> None:
-    """Train every member of ALGORITHM of TASK once a seed, with the parameters quality is judged by.
+    """Train every member once per seed, and compare what they learn.
 
-    The seed draws the data anew, the same for all members. What a run earns is the task's first metric. Runs that
-    are done are shown and saved even after Ctrl-C. The exit status is 1 where a run failed.
+    The parameters are those that quality is judged by. Each seed draws new data, the same for all members. The score of a training is the task's first metric; its time is
+    that of a single call, so `pytest benches` is the place to compare speed. After Ctrl-C, the finished trainings are shown
+    and saved. The exit status is 1 if a training failed.
 
     Example: duet learn dqn dqn --seeds 10 --member tch
     """
@@ -74,10 +64,8 @@ def learn(
     from pytest_duet.extras.learning import MODE, joined, train_group
     from pytest_duet.session import Session
     from pytest_duet.spec.resolve import group_spec
-    from pytest_duet.spec.suite import load_suite
 
-    suite = load_suite(benches.resolve())
-    known("profile", profile, suite.profiles)
+    shared.known("profile", profile, suite.profiles)
     key = _key(suite, task, algorithm, workload, profile)
     plain = group_spec(suite, key, profile, threads=threads)
     chosen = _chosen(plain, members)
@@ -91,8 +79,7 @@ def learn(
                 spec = group_spec(suite, key, profile, threads=threads, seed=seed)
                 group, record = bind(spec, suite.benches, suite.project / DATA_CACHE), None
                 for name in chosen:
-                    record = joined(record, session.run(group, [name], by=train_group, keep=False))
-                    session.keep(record)
+                    record = session.keep(joined(record, train_group(group, [name])))
                     trial = _trial(record.members[-1], seed, metric)
                     learning.trials.append(trial)
                     progress.line(f"seed {seed}: {name}: {trial.reason or f'{metric} {trial.score:g}'}")
@@ -102,36 +89,22 @@ def learn(
         print_json({"version": __version__, "profile": profile, "threads": threads, **numbers(learning)})
     else:
         click.echo(pages.render(learning), nl=False)
-    saved = session.save(session.analysed())
-    if saved is not None:
-        progress.line(f"saved: {saved}")
-    for error in session.errors:
-        progress.line(f"duet: not saved: {error}")
-    if session.errors:
-        raise SystemExit(int(Exit.STORAGE_FAILED))
-    if any(trial.reason for trial in learning.trials):
-        raise SystemExit(int(Exit.FAILED))
+    progress.save(session)
+    failed = any(trial.reason for trial in learning.trials)
+    raise SystemExit(int(session.status() or (Exit.FAILED if failed else Exit.PASSED)))
 
 
 def _key(suite: Suite, task: str, algorithm: str, workload: str, profile: str) -> GroupKey:
-    """Return the group that learns: of those of the algorithm the first with a floor of quality."""
-    from pytest_duet.spec.suite import applying, group_keys
+    """Return the first group of the algorithm that has a floor of quality."""
+    from pytest_duet.spec.suite import applying
 
-    known("task", task, suite.tasks)
-    spec = suite.tasks[task]
-    known("algorithm", algorithm, spec.algorithms)
-    keys = [
-        key
-        for key in group_keys(task, spec)
-        if key.algorithm == algorithm
-        and any(rule.floor for rule in applying(spec.quality, key, spec.reference, profile))
-    ]
-    if workload:
-        known("workload with a floor of quality", workload, [key.workload for key in keys])
-        keys = [key for key in keys if key.workload == workload]
-    if not keys:
-        raise click.UsageError(f"no workload of {task} {algorithm} has a floor of quality; add a [[quality]] rule")
-    return keys[0]
+    for key in shared.groups_of(suite, task, algorithm, workload=workload):
+        spec = suite.tasks[task]
+        if any(rule.floor for rule in applying(spec.quality, key, spec.reference, profile)):
+            return key
+    raise click.UsageError(
+        f"no workload of {task} {algorithm} has a floor of quality; name another --workload or add a [[quality]] rule"
+    )
 
 
 def _chosen(spec: GroupSpec, members: str) -> list[str]:
@@ -139,12 +112,12 @@ def _chosen(spec: GroupSpec, members: str) -> list[str]:
     names = [member.name for member in spec.members]
     asked = [each for each in members.split(",") if each]
     for name in asked:
-        known("member", name, names)
+        shared.known("member", name, names)
     return [spec.reference, *(name for name in asked or names if name != spec.reference)]
 
 
 def _trial(member: MemberRecord, seed: int, metric: str) -> Trial:
-    """Return what one training came to: its first metric and its time, or why there is neither."""
+    """Return the score and the time of one training, or why it has neither."""
     scores = [from_number(bound.value) for bound in member.quality if bound.metric == metric]
     reason = member.reason or ("" if scores else f"quality {metric} was not computed")
     if reason:

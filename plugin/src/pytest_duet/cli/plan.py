@@ -1,57 +1,48 @@
-"""``duet plan``: the groups of the suite as data, for people or for the phases that follow."""
+"""``duet plan``: list the groups of the suite, or write them as data for the phases that follow."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import benches_option, json_option, known, profile_option, threads_option
+from pytest_duet.cli import common_options as shared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_duet.spec.suite import Suite
 
 
 @click.command("plan")
-@click.option(
-    "-k", "expression", default="", metavar="EXPRESSION", help="Only groups like this: lasso and not predict."
-)
-@profile_option("Which sizes, and how much time.")
-@threads_option
-@click.option("--device", default="cpu", show_default=True, help="Where every member computes: cpu or cuda:N.")
-@click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write a file for each group into DIR.")
-@json_option
-@benches_option
+@shared.expression_option("Only groups whose id matches, such as 'lasso and not predict'.")
+@shared.profile_option("Profile: the size of the data, and how much time a group may take.")
+@shared.threads_option
+@click.option("--device", default="cpu", show_default=True, help="Device of every member: cpu or cuda:N.")
+@click.option("--into", type=shared.FOLDER, metavar="DIR", help="Write a file for each group to DIR.")
+@shared.json_option
+@shared.suite_option
 def plan(
-    expression: str,
-    profile: str,
-    threads: int,
-    device: str,
-    into: Path | None,
-    as_json: bool,  # noqa: FBT001 - click's flag
-    benches: Path,
+    expression: str, profile: str, threads: int, device: str, into: Path | None, as_json: bool, suite: Suite
 ) -> None:
-    """List the groups that `pytest benches` would run, or print them as JSON.
+    """List the groups that `pytest benches` would run.
 
-    Nothing of a task is imported, built or run. With --json each group comes with the specs derived from it: the training
-    of its checkpoint, an eighth of its work, other settings that must matter, its ladder of stop rules.
+    With --into or --json, they are written as data for the next phases. Nothing of a task is imported, built or run. With --json, each group comes with the specs derived from it: the training
+    of its checkpoint, the smaller workload of the scaling check, the changed parameters of the effect checks, and the stop
+    rules of the time to convergence.
 
     \b
     Examples: duet plan -k "ridge and train"
-              duet plan -k lenet --into plan/ && duet validate plan/*.spec.json --into validated/
+              duet plan -k lenet --into plan/ && duet validate plan/ --into validated/
     """  # noqa: D301 - the backspace is click's sign to leave lines as they are
-    import msgspec
-
-    from pytest_duet.errors import SpecError
     from pytest_duet.phases.files import write_specs
     from pytest_duet.spec.derived import planned
     from pytest_duet.spec.resolve import group_spec
     from pytest_duet.spec.selectors import expression as means
-    from pytest_duet.spec.suite import group_keys, load_suite
+    from pytest_duet.spec.suite import group_keys
 
-    suite = load_suite(benches.resolve())
-    known("profile", profile, suite.profiles)
-    try:
-        wanted = means(expression)
-    except SpecError as error:
-        raise click.UsageError(f"-k: {error}") from error
+    shared.known("profile", profile, suite.profiles)
+    wanted = means(expression)
     specs = [
         group_spec(suite, key, profile, threads=threads, device=device)
         for name, task in suite.tasks.items()
@@ -59,14 +50,16 @@ def plan(
         if wanted(str(key))
     ]
     if not specs:
-        raise click.UsageError(f"-k: no group of {benches} is like {expression!r}; `duet plan` lists all")
+        raise click.UsageError(f"-k: no group of {suite.benches} matches {expression!r}; `duet plan` lists all")
     if into is not None:
         for path in write_specs(specs, into):
             click.echo(path)
     elif as_json:
-        document = msgspec.json.encode([planned(spec) for spec in specs], order="deterministic")
-        click.echo(msgspec.json.format(document, indent=2).decode())
+        from pytest_duet.cli.console import print_json
+
+        print_json([planned(spec) for spec in specs])
     else:
         for spec in specs:
             click.echo(f"{spec.id}: {', '.join(member.name for member in spec.members)}")
-        click.echo(f"{len(specs)} {'group' if len(specs) == 1 else 'groups'}, profile {profile}", err=True)
+    hint = f"; next: duet validate {into} --into DIR" if into else ""
+    click.echo(f"{len(specs)} {'group' if len(specs) == 1 else 'groups'}, profile {profile}{hint}", err=True)

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from pytest_duet.analysis.comparison import compare_run
-from pytest_duet.cli.common_options import known
+from pytest_duet.cli.common_options import PATH, known
 from pytest_duet.cli.console import console
 from pytest_duet.errors import StoreError
 from pytest_duet.records import files, journal, store
@@ -26,7 +26,7 @@ _DEFAULT: Final = "terminal"
 
 
 class _FormatOption(click.Option):
-    """``--format``: its choices and help are those of the registered formats, looked up when they are needed."""
+    """``--format``, with the choices and the help of the registered formats, which are looked up on demand."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:  # noqa: ARG002 - click's signature
         each = "; ".join(f"{name} {format_.purpose}" for name, format_ in formats.available().items())
@@ -39,11 +39,11 @@ class _FormatOption(click.Option):
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--format", "chosen", cls=_FormatOption, help="How to show it.")
-@click.option("--width", type=click.IntRange(min=NARROWEST), help="Characters in a line.")
+@click.option("--width", type=click.IntRange(min=NARROWEST), help="Characters per line.")
 @click.option("-v", "--verbose", count=True, help="Effect sizes, tests, readings and attestations too.")
-@click.option("-q", "--quiet", count=True, help="One line a group.")
+@click.option("-q", "--quiet", count=True, help="One line per group.")
 @click.option(
     "--into",
     "documents",
@@ -55,9 +55,10 @@ class _FormatOption(click.Option):
 def report(
     run: Path, chosen: str | None, width: int | None, verbose: int, quiet: int, documents: tuple[Path, ...]
 ) -> None:
-    """Show the run saved in RUN (.json), or what a journal (.jsonl) kept of one.
+    """Show a saved run, or write its tables into documents.
 
-    Verdicts are derived anew from the rounds in the file. The exit status is 14 where a file cannot be used.
+    RUN is a saved run (.json) or the journal (.jsonl) of an unfinished one. Verdicts are derived again from the rounds in
+    the file. The exit status is 14 if a file cannot be used.
     """
     if documents and chosen not in {None, "markdown"}:
         raise click.UsageError(f"--into takes Markdown, not --format {chosen}")
@@ -82,7 +83,7 @@ def _load(path: Path) -> RunRecord:
 
 
 def _put_into(documents: tuple[Path, ...], record: RunRecord, stem: str) -> None:
-    """Put the sections each document asks for between its markers; write nothing where one of them cannot be used.
+    """Put the sections that each document asks for between its markers; write nothing if one of them cannot be used.
 
     Raises:
         StoreError: a file cannot be read or written, or its markers are not as they must be.
@@ -90,9 +91,8 @@ def _put_into(documents: tuple[Path, ...], record: RunRecord, stem: str) -> None
     """
     filled = {}
     for path in documents:
-        target = Path(
-            os.path.realpath(path)
-        )  # unlike Path.resolve, it leaves a circular link to fail when it is opened
+        # Unlike Path.resolve, this leaves a circular link to fail when it is opened.
+        target = Path(os.path.realpath(path))
         try:
             text = files.read_regular(target).decode()
             filled[target] = fill(text, markdown.SECTIONS, lambda section: markdown.render(record, stem, section))

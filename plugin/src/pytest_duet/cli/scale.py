@@ -1,28 +1,18 @@
-"""``duet scale``: measure one algorithm at several sizes, and say how the time of each framework grows.
-
-Not for verdicts at one size: ``pytest benches`` gives those.
-"""
+"""``duet scale``: measure one algorithm at several sizes, and fit how the time of each framework grows."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
-from pytest_duet.cli.common_options import (
-    benches_option,
-    json_option,
-    known,
-    profile_option,
-    results_option,
-    threads_option,
-)
-from pytest_duet.cli.console import console, print_json
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli import common_options as shared
+from pytest_duet.cli.console import Progress, console, print_json
 from pytest_duet.defaults import DATA_CACHE
-from pytest_duet.errors import SpecError, nearest
+from pytest_duet.errors import nearest
 from pytest_duet.exit_status import Exit
 from pytest_duet.records.timings import typical_call_ns
 from pytest_duet.report import scale as pages
@@ -42,24 +32,16 @@ HALF_DECADE: Final = 10**0.5
 _RANGE: Final = re.compile(r"(?P<name>\w+)=(?P<low>[\d.]+(?:e\d+)?)\.\.(?P<high>[\d.]+(?:e\d+)?)", re.IGNORECASE)
 
 
-class Range(click.ParamType[tuple[str, int, int]]):
-    """``n=1e3..1e6``: what grows, from where to where."""
-
-    name = "NAME=LOW..HIGH"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int, int]:
-        """Return name, lowest and highest size."""
-        match = _RANGE.fullmatch(str(value))
-        low, high = (int(float(match[end])) for end in ("low", "high")) if match else (0, 0)
-        if match is None or not 0 < low < high:
-            self.fail(f"{value!r} is no range; write for example n=1e3..1e6", param, ctx)
-        return match["name"], low, high
+def _range(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, int, int]:
+    match = _RANGE.fullmatch(text)
+    low, high = (int(float(match[end])) for end in ("low", "high")) if match else (0, 0)
+    if match is None or not 0 < low < high:
+        raise click.BadParameter(f"{text!r} is not a range; write for example n=1e3..1e6")
+    return match["name"], low, high
 
 
 def sizes_of(low: int, high: int, points: int | None) -> list[int]:
-    """Return `points` sizes from `low` to `high`, evenly spaced on logarithms; without a number two a decade."""
-    import math
-
+    """Return `points` sizes from `low` to `high`, evenly spaced on a logarithmic scale; by default two per decade."""
     steps = max(1, points - 1 if points else round(math.log(high / low) / math.log(HALF_DECADE)))
     return sorted({round(low * (high / low) ** (step / steps)) for step in range(steps + 1)})
 
@@ -67,23 +49,29 @@ def sizes_of(low: int, high: int, points: int | None) -> list[int]:
 @click.command("scale")
 @click.argument("task")
 @click.argument("algorithm")
-@click.option("--over", type=Range(), required=True, help="What grows, a whole number of the recipe, and its range.")
-@click.option("--phase", default="", help="Which phase; the task's first by default.")
-@click.option("--workload", default="", help="Which data; by default the first whose recipe has what grows.")
-@click.option("--points", type=click.IntRange(min=2), help="How many sizes; by default two a decade.")
-@click.option("--framework", "frameworks", default="", help="Only these, with commas; the reference runs in any case.")
-@profile_option("How much time each size may take.")
-@threads_option
+@click.option(
+    "--over",
+    callback=_range,
+    required=True,
+    metavar="NAME=LOW..HIGH",
+    help="Integer of the data recipe, and its range.",
+)
+@click.option("--phase", default="", help="Phase; by default the task's first.")
+@click.option("--workload", default="", help="Workload; by default the first whose recipe has the integer.")
+@click.option("--points", type=click.IntRange(min=2), help="Number of sizes; by default two per decade.")
+@click.option("--framework", "frameworks", default="", metavar="A,B", help="Only these; the reference always runs.")
+@shared.profile_option("Profile: how much time each size may take.")
+@shared.threads_option
 @click.option(
     "--call-cap",
     default=5.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Leave out a member, and end where it is the reference, whose next call would take more seconds than this.",
+    help="Leave out a member whose next call would take more seconds than this; stop where that is the reference.",
 )
-@results_option
-@json_option
-@benches_option
+@shared.results_option
+@shared.json_option
+@shared.suite_option
 def scale(
     task: str,
     algorithm: str,
@@ -96,24 +84,22 @@ def scale(
     threads: int,
     call_cap: float,
     results: Path,
-    as_json: bool,  # noqa: FBT001 - click's flag
-    benches: Path,
+    as_json: bool,
+    suite: Suite,
 ) -> None:
-    """Measure how the time of ALGORITHM of TASK grows with the size of its data.
+    """Measure how the time of an algorithm grows with the size of its data.
 
-    Each size is checked for parity and timed in turns like any benchmark; then time = a·size^b is fitted to each
-    framework, and where two cross is said. Finished sizes are shown and saved even after Ctrl-C. The exit status is 1
-    where a member failed its checks.
+    Each size is checked for parity and timed in turns like any benchmark. Then time = a·size^b is fitted to each
+    framework, and the sizes where two of them cross are estimated. After Ctrl-C, the finished sizes are shown and saved.
+    The exit status is 1 if a member failed a check.
 
     Example: duet scale regression lasso --over n=1e3..1e6
     """
     from pytest_duet.session import Session
-    from pytest_duet.spec.suite import load_suite
 
     name, low, high = over
-    suite = load_suite(benches.resolve())
     key = _key(suite, task, algorithm, phase, workload, name)
-    known("profile", profile, suite.profiles)
+    shared.known("profile", profile, suite.profiles)
     chosen = {each for each in frameworks.split(",") if each}
     progress = Progress()
     done: list[int] = []
@@ -122,12 +108,12 @@ def scale(
         with session.interruptible():
             for size in sizes_of(low, high, points):
                 progress.where = f"{name} = {size}"
-                group = _group(suite, key, profile, {name: size}, threads, call_cap)
+                with shared.usage():
+                    group = _group(suite, key, profile, {name: size}, threads, call_cap)
                 members = _affordable(group.spec, session.groups, done, size, chosen, call_cap)
                 if group.spec.reference not in members:
-                    progress.line(
-                        f"{name} = {size} and above: the reference would take more than {call_cap:g} s a call"
-                    )
+                    why = f"the reference would take more than {call_cap:g} s a call"
+                    progress.line(f"{progress.where} and above: {why}")
                     break
                 progress.line(f"{progress.where}: {', '.join(members)}")
                 session.run(group, members)
@@ -135,47 +121,27 @@ def scale(
     if not session.groups:
         raise click.Abort
     run = session.analysed()
-    saved = session.save(run)
     if as_json:
         print_json(pages.document(run, name, done))
     else:
         shown = console()
         click.echo(pages.render(run, name, done, shown.width, ascii_only=shown.ascii_only), nl=False)
-    for error in session.errors:
-        progress.line(f"duet: not saved: {error}")
-    if saved is not None:
-        progress.line(f"saved: {saved}")
-    if session.errors:
-        raise SystemExit(int(Exit.STORAGE_FAILED))
-    statuses = {member.status for group in run.groups for member in group.members}
-    if any(STATUSES[status].outcome == "failed" for status in statuses):
-        raise SystemExit(int(Exit.FAILED))
+    progress.save(session)
+    failed = any(STATUSES[member.status].outcome == "failed" for group in run.groups for member in group.members)
+    raise SystemExit(int(session.status() or (Exit.FAILED if failed else Exit.PASSED)))
 
 
 def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, over: str) -> GroupKey:
-    """Return the group that grows: of those of the algorithm the first that has what grows."""
-    from pytest_duet.spec.suite import group_keys
-
-    known("task", task, suite.tasks)
-    spec = suite.tasks[task]
-    known("algorithm", algorithm, spec.algorithms)
-    keys = [key for key in group_keys(task, spec) if key.algorithm == algorithm]
-    phase = phase or keys[0].phase
-    known("phase", phase, dict.fromkeys(key.phase for key in keys))
-    keys = [key for key in keys if key.phase == phase]
-    if workload:
-        known("workload", workload, [key.workload for key in keys])
-        return next(key for key in keys if key.workload == workload)
-    names: dict[str, None] = {}
-    for key in keys:
-        entry = spec.workloads[key.workload]
-        whole = {
-            name for params in (entry.data, *entry.profiles.values()) for name, v in params.items() if type(v) is int
-        }
-        names.update(dict.fromkeys(sorted(whole)))
-        if over in whole:
+    """Return the first group of the algorithm whose recipe has the integer `over`."""
+    keys = shared.groups_of(suite, task, algorithm, phase)
+    integers: set[str] = set()
+    for key in shared.groups_of(suite, task, algorithm, phase or keys[0].phase, workload):
+        entry = suite.tasks[task].workloads[key.workload]
+        recipe = [entry.data, *entry.profiles.values()]
+        integers |= {name for params in recipe for name, value in params.items() if type(value) is int}
+        if over in integers:
             return key
-    raise click.UsageError(f"no workload of {task} {algorithm} has a whole number {over!r}{nearest(over, names)}")
+    raise click.UsageError(f"no workload of {task} {algorithm} has an integer {over!r}{nearest(over, integers)}")
 
 
 def _group(
@@ -184,19 +150,16 @@ def _group(
     from pytest_duet.binding.bind import bind
     from pytest_duet.spec.resolve import group_spec
 
-    try:
-        spec = group_spec(suite, key, profile, threads=threads, data=data)
-        # The profile's cap is for its own sizes.
-        budget = msgspec.structs.replace(spec.budget, call_cap_seconds=call_cap)
-        return bind(msgspec.structs.replace(spec, budget=budget), suite.benches, suite.project / DATA_CACHE)
-    except SpecError as error:
-        raise click.UsageError(str(error)) from error
+    spec = group_spec(suite, key, profile, threads=threads, data=data)
+    # The profile's cap is for its own sizes.
+    budget = msgspec.structs.replace(spec.budget, call_cap_seconds=call_cap)
+    return bind(msgspec.structs.replace(spec, budget=budget), suite.benches, suite.project / DATA_CACHE)
 
 
 def _affordable(
     spec: GroupSpec, groups: list[GroupRecord], sizes: list[int], size: int, chosen: set[str], call_cap: float
 ) -> list[str]:
-    """Return the members that were chosen and whose call, by how it grew so far, stays below the cap."""
+    """Return the chosen members whose next call is expected to stay below the cap."""
     return [
         member.name
         for member in spec.members
@@ -206,7 +169,7 @@ def _affordable(
 
 
 def _expected_ns(name: str, groups: list[GroupRecord], sizes: list[int], size: int) -> float:
-    """Return what a call at `size` would take if it went on growing as between the last two sizes; 0 for unknown."""
+    """Return the time of a call at `size`, extrapolated from the last two sizes; 0 if unknown."""
     seen = []
     for at, group in zip(sizes, groups, strict=True):
         member = next((each for each in group.members if each.name == name), None)

@@ -1,12 +1,7 @@
-"""``duet self-test``: what the harness does where there is nothing to find.
-
-Not for a project's own code: ``ab`` compares that.
-"""
+"""``duet self-test``: measure the harness itself, where there is nothing to find."""
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -15,36 +10,37 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_duet import units
-from pytest_duet.cli.common_options import json_option
+from pytest_duet.cli.common_options import AT_LEAST_ONE, json_option
+from pytest_duet.cli.console import Progress, print_json
 from pytest_duet.errors import MemberError
 
 if TYPE_CHECKING:
-    from pytest_duet.extras.self_test import Overhead, Rate
+    from pytest_duet.extras.self_test import Overhead
 
 WORKER = Path("target/release/lcg")
-"""The example worker, which has a call that does nothing too."""
+"""The example worker, which also has a call that does nothing."""
 
 
 @click.command("self-test")
-@click.option(
-    "--decisions", default=30, show_default=True, type=click.IntRange(min=1), help="How often to decide over nothing."
-)
-@click.option("--seconds", default=8.0, show_default=True, help="Most seconds the rounds of one decision may take.")
+@click.option("--decisions", default=30, show_default=True, type=AT_LEAST_ONE, help="Number of gates on no change.")
+@click.option("--seconds", default=8.0, show_default=True, help="Most seconds for the rounds of one decision.")
 @json_option
 @click.option(
     "--worker",
     type=click.Path(path_type=Path, dir_okay=False),
     default=WORKER,
     show_default=True,
-    help="A Rust worker with a task `noop`; left out where it is not built.",
+    help="Rust worker with a task `noop`; left out if it is not built.",
 )
-def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> None:  # noqa: FBT001 - click's flag
-    """Compare things with themselves: false alarms, what a round costs, what a process of one's own changes.
+def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> None:
+    """Compare code with itself, to measure the harness.
 
-    Takes about five seconds a decision. A level of 1 % is seen to be kept from some hundred decisions on.
+    Prints the rate of false alarms, the cost of a round, and the bias of a worker process. Each decision takes about five seconds. It takes several hundred decisions to confirm an alarm rate of at most 1 %.
     """
     from pytest_duet.extras import self_test as measure
 
+    progress = Progress()
+    progress.where = "self-test"
     with tempfile.TemporaryDirectory(prefix="duet-self-") as folder:
         cache = Path(folder)
         forked = measure.function_launch(measure.spin, direct=False)
@@ -52,68 +48,55 @@ def self_test(decisions: int, seconds: float, as_json: bool, worker: Path) -> No
             measure.against_itself(f"spin/{name}", (forked, forked), cache, seconds, n=steps)
             for name, steps in measure.WORKLOADS.items()
         ]
-        rate, verdicts = measure.false_alarms(groups, decisions, _progress)
+        rate, verdicts = measure.false_alarms(groups, decisions, progress)
         overheads = _overheads(worker)
         steps = measure.WORKLOADS["middle"]
-        bias = measure.bias("spin/middle", cache, seconds, _progress, n=steps)
-    _progress("")
+        bias = measure.bias("spin/middle", cache, seconds, progress, n=steps)
+    progress("")
     assert bias.ratio is not None
     low, high = (bias.interval.low, bias.interval.high) if bias.interval else (None, None)
     if as_json:
-        document = {
-            "false_alarms": asdict(rate),
-            "verdicts": verdicts,
-            "overheads": [asdict(each) for each in overheads],
-            "worker_over_this_process": {"ratio": bias.ratio, "interval": [low, high], "cells": bias.cells},
-        }
-        click.echo(json.dumps(document, indent=2))
+        print_json(
+            {
+                "false_alarms": asdict(rate),
+                "verdicts": verdicts,
+                "overheads": [asdict(each) for each in overheads],
+                "worker_over_this_process": {"ratio": bias.ratio, "interval": [low, high], "cells": bias.cells},
+            }
+        )
         return
-    click.echo(f"false alarms: {_share(rate)} on nothing (allowed: 1 %); verdicts: {_counted(verdicts)}")
+    share, least, most = map(units.percent, (rate.alarms / rate.decisions, rate.low, rate.high))
+    counts = ", ".join(f"{count} {word}" for word, count in verdicts.items())
+    click.echo(
+        f"false alarms: {rate.alarms} in {rate.decisions} decisions, {share} [{least}, {most}] (allowed: 1 %); "
+        f"verdicts: {counts}"
+    )
     if rate.too_few:
-        click.echo(f"not counted: {rate.too_few} with too few cells for any alarm; give each more --seconds")
+        click.echo(f"not counted: {rate.too_few} decisions with too few cells for an alarm; give each more --seconds")
     for each in overheads:
         on_clock, beside = units.duration(each.clock_ns), units.duration(max(0.0, each.beside_ns))
-        click.echo(f"a call that does nothing, {each.path}: {on_clock} on the clock; {beside} a round beside it")
+        click.echo(f"an empty call, {each.path}: {on_clock} on the clock, {beside} per round beside it")
     between = units.interval(low, high) if low is not None and high is not None else ""
     click.echo(
-        f"the same Python function in a worker over in this process: {units.factor(bias.ratio)} {between} "
+        f"the same Python function, in a worker over in this process: {units.factor(bias.ratio)} {between} "
         f"({bias.verdict}, {bias.cells} cells)"
     )
 
 
 def _overheads(worker: Path) -> list[Overhead]:
-    """Return what each path costs; Rust is left out, and that is said, where its worker cannot tell."""
-    from pytest_duet.extras import self_test as measure
+    """Return what each path costs, without Rust, and saying so, if its worker is missing or has no such call."""
+    from pytest_duet.extras.self_test import function_launch, noop, overhead
     from pytest_duet.spec.group import LaunchSpec
 
     found = [
-        measure.overhead("Python in this process", measure.function_launch(measure.noop, direct=True)),
-        measure.overhead("Python in a worker", measure.function_launch(measure.noop, direct=False)),
+        overhead("Python in this process", function_launch(noop, direct=True)),
+        overhead("Python in a worker", function_launch(noop, direct=False)),
     ]
     why = f"{worker} is not built"
     if worker.is_file():
         try:
-            return [
-                *found,
-                measure.overhead("Rust in a worker", LaunchSpec("process", argv=(str(worker.resolve()),))),
-            ]
+            return [*found, overhead("Rust in a worker", LaunchSpec("process", argv=(str(worker.resolve()),)))]
         except MemberError as error:
             why = str(error)
-    click.echo(f"{why}: Rust is left out; `make build` builds it anew", err=True)
+    click.echo(f"{why}: Rust is left out; build it with `make build`", err=True)
     return found
-
-
-def _share(rate: Rate) -> str:
-    return (
-        f"{rate.alarms} in {rate.decisions} decisions, {units.percent(rate.alarms / rate.decisions)} "
-        f"[{units.percent(rate.low)}, {units.percent(rate.high)}]"
-    )
-
-
-def _counted(verdicts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {word}" for word, count in verdicts.items())
-
-
-def _progress(what: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[2K{what}"[:100], err=True, nl=False)

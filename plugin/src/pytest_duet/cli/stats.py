@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pytest_duet.analysis import statistics
-from pytest_duet.cli.common_options import json_option
+from pytest_duet.cli.common_options import PATH, json_option
 from pytest_duet.cli.console import console, print_json
 from pytest_duet.errors import StoreError
 from pytest_duet.records import store
 from pytest_duet.report import statistics as pages
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command("stats")
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("runs", type=PATH, nargs=-1, required=True)
 @click.option("--case", "pattern", default="*", metavar="PATTERN", help="Only comparisons of these cases.")
 @click.option("--per-round", is_flag=True, help="Also test single rounds; these tests are descriptive.")
 @click.option(
@@ -31,9 +34,9 @@ from pytest_duet.report import statistics as pages
 def stats(
     runs: tuple[Path, ...],
     pattern: str,
-    per_round: bool,  # noqa: FBT001 - click's flag
+    per_round: bool,
     policy: str,
-    as_json: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,
 ) -> None:
     """Print the classical tests of one run, or combine several RUNS of one machine.
 

@@ -1,38 +1,44 @@
-"""``duet validate``: check the groups of a plan before anything is timed, and leave the result in files."""
+"""``duet validate``: check the groups of a plan before anything is timed, and write the results to files."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pytest_duet.cli.common_options import benches_option, into_option, mode_option, report_members
-from pytest_duet.cli.progress import Progress
+from pytest_duet.cli.common_options import PATH, go_on, into_option, mode_option, report_members, suite_option
+from pytest_duet.cli.console import Progress
 from pytest_duet.defaults import DATA_CACHE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_duet.spec.suite import Suite
 
 
 @click.command("validate")
-@click.argument("specs", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("specs", type=PATH, nargs=-1, required=True)
 @into_option
 @mode_option
-@benches_option
-def validate(specs: tuple[Path, ...], into: Path, mode: str, benches: Path) -> None:
-    """Check the groups in SPECS (files of `duet plan`): attestation, quality, parity, scaling and effects.
+@suite_option
+def validate(specs: tuple[Path, ...], into: Path, mode: str, suite: Suite) -> None:
+    """Check the members of planned groups before anything is timed.
 
-    Writes a validation for each group into DIR, for `duet measure`. The exit status is 1 where a member failed a check;
-    the files are written in any case.
+    SPECS are files of `duet plan` or folders of them. The checks are attestation, parity, quality, scaling and effects. For
+    each group, a validation is written to DIR, for `duet measure`. The exit status is 1 if a member failed a check; the
+    files are written in any case.
 
-    Example: duet validate plan/*.spec.json --into validated/
+    Example: duet validate plan/ --into validated/
     """
     from pytest_duet.measure.mode import MODES
     from pytest_duet.phases.files import read_specs
     from pytest_duet.phases.validate import validate as run
 
-    folder, progress, members = benches.resolve(), Progress(), []
+    progress, failed = Progress(), False
     for spec in read_specs(specs):
         progress.where = spec.id
         names = [member.name for member in spec.members]
-        validation = run(spec, names, MODES[mode], folder, folder.parent / DATA_CACHE, progress)
+        validation = run(spec, names, MODES[mode], suite.benches, suite.project / DATA_CACHE, progress)
         progress.line(f"{spec.id}: {validation.write(into)}")
-        members += list(validation.members.values())
-    report_members(members)
+        failed |= report_members(each.record for each in validation.document.members)
+    go_on(f"measure {into} --into DIR", failed=failed)

@@ -1,4 +1,4 @@
-"""Base against head: which cases two commits share, the group in which one is compared, and what came of it."""
+"""Base against head: the cases of a suite, the group in which base and head of one case are compared, and its change."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pytest_duet.analysis import gate
 from pytest_duet.analysis.comparison import compare_group
 from pytest_duet.binding.bind import INLINE_CHECK, bind
 from pytest_duet.binding.member import make_job
-from pytest_duet.defaults import ALPHA
+from pytest_duet.defaults import ALPHA, PROFILE
 from pytest_duet.errors import reason_of
 from pytest_duet.ids import CaseId
 from pytest_duet.records.schema import Change
-from pytest_duet.spec.group import MemberSpec
+from pytest_duet.spec.group import DataSpec, GroupSpec, MemberSpec
 from pytest_duet.spec.resolve import group_spec
 from pytest_duet.spec.schema import ParityRule
 from pytest_duet.spec.suite import applying, group_keys, member_names
@@ -31,32 +31,33 @@ if TYPE_CHECKING:
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
-    from pytest_duet.spec.group import GroupSpec, LaunchSpec
+    from pytest_duet.spec.group import LaunchSpec
+    from pytest_duet.spec.schema import Profile
     from pytest_duet.spec.suite import Suite
     from pytest_duet.values import Scalar
-    from pytest_duet.vocabulary import Language
+    from pytest_duet.vocabulary import Language, Side
 
 BASE: Final = "base"
 HEAD: Final = "head"
 NO_CAP_SECONDS: Final = 1e9
-"""No call is too slow to be called a regression."""
+"""No call is too slow to be a regression."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One implementation at one workload: a group of the suite, and a member in it."""
+    """One implementation on one workload: a group of the suite and one of its members."""
 
     key: GroupKey
     member: str
 
     @property
     def id(self) -> str:
-        """Its id: ``regression/lasso-train-diabetes/native``."""
+        """The case's id: ``regression/lasso-train-diabetes/native``."""
         return str(CaseId(str(self.key), self.member))
 
 
 def cases(suite: Suite, profile: str) -> list[Case]:
-    """Return every case of `suite` in `profile` that is not declared unsound, in its order."""
+    """Return every case of `suite` in `profile` that is not declared unsound, in the order of the suite."""
     return [
         Case(key, name)
         for task_name, task in suite.tasks.items()
@@ -73,13 +74,13 @@ def pair_of(
     profile: str,
     cache: Path,
 ) -> tuple[BoundGroup | None, str]:
-    """Return the group in which base and head of `case` are compared, or None and why they cannot be.
+    """Return the group in which base and head of `case` are compared, or None and the reason why they cannot be.
 
-    `suites` are base's and head's, `launches` say by framework how their workers are launched. They must get the same
-    job on the same bytes; a model that a phase starts from is trained once, by head.
+    `suites` and, by framework, `launches` are those of base and head. Both sides must get the same job on the same bytes;
+    a model that a phase starts from is trained once, by head.
 
     Raises:
-        DataError: the data cannot be had.
+        DataError: the data cannot be obtained.
         SpecError: head's spec cannot be used.
 
     """
@@ -88,12 +89,12 @@ def pair_of(
     try:
         base = bind(group_spec(suites[0], case.key, profile), suites[0].benches, cache)
         digest = base.data_set().digest
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with base, it is not what head has to answer for
+    except Exception as error:  # noqa: BLE001 - a fault of base must not fail head
         return None, f"base: {reason_of(error)}"
     if digest != files.digest:
-        return None, "its data recipe is another than base's; set a new base once that is merged"
+        return None, "its data recipe differs from base's; compare with a newer base once it is merged"
     if make_job(base, case.member, files) != make_job(head, case.member, files):
-        return None, "its parameters are others than base's; set a new base once that is merged"
+        return None, "its parameters differ from base's; compare with a newer base once they are merged"
     member = head.spec.member(case.member)
     sides = [_side(member, name, launch) for name, launch in zip((BASE, HEAD), launches[member.framework], strict=True)]
     spec = msgspec.structs.replace(head.spec, margin=head.spec.margins.get(case.member, head.spec.margin), margins={})
@@ -101,7 +102,7 @@ def pair_of(
 
 
 def _side(member: MemberSpec, name: str, launch: LaunchSpec) -> MemberSpec:
-    # Held to base's own outputs; how good they are is what the suite's own run checks.
+    # Head is checked against base's outputs; the suite's own runs check their quality.
     return msgspec.structs.replace(
         member,
         name=name,
@@ -112,14 +113,25 @@ def _side(member: MemberSpec, name: str, launch: LaunchSpec) -> MemberSpec:
     )
 
 
-def two_sides(
-    launches: Sequence[LaunchSpec], framework: str, language: Language, params: Mapping[str, Scalar]
-) -> list[MemberSpec]:
-    """Return base and head of one implementation outside of a suite, launched in these two ways, with the same `params`."""
-    return [
+def launched_pair(
+    key: GroupKey,
+    launches: Sequence[LaunchSpec],
+    language: Language,
+    params: Mapping[str, Scalar],
+    digest: str,
+    *,
+    case: str,
+    budget: Profile,
+    profile: str = PROFILE,
+) -> GroupSpec:
+    """Return the spec that compares base and head of job `key`, launched in two ways, outside a suite.
+
+    Both get the same `params` and the data set with `digest`.
+    """
+    sides = [
         MemberSpec(
             name=name,
-            framework=framework,
+            framework=key.task,
             variant="",
             role="reference" if name == BASE else "rival",
             language=language,
@@ -129,10 +141,24 @@ def two_sides(
         )
         for name, launch in zip((BASE, HEAD), launches, strict=True)
     ]
+    spec = GroupSpec(
+        id=case,
+        task=key.task,
+        algorithm=key.algorithm,
+        phase=key.phase,
+        workload="",
+        reference=BASE,
+        members=(),
+        dtype="f64",
+        profile=profile,
+        budget=budget,
+        data=DataSpec(digest=digest),
+    )
+    return as_pair(spec, case, sides)
 
 
 def as_pair(spec: GroupSpec, case: str, sides: Sequence[MemberSpec]) -> GroupSpec:
-    """Return `spec` with `sides` as its only members, checked against each other and by nothing else."""
+    """Return `spec` with `sides` as its only members, checked against each other and in no other way."""
     return msgspec.structs.replace(
         spec,
         id=case,
@@ -147,18 +173,18 @@ def as_pair(spec: GroupSpec, case: str, sides: Sequence[MemberSpec]) -> GroupSpe
 
 
 def change_of(group: BoundGroup, record: GroupRecord, decisions: int) -> Change:
-    """Return how head compares with base in the `record` of `group`, one of so many `decisions`.
+    """Return the change from base to head in the `record` of `group`, one of `decisions` cases.
 
-    Whether it alarms depends on all of them: see `gate.judge_family`.
+    `gate.judge_family` decides over all cases which of them alarm.
     """
     case = group.spec.id
     members = {member.name: member for member in record.members}
     base, head = members[BASE], members[HEAD]
     if all(group.launches[name].missing for name in (BASE, HEAD)):
-        return without(case, base=False, head=False, reason=base.reason)
+        return not_compared(case, "missing", "missing", base.reason)
     if base.status != "ok" and head.status == "skipped":
-        # Head was not tried, since there is nothing to hold it to.
-        return undecided(case, f"base {base.status}: {base.reason}")
+        # Without base's outputs, head was not run.
+        return not_compared(case, "bad", "ok", f"base {base.status}: {base.reason}")
     (comparison,) = compare_group(record)
     p = smallest = None
     if comparison.ratio is not None:
@@ -170,17 +196,6 @@ def change_of(group: BoundGroup, record: GroupRecord, decisions: int) -> Change:
     return gate.of_pair(case, comparison, (base.status, head.status), p, smallest)
 
 
-def undecided(case: str, reason: str) -> Change:
-    """Return the change of a case that is there on both sides and cannot be compared."""
-    return Change(case=case, base="bad", head="ok", verdict="not comparable", reason=reason)
-
-
-def without(case: str, *, base: bool, head: bool, reason: str) -> Change:
-    """Return the change of a case that was not measured, and on which sides it is there."""
-    return Change(
-        case=case,
-        base="ok" if base else "missing",
-        head="ok" if head else "missing",
-        verdict="not comparable",
-        reason=reason,
-    )
+def not_compared(case: str, base: Side, head: Side, reason: str) -> Change:
+    """Return the change of a case that cannot be compared, from what a gate sees of its sides."""
+    return Change(case=case, base=base, head=head, verdict="not comparable", reason=reason)

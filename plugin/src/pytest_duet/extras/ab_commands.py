@@ -1,4 +1,4 @@
-"""What ``duet ab --cmd`` compares: two worker commands of a user's own, on one job."""
+"""``duet ab --cmd``: compare two worker commands of a user on one job."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
 from pytest_duet.defaults import DATA_CACHE
-from pytest_duet.digests import content_digest
+from pytest_duet.digests import arrays_digest
 from pytest_duet.errors import SpecError, StoreError
-from pytest_duet.extras.ab import BASE, as_pair, two_sides
+from pytest_duet.extras.ab import launched_pair
 from pytest_duet.records.files import read_regular
-from pytest_duet.spec.group import DataSpec, GroupSpec, LaunchSpec
+from pytest_duet.spec.group import LaunchSpec
 from pytest_duet.spec.launch import thread_environment
 from pytest_duet.spec.schema import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy as np
     import numpy.typing as npt
@@ -32,43 +32,31 @@ if TYPE_CHECKING:
 def of_commands(
     commands: tuple[str, str], key: GroupKey, params: Iterable[str], arrays: Iterable[str], profile: str
 ) -> BoundGroup:
-    """Return the group in which two worker commands are compared on the job `key` with `params` and `arrays`.
+    """Return the group that compares two worker commands on job `key` with `params` and `arrays`.
 
     Raises:
-        SpecError: the job is not given, or wrongly.
-        DataError: the data files hold nothing for workers, or cannot be kept.
+        SpecError: the job, a command or a data file cannot be used.
+        DataError: an array has a type that workers cannot read, or cannot be cached.
 
     """
     if not key.task:
-        raise SpecError("--cmd needs --task: what the workers are asked for")
+        raise SpecError("--cmd needs --task, the task of the job")
     given = {name: _scalar(value) for name, value in (_named(each, "--param") for each in params)}
     files = {name: _array(path) for name, path in (_named(each, "--data") for each in arrays)}
-    cache, digest = Path(DATA_CACHE), _digest(files)
+    cache, digest = Path(DATA_CACHE), arrays_digest(files)
     obtain(cache, digest, lambda: files)
     launches = [LaunchSpec("process", argv=_argv(each), environment=thread_environment(1)) for each in commands]
-    spec = GroupSpec(
-        id=key.task,
-        task=key.task,
-        algorithm=key.algorithm,
-        phase=key.phase,
-        workload="",
-        reference=BASE,
-        members=(),
-        dtype="f64",
-        profile=profile,
-        budget=Profile(),
-        data=DataSpec(digest=digest),
-    )
-    return bind(as_pair(spec, key.task, two_sides(launches, key.task, "rust", given)), Path("benches"), cache)
+    spec = launched_pair(key, launches, "rust", given, digest, case=key.task, budget=Profile(), profile=profile)
+    return bind(spec, Path("benches"), cache)
 
 
 def _argv(command: str) -> tuple[str, ...]:
     try:
         argv = tuple(shlex.split(command))
     except ValueError as error:
-        raise SpecError(f"--cmd: {command!r} cannot be read ({error}); quote it as a shell wants it") from error
+        raise SpecError(f"--cmd: {command!r} cannot be read ({error}); quote it as for a shell") from error
     if not any(argv[:1]):
-        raise SpecError(f"--cmd: {command!r} names no program; give two commands that start workers")
+        raise SpecError(f"--cmd: {command!r} is empty; give two commands that start workers")
     return argv
 
 
@@ -80,7 +68,7 @@ def _named(text: str, option: str) -> tuple[str, str]:
 
 
 def _scalar(text: str) -> bool | int | float | str:
-    """Return a parameter as it was meant: a boolean or a number as JSON writes it, else the string itself."""
+    """Return a boolean or a number written as in JSON, else the string itself."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -96,11 +84,6 @@ def _array(path: str) -> npt.NDArray[np.generic]:
     except StoreError as error:
         raise SpecError(f"--data: {error}") from error
     except Exception as error:
-        # A damaged header makes numpy raise whatever its parser does.
+        # For a damaged header, numpy raises whatever its parser raises.
         raise SpecError(f"--data: {path} cannot be read ({error}); give a .npy file of numbers") from error
     return array
-
-
-def _digest(files: Mapping[str, npt.NDArray[np.generic]]) -> str:
-    named = ((f"{name} {array.dtype.str} {array.shape}", array) for name, array in sorted(files.items()))
-    return content_digest(*(part for name, array in named for part in (name.encode(), array.tobytes())))

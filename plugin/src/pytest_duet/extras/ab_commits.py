@@ -1,4 +1,4 @@
-"""What ``duet ab BASE`` compares: the cases that two commits of a suite share, each built from its own sources."""
+"""``duet ab BASE``: compare the cases that two commits of a suite share, each built from its own sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_duet.defaults import CACHE
 from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import SpecError, reason_of
 from pytest_duet.extras import worktrees
-from pytest_duet.extras.ab import Case, cases, pair_of, undecided, without
+from pytest_duet.extras.ab import cases, not_compared, pair_of
 from pytest_duet.ids import framework_of
 from pytest_duet.phases.build import build_worker
 from pytest_duet.spec.launch import launch_spec
@@ -20,7 +20,7 @@ from pytest_duet.spec.selectors import expression as means
 from pytest_duet.spec.suite import load_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.extras.worktrees import Worktree
@@ -40,7 +40,7 @@ _CARGO: Final = (
 
 @dataclass
 class Found:
-    """What there is to compare: the groups that can be measured, and the changes that are known without."""
+    """What there is to compare: groups to measure, and changes that are known without measuring."""
 
     groups: list[BoundGroup] = field(default_factory=list)
     known: list[Change] = field(default_factory=list)
@@ -49,13 +49,14 @@ class Found:
 def of_commits(
     base: str, head: str, expression: str, profile: str, benches: Path, say: Callable[[str], None]
 ) -> tuple[Found, tuple[str, str]]:
-    """Return what there is to compare between commits `base` and `head` (the working tree where empty), and their names.
+    """Return what there is to compare between commits `base` and `head`, and their names.
 
-    Only cases that `expression` means count, all where it is empty. `say` gets a line about what is built.
+    An empty `head` is the working tree. Only cases that match `expression` count; an empty one matches all. `say` gets a
+    line for each thing that is built.
 
     Raises:
-        WorktreeError: a commit cannot be had.
-        SpecError: head's spec cannot be read, or no case is like `expression`.
+        WorktreeError: a commit cannot be checked out or built.
+        SpecError: head's spec cannot be read, or no case matches `expression`.
 
     """
     root = worktrees.repository(benches.parent)
@@ -63,54 +64,48 @@ def of_commits(
     before = worktrees.check_out(root, base, cache / "ab")
     after = worktrees.check_out(root, head, cache / "ab") if head else worktrees.Worktree(root, WORKING_TREE)
     inside = benches.relative_to(root)
-    suites = (_suite(before, inside), load_suite(after.root / inside))
+    suites = (_base_suite(before, inside), load_suite(after.root / inside))
     if profile not in suites[1].profiles:
         raise SpecError(f"--profile: unknown profile {profile!r}; known: {', '.join(sorted(suites[1].profiles))}")
     wanted = means(expression)
     in_base, in_head = ([case for case in cases(suite, profile) if wanted(case.id)] for suite in suites)
     if not in_base and not in_head:
         raise SpecError(
-            f"-k: no case of {inside} is like {expression!r}; `pytest benches --collect-only -q` lists them"
+            f"-k: no case of {inside} matches {expression!r}; `pytest benches --collect-only -q` lists them"
         )
     both = [case for case in in_head if case in in_base]
-    # The project may be a folder of a larger repository.
+    # The project may be a subfolder of its repository.
     projects = (worktrees.Worktree(suites[0].project, before.name), worktrees.Worktree(suites[1].project, after.name))
-    launches = {name: _sides(projects, suites, name, cache / "ab", say) for name in _frameworks(both)}
+    frameworks = dict.fromkeys(framework_of(case.member) for case in both)
+    launches = {name: _sides(projects, suites, name, cache / "ab", say) for name in frameworks}
     found = Found()
     for case in both:
         try:
             group, why = pair_of(case, suites, launches, profile, cache / "data")
-        except Exception as error:  # noqa: BLE001 - a task's fault must cost no other case
+        except Exception as error:  # noqa: BLE001 - the fault of one task must not end the other cases
             group, why = None, reason_of(error)
         if group is None:
-            found.known.append(undecided(case.id, why))
+            found.known.append(not_compared(case.id, "bad", "ok", why))
         else:
             found.groups.append(group)
-    for case in in_head:
-        if case not in both:
-            found.known.append(without(case.id, base=False, head=True, reason="new: base does not have it"))
-    for case in in_base:
-        if case not in both:
-            found.known.append(without(case.id, base=True, head=False, reason="head does not have it"))
+    new, gone = "new: base does not have it", "head does not have it"
+    found.known += [not_compared(case.id, "missing", "ok", new) for case in in_head if case not in both]
+    found.known += [not_compared(case.id, "ok", "missing", gone) for case in in_base if case not in both]
     return found, (before.name, after.name)
 
 
-def _suite(tree: Worktree, inside: Path) -> Suite:
-    """Return the suite of the base; whatever is wrong with it, it is not what head has to answer for."""
+def _base_suite(tree: Worktree, inside: Path) -> Suite:
     try:
         return load_suite(tree.root / inside)
     except SpecError as error:
+        # A fault of base must not fail head.
         raise worktrees.WorktreeError(f"{tree.name} cannot be compared with: {error}") from error
-
-
-def _frameworks(chosen: Iterable[Case]) -> list[str]:
-    return list(dict.fromkeys(framework_of(case.member) for case in chosen))
 
 
 def _sides(
     both: tuple[Worktree, Worktree], suites: tuple[Suite, Suite], name: str, cache: Path, say: Callable[[str], None]
 ) -> tuple[LaunchSpec, LaunchSpec]:
-    """Return how workers of framework `name` are launched on either side, building what has to be built."""
+    """Return how workers of framework `name` are launched on each side, after building them where needed."""
     if suites[1].frameworks[name].language == "rust" and not suites[1].frameworks[name].command:
         return _rust_sides(both, suites, name, say)
     before, after = (launch_spec(suite, name, threads=1) for suite in suites)
@@ -120,7 +115,7 @@ def _sides(
         return msgspec.structs.replace(before, argv=(python, *before.argv[1:]), environment=environment), after
     if before.modules is None or after.modules is None:
         return before, after
-    # Forked from one and the same process: whatever was drawn for that, such as where its memory lies, is alike.
+    # With the same modules, one fork server serves both sides, so that its memory layout cannot differ between them.
     modules = tuple(dict.fromkeys([*after.modules, *before.modules]))
     return msgspec.structs.replace(before, modules=modules), msgspec.structs.replace(after, modules=modules)
 
@@ -131,14 +126,14 @@ def _rust_sides(
     build_worker(suites[1].project, name, both[1].name, say)
     before, after = (launch_spec(suite, name, threads=1) for suite in suites)
     if before.lock and after.lock and _built_from(suites[0].project, before) == _built_from(suites[1].project, after):
-        say(f"{name}: the sources are those of {both[0].name}; one binary runs both sides")
+        say(f"{name}: same sources as {both[0].name}; one binary runs both sides")
         return after, after
     worktrees.seed_target(both[0], suites[1].project / "target", say)
     build_worker(suites[0].project, name, both[0].name, say)
-    # What was missing before may be there now.
+    # Load again: the worker that was missing may exist now.
     return launch_spec(suites[0], name, threads=1), after
 
 
 def _built_from(project: Path, how: LaunchSpec) -> tuple[str, ...]:
-    """Return what a worker of `project` depends on: its sources, the lock, and how cargo is told to build it."""
+    """Return what a worker of `project` is built from: its sources, the lock file, and cargo's configuration."""
     return source_digest(map(Path, how.sources)), *(file_digest(project / each) for each in _CARGO)

@@ -1,4 +1,4 @@
-"""Train the members of a group once, for what they learn and not for their speed."""
+"""Train the members of a group once, to judge what they learn."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from pytest_duet.records.schema import GroupRecord
 
 MODE: Final = "learn"
-"""What runs of training are saved as: their times are of single calls."""
+"""The mode of saved trainings, whose times are those of single calls."""
 
 
 def train_group(group: BoundGroup, selected: Collection[str]) -> GroupRecord:
-    """Train each of the `selected` members of `group` once with the parameters quality is judged by; what goes wrong is its own.
+    """Train each of the `selected` members of `group` once, with the parameters that quality is judged by.
 
-    The record has the quality of each, whatever it is, and the time of the one call.
+    The record has the quality of each, whatever it is, and the time of the one call. An error ends one member only.
 
     Raises:
-        DuetError: the data cannot be had.
+        DuetError: the data cannot be obtained.
 
     """
     with LiveGroup(group, selected) as live:
@@ -52,7 +52,7 @@ def _train(live: LiveGroup, member: Member) -> None:
 
 
 def joined(before: GroupRecord | None, after: GroupRecord) -> GroupRecord:
-    """Return `after` with the members that `before`, a record of the same group, had already."""
+    """Return `after` with the members of `before`, an earlier record of the same group, in front."""
     if before is None:
         return after
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Measure the harness itself: how often it alarms on nothing, what a round costs by itself, what a worker of its own changes.
+"""Measure the harness itself: its rate of false alarms, its cost per round, and the bias of a worker process.
 
 Everything here is compared with itself.
 """
@@ -18,14 +18,14 @@ from pytest_duet.analysis.comparison import compare_group
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
 from pytest_duet.binding.member import launch_client
-from pytest_duet.defaults import PRINTED, PROFILE
+from pytest_duet.defaults import PRINTED
 from pytest_duet.digests import content_digest
 from pytest_duet.errors import Invalid
-from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of, two_sides
+from pytest_duet.extras.ab import BASE, HEAD, change_of, launched_pair
+from pytest_duet.ids import GroupKey
 from pytest_duet.measure.mode import DIRECT, base_and_head
-from pytest_duet.phases.run import run_group
 from pytest_duet.protocol import Job
-from pytest_duet.spec.group import DataSpec, GroupSpec
+from pytest_duet.session import run_group
 from pytest_duet.spec.launch import function_launch as launch_of
 from pytest_duet.spec.schema import Profile
 from pytest_duet.workers.python import function_host
@@ -42,13 +42,11 @@ if TYPE_CHECKING:
 _ROUNDS: Final = 200
 _REQUESTS: Final = 10
 _SECONDS: Final = 60.0
-
-
 _UNOBSERVED: Final = dataclasses.replace(DIRECT, observed=False)
 
 
 def spin(n: int) -> int:
-    """Return the state of a small generator after `n` steps: work that takes as long as `n` says."""
+    """Return the state of a small random generator after `n` steps: work in proportion to `n`."""
     state = 1
     for _ in range(n):
         state = (state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
@@ -56,19 +54,19 @@ def spin(n: int) -> int:
 
 
 def noop() -> int:
-    """Return at once: what a round takes then, the harness takes."""
+    """Return at once: the time of a round is then the harness's own."""
     return 0
 
 
 WORKLOADS: Final = {"short": 300, "middle": 10_000, "long": 120_000}
-"""Steps of `spin` whose calls take some ten microseconds, about a millisecond, and some ten."""
+"""Steps of `spin` for calls of some 10 µs, about 1 ms, and some 10 ms."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """`alarms` in `decisions` on what had not changed, and the exact interval of the rate.
+    """`alarms` in `decisions` without any change, and the exact interval of the rate.
 
-    Not counted are those `too_few`, whose cells were so few that nothing could have alarmed.
+    `too_few` more decisions had too few cells for an alarm and are not counted.
     """
 
     alarms: int
@@ -80,7 +78,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Overhead:
-    """What one path costs: ns on the clock in a call that does nothing, alone in a round; ns a round beside the clock."""
+    """The cost of one path: ns of an empty call on the worker's clock, and ns per round beside it."""
 
     path: str
     clock_ns: float
@@ -88,7 +86,7 @@ class Overhead:
 
 
 def function_launch(function: Callable[..., object], *, direct: bool) -> LaunchSpec:
-    """Return how a function at the top of its file is launched: in this process, or forked."""
+    """Return how a function at the top level of its file is launched: in this process, or in a forked one."""
     launch = launch_of(function, function.__name__)
     return launch if direct else msgspec.structs.replace(launch, kind="process")
 
@@ -96,33 +94,23 @@ def function_launch(function: Callable[..., object], *, direct: bool) -> LaunchS
 def against_itself(
     case: str, launches: tuple[LaunchSpec, LaunchSpec], cache: Path, seconds: float, **params: int
 ) -> BoundGroup:
-    """Return the group in which `spin` is compared with itself, launched in these two ways."""
+    """Return the group that compares `spin` with itself, launched in two ways."""
     obtain(cache, content_digest(), dict)
-    spec = GroupSpec(
-        id=case,
-        task=spin.__name__,
-        algorithm="default",
-        phase="call",
-        workload="",
-        reference=BASE,
-        members=(),
-        dtype="f64",
-        profile=PROFILE,
-        budget=Profile(group_seconds=seconds),
-        data=DataSpec(digest=content_digest()),
-    )
-    return bind(as_pair(spec, case, two_sides(launches, "self", "python", params)), cache, cache)
+    key = GroupKey(spin.__name__, "default", "call", "")
+    budget = Profile(group_seconds=seconds)
+    spec = launched_pair(key, launches, "python", params, content_digest(), case=case, budget=budget)
+    return bind(spec, cache, cache)
 
 
 def false_alarms(
     groups: Sequence[BoundGroup], decisions: int, progress: Callable[[str], None]
 ) -> tuple[Rate, dict[str, int]]:
-    """Decide `decisions` times over `groups` in turn, in which nothing differs; return how often there was an alarm.
+    """Decide `decisions` times over `groups` in turn, without any change; return the rate of alarms and the verdicts.
 
-    Each is a gate of its own, so the rate is to be at most that gate's level. Also returns the verdicts that were given.
+    Each decision is a gate of its own, so the rate must be at most the level of a gate.
 
     Raises:
-        Invalid: one could not be measured, or none for long enough.
+        Invalid: a group could not be measured, or none for long enough.
 
     """
     alarms = too_few = 0
@@ -130,7 +118,7 @@ def false_alarms(
     with Spawner() as spawner:
         for number in range(decisions):
             group = groups[number % len(groups)]
-            progress(f"against itself, {number + 1} of {decisions}")
+            progress(f"{group.spec.id}: decision {number + 1} of {decisions}")
             record = run_group(group, selected=(BASE, HEAD), timed=True, mode=base_and_head(1), spawner=spawner)
             (change,) = gate.judge_family([change_of(group, record, 1)])
             if change.ratio is None:
@@ -139,12 +127,12 @@ def false_alarms(
             too_few += change.smallest_change is None
             verdicts[change.verdict] = verdicts.get(change.verdict, 0) + 1
     if too_few == decisions:
-        raise Invalid(f"in {decisions} decisions nothing could have alarmed: too few cells; give each more --seconds")
+        raise Invalid(f"none of {decisions} decisions had enough cells for an alarm; give each more --seconds")
     return dataclasses.replace(rate(alarms, decisions - too_few), too_few=too_few), verdicts
 
 
 def rate(alarms: int, decisions: int) -> Rate:
-    """Return a share with its exact 95 % interval.
+    """Return a rate with its exact 95 % interval.
 
     Source: Clopper & Pearson (1934), Biometrika 26, computed by scipy.
     """
@@ -155,25 +143,16 @@ def rate(alarms: int, decisions: int) -> Rate:
 
 
 def overhead(path: str, launch: LaunchSpec) -> Overhead:
-    """Return what `path` costs in rounds of one call that does nothing, started so: medians over many.
+    """Return the cost of `path`, launched with `launch`: medians over many rounds of one empty call.
 
     Raises:
         MemberError: it cannot be started, or has no such call.
 
     """
     job = Job(
-        task=noop.__name__,
-        algorithm="default",
-        phase="call",
-        workload="",
-        variant="",
-        params={},
-        seed=0,
-        threads=1,
-        device="cpu",
-        dtype="f64",
-        data={},
-    )
+        task=noop.__name__, algorithm="default", phase="call", workload="", variant="", params={}, seed=0, threads=1,
+        device="cpu", dtype="f64", data={},
+    )  # fmt: skip
     client = launch_client(launch, path, _SECONDS, host=lambda: function_host(noop, noop.__name__))
     try:
         client.hello()
@@ -192,7 +171,7 @@ def overhead(path: str, launch: LaunchSpec) -> Overhead:
 
 
 def bias(case: str, cache: Path, seconds: float, progress: Callable[[str], None], **params: int) -> Comparison:
-    """Compare a function in this process with itself in a worker: what is not 1 is the path's, not the work's.
+    """Compare a function in a worker with itself in this process; a ratio other than 1 is the bias of the path.
 
     Raises:
         Invalid: one of the two could not be measured.

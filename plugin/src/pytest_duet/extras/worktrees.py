@@ -1,7 +1,6 @@
-"""Bring another commit of a project beside the working tree: its files, its Rust workers, its Python environment.
+"""Check out another commit of a project, with its own Rust workers and Python environment.
 
-Each has a folder of its own below the cache, named after what went into it, and nothing is shared with the working tree.
-Not for comparing the two (``measure``).
+Each has its own folder in the cache, named after its content, and shares nothing with the working tree.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest_duet
 from pytest_duet.digests import file_digest
@@ -27,25 +26,25 @@ _SHORT: Final = 12
 
 
 class WorktreeError(DuetError):
-    """A commit cannot be had, or what it needs cannot be built."""
+    """A commit cannot be checked out, or what it needs cannot be built."""
 
 
 @dataclass(frozen=True)
 class Worktree:
-    """A checked-out project: its folder, and what it is called in messages."""
+    """A checked-out project: its folder, and its name in messages."""
 
     root: Path
     name: str
 
 
 def repository(folder: Path) -> Path:
-    """Return the root of the git repository that `folder` lies in.
+    """Return the root of the git repository that contains `folder`.
 
     Raises:
-        WorktreeError: it lies in none.
+        WorktreeError: there is none.
 
     """
-    return Path(_git(folder, "rev-parse", "--show-toplevel", remedy="run it inside of a git repository"))
+    return Path(_git(folder, "rev-parse", "--show-toplevel", remedy="run it inside a git repository"))
 
 
 def check_out(root: Path, revision: str, cache: Path) -> Worktree:
@@ -60,21 +59,21 @@ def check_out(root: Path, revision: str, cache: Path) -> Worktree:
     folder = cache / commit[:_SHORT]
     tree = Worktree(folder, f"{revision} ({commit[:_SHORT]})")
     if (folder / ".git").exists():
-        # Whatever happened there since: its files are the commit's.
+        # Undo whatever happened there since.
         _git(folder, "reset", "--hard", "--quiet", commit, remedy=f"remove {folder}")
         _git(folder, "clean", "-ffdq", remedy=f"remove {folder}")
         return tree
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    _git(root, "worktree", "prune", remedy="mend the repository")
+    _git(root, "worktree", "prune", remedy="repair the repository")
     _git(root, "worktree", "add", "--detach", "--force", str(folder), commit, remedy=f"remove {folder}")
     return tree
 
 
 def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> None:
-    """Give `tree` a target folder of its own: a copy of `source`, without what the workspace itself built.
+    """Give `tree` its own target folder: a copy of `source` without the crates of the workspace.
 
-    So what crates of others were compiled to is kept, and nothing of ours is taken for what it is not.
+    The compiled dependencies are kept, and no crate of the working tree can be mistaken for one of the commit.
 
     Raises:
         WorktreeError: it cannot be copied or cleaned.
@@ -83,10 +82,10 @@ def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> Non
     target = tree.root / "target"
     if target.exists() or not source.is_dir():
         return
-    say(f"{tree.name}: copying what other crates were compiled to")
+    say(f"{tree.name}: copying the compiled dependencies")
     making = tree.root / ".target"
     shutil.rmtree(making, ignore_errors=True)
-    # Times must stay: cargo judges by them.
+    # Keep the times, by which cargo decides what to rebuild.
     _run(["cp", "-a", "--reflink=auto", str(source), str(making)], tree.root)
     manifest = "rust_crates/Cargo.toml"
     metadata = _run(
@@ -95,12 +94,12 @@ def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> Non
     ours = [argument for package in json.loads(metadata)["packages"] for argument in ("-p", package["name"])]
     cleaned = ["--release", "--offline", "--manifest-path", manifest, "--target-dir", str(making)]
     _run(["cargo", "clean", *cleaned, *ours], tree.root)
-    # Only what is clean has the name that cargo looks for.
+    # Only a clean folder gets the name that cargo looks for.
     making.rename(target)
 
 
 def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], None]) -> Path:
-    """Return the interpreter that runs the Python implementations of `tree`: ours, unless its lock is another.
+    """Return the interpreter for the Python implementations of `tree`: this one, unless its lock file differs.
 
     Raises:
         WorktreeError: its locked packages cannot be installed.
@@ -112,7 +111,7 @@ def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], No
     folder = cache / f"python-{locked[:_SHORT]}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        say(f"{tree.name}: {LOCK} differs from ours; installing what it says, without the project itself")
+        say(f"{tree.name}: {LOCK} differs from ours; installing its packages")
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)], tree.root)
         install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
@@ -122,23 +121,14 @@ def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], No
 
 
 def our_package() -> dict[str, str]:
-    """Return the environment in which another interpreter imports this very package: head's driver runs both sides."""
+    """Return the environment in which another interpreter imports this package, which drives both sides."""
     return {"PYTHONPATH": str(Path(pytest_duet.__file__).parents[1])}
 
 
 def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:
-    # A hook or a caller may have named another repository for git.
+    # Ignore another repository that a hook or a caller set for git.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git the user has
-            capture_output=True,
-            text=True,
-            check=False,
-            env=plain,
-        )
-    except FileNotFoundError:
-        raise WorktreeError("git is not on PATH; install it") from None
+    done = _finished(["git", "-C", str(folder), *arguments], env=plain)
     if done.returncode:
         said = done.stderr.strip().removeprefix("fatal: ") or f"git knows no {what}"
         raise WorktreeError(f"{what or folder}: {said}; {remedy}")
@@ -146,11 +136,15 @@ def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:
 
 
 def _run(argv: Sequence[str], cwd: Path) -> str:
-    try:
-        done = subprocess.run(list(argv), cwd=cwd, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise WorktreeError(f"{argv[0]} is not on PATH; install it and try again") from None
+    done = _finished(argv, cwd=cwd)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise WorktreeError(f"{' '.join(argv[:3])} failed in {cwd}:\n{said}\nmend that and try again")
+        raise WorktreeError(f"{' '.join(argv[:3])} failed in {cwd}:\n{said}\nfix that and try again")
     return done.stdout
+
+
+def _finished(argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False, **options)
+    except FileNotFoundError:
+        raise WorktreeError(f"{argv[0]} is not on PATH; install it and try again") from None

@@ -1,4 +1,4 @@
-"""Phase 5, analyse: from the records of groups to a run with its comparisons."""
+"""Phase 5, analyse: combine the records of groups into a run with its comparisons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def now() -> str:
 def analyse(
     groups: Sequence[GroupRecord], machine: Machine, *, profile: str, mode: str, complete: bool, created: str
 ) -> RunRecord:
-    """Return the run that `groups` make, each rival compared with its reference."""
+    """Return the run of `groups`, with each rival compared with its reference."""
     return RunRecord(
         schema=SCHEMA,
         created=created,
@@ -40,10 +40,10 @@ def analyse(
 
 
 def merge(runs: Sequence[RunRecord]) -> RunRecord:
-    """Return the run that `runs`, of single groups and measured under one set of conditions, make together.
+    """Return one run of all groups in `runs`, which were measured under the same conditions.
 
     Raises:
-        StoreError: they are of different machines, profiles or modes, or one group is there twice.
+        StoreError: machines, profiles or modes differ, or a group occurs twice.
 
     """
     first = runs[0]

@@ -1,4 +1,4 @@
-"""Phase 2, build: the Rust workers, each on its own, in release and from the locked versions."""
+"""Phase 2, build: build each Rust worker by itself, in release mode and from the locked versions."""
 
 from __future__ import annotations
 
@@ -16,35 +16,24 @@ if TYPE_CHECKING:
 
 
 def build_worker(project: Path, name: str, position: str, say: Callable[[str], None]) -> bool:
-    """Build the worker of framework `name` in folder `project`; return whether it is ready.
+    """Build the worker of framework `name` in folder `project`, and return whether that succeeded.
 
     `say` gets a line when the build begins and one when it ends, both marked with `position`.
 
     Raises:
-        BuildError: there is no cargo.
+        BuildError: cargo is not installed.
 
     """
-    argv = [
-        "cargo",
-        "build",
-        "--release",
-        "--locked",
-        "--manifest-path",
-        "rust_crates/Cargo.toml",
-        "-p",
-        f"duet-{name}",
-    ]
+    options = ["--release", "--locked", "--manifest-path", "rust_crates/Cargo.toml"]
+    argv = ["cargo", "build", *options, "-p", f"duet-{name}"]
     say(f"[{position}] duet-{name}: {' '.join(argv)}")
     started = time.monotonic()
+    # torch-sys asks the first `python3` on PATH where libtorch is.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     try:
-        status = subprocess.run(argv, cwd=project, env=_environment(), check=False).returncode
+        status = subprocess.run(argv, cwd=project, env={**os.environ, "PATH": path}, check=False).returncode
     except FileNotFoundError:
         raise BuildError("cargo is not on PATH; install Rust (rustup) and open a new shell") from None
     word = "ready" if status == 0 else f"failed with status {status}"
     say(f"[{position}] duet-{name}: {word} after {time.monotonic() - started:.0f} s")
     return status == 0
-
-
-def _environment() -> dict[str, str]:
-    """Return this environment with this interpreter first on PATH: torch-sys asks `python3` where libtorch is."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -11,9 +11,6 @@ from pytest_duet.measure.convergence import time_convergence
 from pytest_duet.measure.group import time_group
 from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
-from pytest_duet.phases.analyse import analyse, now
-from pytest_duet.phases.files import RUN_SUFFIX, make_folder, slug
-from pytest_duet.records import machine, store
 from pytest_duet.validate.checkpoint import obtain_files
 from pytest_duet.validate.group import check_kept
 from pytest_duet.workers.spawner import Spawner
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_duet.measure.mode import Mode
     from pytest_duet.measure.prewarmed import Upcoming
-    from pytest_duet.phases.validation import Validation
+    from pytest_duet.phases.validate import Validation
     from pytest_duet.records.schema import GroupRecord
 
 
@@ -36,13 +33,13 @@ def measure_members(
     prewarmed: Prewarmed,
     upcoming: Upcoming | None = None,
 ) -> None:
-    """Time every selected member of `live` that is ok; where `mode` says so, observe each in a process of its own.
+    """Time every selected member of `live` that is ok; if the mode observes, observe each in its own process.
 
-    While they are observed, `prewarmed` starts a process for the `upcoming` group.
+    During the observation, `prewarmed` starts a process for the `upcoming` group.
     """
     time_group(live, mode, spawner, check_kept, rng)
     time_convergence(live)
-    # What is observed must have the machine to itself.
+    # An observed process must have the machine to itself.
     live.close()
     if mode.observed:
         observe_members(live, prewarmed, upcoming)
@@ -58,16 +55,16 @@ def measure(
     progress: Callable[[str], None] = lambda _: None,
     rng: random.Random | None = None,
 ) -> GroupRecord:
-    """Return the record of a group that was validated, maybe by another process or on another machine of its kind.
+    """Return the record of a validated group; the validation may come from another process or a machine of the same kind.
 
     Raises:
-        DataError: the data cannot be had.
-        StoreError: the data are not those that were validated.
+        DataError: the data cannot be obtained.
+        StoreError: the data differ from those that were validated.
 
     """
     group = bind(validation.spec, benches, cache)
     with (
-        LiveGroup(group, validation.selected, served=mode.fresh, progress=progress) as live,
+        LiveGroup(group, validation.document.selected, served=mode.fresh, progress=progress) as live,
         Spawner() as spawner,
         Prewarmed() as prewarmed,
     ):
@@ -75,27 +72,3 @@ def measure(
         validation.resume(live)
         measure_members(live, mode, rng or random.Random(), spawner, prewarmed)
         return live.record(mode=mode.name, timed=True)
-
-
-def measure_to_file(
-    validation: Validation,
-    mode: Mode,
-    benches: Path,
-    cache: Path,
-    into: Path,
-    *,
-    progress: Callable[[str], None] = lambda _: None,
-) -> tuple[Path, GroupRecord]:
-    """Measure a validated group and write its run, of this group alone, into the folder `into`; return path and record.
-
-    Raises:
-        DuetError: as `measure`, or the file cannot be written.
-
-    """
-    path, created = make_folder(into) / f"{slug(validation.spec)}{RUN_SUFFIX}", now()
-    record = measure(validation, mode, benches, cache, progress=progress)
-    run = analyse(
-        [record], machine.this_machine(), profile=record.profile, mode=mode.name, complete=True, created=created
-    )
-    store.write(run, path)
-    return path, record

@@ -1,7 +1,7 @@
-"""The pytest plugin: hooks and fixtures that call the modules which do the work.
+"""The pytest plugin: hooks and fixtures.
 
-Every pytest run of every user imports this module, so its top level imports only pytest, the standard library, and modules
-of ours that do the same.
+Every pytest run imports this module, so its top level imports only pytest, the standard library, and modules of ours
+that do the same.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     settings = config.stash[_SETTINGS]
     ours = [(item, bench_item) for item in items if (bench_item := bench_item_of(item))]
     if not ours:
-        selection.check_unused(settings, config.rootpath)
+        selection.check_names(settings, config.rootpath, [])
         if config.option.duet_gate and not config.option.collectonly and not session.testsfailed:
             pytest.exit("--duet-gate: no benchmark of pytest-duet was selected", returncode=Exit.CANNOT_DECIDE)
         return
@@ -146,7 +146,7 @@ def duet(
 
     if hasattr(request.config, "workerinput") and duet_session.timed:
         pytest.fail(
-            "times that are measured in parallel mean nothing: run without -n, or with --benchmark-disable",
+            "times that are measured in parallel mean nothing; run without -n, or with --benchmark-disable",
             pytrace=False,
         )
 
@@ -173,7 +173,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None:  # noqa: ARG001 - the hook's signature
-    """Disable pytest-timeout for our items, whose first one measures the whole group: every request has a deadline."""
+    """Disable pytest-timeout for our items: the first one measures the whole group, and every request has a deadline."""
     return True if bench_item_of(item) else None
 
 
@@ -181,7 +181,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> bool | None
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Report each item's own share of the group's time; the first item would otherwise show all of it."""
+    """Report each item's share of the group's time; otherwise the first item would show all of it."""
     report = yield
     duet_session = item.config.stash.get(_SESSION, None)
     bench_item = bench_item_of(item)
@@ -200,7 +200,7 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Judge and save the run, and set the exit status where ours takes precedence over pytest's."""
+    """Save the run, let the gate decide, and set the exit status where ours takes precedence over pytest's."""
     duet_session = session.config.stash.get(_SESSION, None)
     if duet_session is None or duet_session.settings.plan or session.config.getoption("benchmark_skip", default=False):
         return
@@ -217,13 +217,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if exitstatus == pytest.ExitCode.INTERRUPTED and STOPPED in session.config.stash:
         session.exitstatus = 128 + session.config.stash[STOPPED]
     if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        status = duet_session.status()
-        session.exitstatus = status or exitstatus
+        session.exitstatus = duet_session.status() or exitstatus
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    """Print the verdict table below pytest-benchmark's tables; where nothing was collected, a hint on configuration."""
+    """Print the verdict table below pytest-benchmark's tables, or a hint on configuration if nothing was collected."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         for line in items.hint(config):
             terminalreporter.write_line(line)

@@ -1,4 +1,4 @@
-"""The gate of one pytest session: load the baseline before anything runs, decide after everything ran, and report it."""
+"""The gate of one pytest session: load the baseline before anything runs, and decide after everything ran."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pytest_duet.analysis.baseline import changes
 from pytest_duet.analysis.gate import decide
 from pytest_duet.exit_status import Exit
 from pytest_duet.ids import CaseId
-from pytest_duet.records import baselines, machine
 from pytest_duet.records.summaries import summary_of_run
 
 if TYPE_CHECKING:
@@ -38,16 +37,6 @@ class Gate:
     baseline: Baseline | None
     error: str = ""
     decisions: list[Decided] = field(default_factory=list)
-
-    @classmethod
-    def load(cls, settings: Settings) -> Gate:
-        """Load the baseline that the settings name.
-
-        Raises:
-            StoreError: it cannot be read.
-
-        """
-        return cls(settings, baselines.load(settings.gate, machine.this_machine()))
 
     def judge(
         self, run: RunRecord, expected: Collection[str], again: Callable[[Collection[str]], RunRecord | None]
@@ -82,8 +71,7 @@ class Gate:
         Cases that were deselected, or that have another profile, number of threads or device, are not expected. If the
         session was `narrowed` to single tests, only the cases that ran are.
         """
-        settings = self.settings
-        items = list(bench_items)
+        settings, items = self.settings, list(bench_items)
         ran = {each.case_id(settings.threads, settings.device) for each in items}
         if narrowed or self.baseline is None:
             return ran

@@ -1,4 +1,4 @@
-"""Groups that a user declares in code: inputs bound by name, members launched from functions and programs."""
+"""Groups that a user declares in code: inputs are bound by name, members are functions and programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from pytest_duet.api import Worker, member_name
 from pytest_duet.binding.bind import INLINE_CHECK, bind, user_check
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.digests import content_digest
+from pytest_duet.digests import arrays_digest, content_digest
 from pytest_duet.errors import SpecError
 from pytest_duet.ids import framework_of, variant_of
 from pytest_duet.spec.group import DataSpec, GroupSpec, LaunchSpec, MemberSpec
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from pytest_duet.api import PairDeclaration
     from pytest_duet.binding.bind import BoundGroup
-    from pytest_duet.binding.datasets import DataSet
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.spec.schema import Profile
     from pytest_duet.values import Scalar
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one call of `duet(...)` was given, by name; `digest` is the SHA-256 of all of it, `files` of the arrays alone."""
+    """The inputs of one call of `duet(...)`, by name; `digest` is the SHA-256 of all of them, `files` of the arrays alone."""
 
     params: Mapping[str, Scalar] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
@@ -52,10 +51,10 @@ NO_INPUTS: Final = Inputs()
 
 
 def bind_inputs(declaration: PairDeclaration, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inputs:
-    """Return what was given, by the names that the reference's signature has for it.
+    """Return the inputs by the names of the reference's parameters.
 
     Raises:
-        SpecError: it does not fit the signature, or an input can neither be a parameter nor a file.
+        SpecError: they do not fit the signature, or an input can be neither a parameter nor a file.
 
     """
     reference = declaration.members[0]
@@ -77,19 +76,11 @@ def bind_inputs(declaration: PairDeclaration, args: tuple[Any, ...], kwargs: Map
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
             arrays[key] = value
         else:
-            msg = f"duet(...): input {key!r} is a {type(value).__name__}; give numbers, strings or numpy arrays of numbers"
-            raise SpecError(msg)
-    parts = [
-        part
-        for key in sorted(arrays)
-        for part in (f"{key} {arrays[key].dtype.str} {arrays[key].shape}".encode(), arrays[key].tobytes())
-    ]
-    return Inputs(
-        params,
-        arrays,
-        digest=content_digest(repr(sorted(params.items())).encode(), *parts),
-        files=content_digest(*parts),
-    )
+            kind = type(value).__name__
+            raise SpecError(f"duet(...): input {key!r} is a {kind}; give numbers, strings or numpy arrays of numbers")
+    files = arrays_digest(arrays)
+    digest = content_digest(repr(sorted(params.items())).encode(), files.encode())
+    return Inputs(params, arrays, digest=digest, files=files)
 
 
 def inline_spec(
@@ -105,35 +96,34 @@ def inline_spec(
 ) -> GroupSpec:
     """Return the spec of one call of `duet` with these inputs."""
     rule = ParityRule(output="*", check=INLINE_CHECK, tolerance=0.0 if declaration.check else CLOSE_ENOUGH)
-    members = []
-    for index, member in enumerate(declaration.members):
-        name, program = member_name(member), isinstance(member, Worker)
-        members.append(
-            MemberSpec(
-                name=name,
-                framework=framework_of(name),
-                variant=variant_of(name),
-                role="rival" if index else "reference",
-                language="rust" if program else "python",
-                launch=_worker_launch(member, root, threads)
-                if isinstance(member, Worker)
-                else function_launch(member, bench_item.key.task, threads=threads),
-                params=dict(inputs.params),
-                parity=(rule,),
-            )
+    key, names = bench_item.key, declaration.names()
+    members = [
+        MemberSpec(
+            name=name,
+            framework=framework_of(name),
+            variant=variant_of(name),
+            role="rival" if index else "reference",
+            language="rust" if isinstance(member, Worker) else "python",
+            launch=_worker_launch(member, root, threads)
+            if isinstance(member, Worker)
+            else function_launch(member, key.task, threads=threads),
+            params=dict(inputs.params),
+            parity=(rule,),
         )
+        for index, (name, member) in enumerate(zip(names, declaration.members, strict=True))
+    ]
     return GroupSpec(
-        id=str(bench_item.key),
-        task=bench_item.key.task,
-        algorithm=bench_item.key.algorithm,
-        phase=bench_item.key.phase,
-        workload=bench_item.key.workload,
-        reference=members[0].name,
+        id=str(key),
+        task=key.task,
+        algorithm=key.algorithm,
+        phase=key.phase,
+        workload=key.workload,
+        reference=names[0],
         members=tuple(members),
         dtype=declaration.dtype,
         profile=profile,
         budget=budget,
-        # Arrays alone make the data set: numbers travel in the job.
+        # The data set holds arrays only; numbers are parameters of the job.
         data=DataSpec(digest=inputs.files),
         threads=threads,
         device=device,
@@ -144,19 +134,15 @@ def inline_spec(
 
 
 def bind_inline(spec: GroupSpec, declaration: PairDeclaration, inputs: Inputs, root: Path, cache: Path) -> BoundGroup:
-    """Return `spec` bound to the functions that are in memory already, and to `inputs`."""
-
-    def data(_: GroupSpec) -> DataSet:
-        return obtain(cache, inputs.files, lambda: inputs.arrays)
-
+    """Return `spec` bound to the functions of `declaration` and to `inputs`."""
     hosts = {
         member_name(function): partial(function_host, function, spec.task)
         for function in declaration.members
         if not isinstance(function, Worker)
     }
-    bound = replace(bind(spec, root / "benches", cache), data=data, hosts=hosts)
-    if declaration.check:
-        check = declaration.check
+    bound = bind(spec, root / "benches", cache)
+    bound = replace(bound, data=lambda _: obtain(cache, inputs.files, lambda: inputs.arrays), hosts=hosts)
+    if check := declaration.check:
         bound = replace(bound, checks={INLINE_CHECK: user_check(member_name(check), lambda: check)})
     return bound
 
@@ -164,7 +150,7 @@ def bind_inline(spec: GroupSpec, declaration: PairDeclaration, inputs: Inputs, r
 def _worker_launch(worker: Worker, root: Path, threads: int) -> LaunchSpec:
     program = worker.argv[0]
     path = root / program
-    # A bare word such as "python3" is looked up on PATH, as a shell does.
+    # A name without a slash, such as "python3", is looked up on PATH, as in a shell.
     is_path = "/" in program
     remedy = f"; build it: {worker.build}" if worker.build else "; build it first, or correct the path"
     return LaunchSpec(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +21,17 @@ PREFIX = "bench_"
 
 @dataclass(frozen=True)
 class BenchItem:
-    """One member of one group; `group` identifies the group in this session.
-
-    `key` names the group in tables, and the exact selectors compare its parts.
-    """
+    """One member of one group; `group` identifies the group in this session, `key` in tables and selectors."""
 
     group: tuple[str, str, str]
     member: str
     key: GroupKey
     declaration: SuiteDeclaration | PairDeclaration
+
+    @property
+    def benches(self) -> Path | None:
+        """The folder of task folders that the item belongs to, None for an inline group."""
+        return self.declaration.task_folder.parent if isinstance(self.declaration, SuiteDeclaration) else None
 
     def names(self, selector: str) -> set[str]:
         """Return the names by which `selector`, ``task`` for instance, finds the item.
@@ -53,12 +55,12 @@ BENCH_ITEM = pytest.StashKey[BenchItem]()
 
 
 def bench_item_of(item: pytest.Item) -> BenchItem | None:
-    """Return the bench item of `item`, None where it is not one of ours."""
+    """Return the bench item of `item`, None if it is not one of ours."""
     return item.stash.get(BENCH_ITEM, None)
 
 
 def declaration_of(function: object) -> SuiteDeclaration | PairDeclaration | None:
-    """Return the declaration of a benchmark function, None where it has none."""
+    """Return the declaration of a benchmark function, None if it has none."""
     found: SuiteDeclaration | PairDeclaration | None = getattr(function, ATTRIBUTE, None)
     return found
 
@@ -72,12 +74,9 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
         msg = f"{metafunc.definition.nodeid}: does not use the fixture 'duet'; add it as a parameter and call it"
         raise pytest.UsageError(msg)
     if isinstance(declaration, SuiteDeclaration):
-        found = _suite_cases(declaration, profile)
+        cases = _suite_cases(declaration, profile)
         metafunc.parametrize(
-            ("duet_group", "duet_member"),
-            [(key.local_id, member) for key, member in found],
-            indirect=True,
-            ids=[f"{key.local_id}-{member}" for key, member in found],
+            ("duet_group", "duet_member"), cases, indirect=True, ids=["-".join(each) for each in cases]
         )
         return
     names = declaration.names()
@@ -85,7 +84,7 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
     metafunc.parametrize("duet_member", names, indirect=True, ids=names)
 
 
-def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[GroupKey, str]]:
+def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[str, str]]:
     from pytest_duet.errors import SpecError
     from pytest_duet.spec.suite import group_keys, load_suite, member_names
 
@@ -99,28 +98,25 @@ def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[Grou
         raise pytest.UsageError(msg)
     task = suite.tasks[name]
     return [
-        (key, member)
+        (key.local_id, member)
         for key in group_keys(name, task)
         for member in member_names(task, key.algorithm, key.phase, key.workload, profile)
     ]
 
 
 def hint(config: pytest.Config) -> Iterator[str]:
-    """Yield the lines that pytest's configuration lacks where there are benchmarks that it does not collect."""
+    """Yield the lines that pytest's configuration lacks to collect the benchmarks that exist."""
     wanted = {"python_files": "bench_*.py", "python_functions": "bench_*"}
     lacking = [name for name, pattern in wanted.items() if pattern not in config.getini(name)]
     if not lacking:
         return
-    if any(_is_ours(path) for given in config.args for path in _benches(Path(given.partition("::")[0]))):
+    given = [Path(each.partition("::")[0]) for each in config.args]
+    # A hint is not worth a long search.
+    found = (islice(path.rglob(f"{PREFIX}*.py"), 20) if path.is_dir() else [path] for path in given)
+    if any(map(_is_ours, chain.from_iterable(found))):
         yield "duet: there are benchmarks here that pytest is not configured to collect; add to its configuration:"
         for name in lacking:
             yield f"  {name} = {' '.join(dict.fromkeys([*config.getini(name), wanted[name]]))}"
-
-
-def _benches(given: Path) -> Iterator[Path]:
-    """Yield the first files below `given` with the name of a benchmark; a hint is not worth a long search."""
-    found = given.rglob(f"{PREFIX}*.py") if given.is_dir() else iter([given])
-    return itertools.islice(found, 20)
 
 
 def _is_ours(path: Path) -> bool:
@@ -135,13 +131,11 @@ def _check_pair(where: str, names: list[str]) -> None:
 
     for name in names:
         if not MEMBER_NAME.fullmatch(name):
-            raise pytest.UsageError(
-                f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
-            )
+            remedy = "write lower-case letters, digits and _"
+            raise pytest.UsageError(f"{where}: member name {name!r} is not usable; {remedy}")
     if len(set(names)) != len(names):
-        raise pytest.UsageError(
-            f"{where}: two members have the same name: {', '.join(names)}; give each worker another name"
-        )
+        remedy = "give each worker another name"
+        raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; {remedy}")
 
 
 def assign(item: pytest.Item) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -111,21 +112,23 @@ class _Option:
     default: Any
     metavar: str
     read: Callable[[Any, _Origin], Any]
-    name: str = ""
+    name: str
 
 
-def _option(help_text: str, metavar: str, default: str = "", *, read: Callable[[str, _Origin], Any] = _as_given) -> Any:
-    return dataclasses.field(metadata={"option": _Option(help_text, "string", default, metavar, read)})
-
-
-def _repeated(
-    help_text: str, metavar: str, *, read: Callable[[list[str], _Origin], Any] = _as_given, name: str = ""
+def _option(
+    help_text: str,
+    metavar: str = "",
+    default: Any = "",
+    *,
+    kind: Kind = "string",
+    read: Callable[[Any, _Origin], Any] = _as_given,
+    name: str = "",
 ) -> Any:
-    return dataclasses.field(metadata={"option": _Option(help_text, "args", [], metavar, read, name)})
+    return dataclasses.field(metadata={"option": _Option(help_text, kind, default, metavar, read, name)})
 
 
-def _flag(help_text: str) -> Any:
-    return dataclasses.field(metadata={"option": _Option(help_text, "bool", False, "", _as_given)})
+_repeated: Final = partial(_option, default=[], kind="args")
+_flag: Final = partial(_option, default=False, kind="bool")
 
 
 def _selector(what: str) -> Any:
@@ -207,13 +210,9 @@ def add_options(parser: pytest.Parser) -> None:
     actions: dict[Kind, str] = {"string": "store", "args": "append", "bool": "store_true"}
     for _, name, option in _options():
         metavar = {"metavar": option.metavar} if option.metavar else {}
-        group.addoption(
-            f"--duet-{name.replace('_', '-')}",
-            action=actions[option.kind],
-            default=None,
-            help=option.help.replace("%", "%%"),
-            **metavar,
-        )
+        flag = f"--duet-{name.replace('_', '-')}"
+        help_text = option.help.replace("%", "%%")
+        group.addoption(flag, action=actions[option.kind], default=None, help=help_text, **metavar)
         parser.addini(f"duet_{name}", option.help, type=option.kind, default=option.default)
 
 

@@ -1,4 +1,4 @@
-"""What ``--duet-plan`` shows: every group and its members, which cannot run and why, and how long it would take."""
+"""What ``--duet-plan`` shows: every group and its members, which of them cannot run and why, and the estimated time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pytest_duet.spec.group import MemberSpec
 
 _OVERHEAD_SECONDS = 3.0
-"""What a group needs beside its timed rounds and its observations: starts, checks; seen on small machines."""
+"""The time of a group beside its rounds and observations, for starts and checks; measured on small machines."""
 
 _RUNS_READ = 20
-"""How many saved runs are searched: a partial run holds a few groups only."""
+"""The number of saved runs that are searched; a partial run has few groups."""
 
 
 def lines(duet_session: PytestSession) -> Iterator[str]:
@@ -34,8 +34,8 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
         guessed += known is None
         seconds = _ceiling(group) if known is None else known
         total += seconds
-        if not isinstance(group.bench_items[0].declaration, SuiteDeclaration):
-            yield f"{group.spec.id}: {', '.join(group.selected)} (inputs are made when it runs)"
+        if not isinstance(group.declaration, SuiteDeclaration):
+            yield f"{group.spec.id}: {', '.join(group.selected)} (its inputs are made when it runs)"
             continue
         size = ", ".join(f"{name} {value}" for name, value in group.spec.data.params.items())
         yield f"{group.spec.id}{f' ({size})' if size else ''}: {'<= ' if known is None else ''}{seconds:.0f} s"
@@ -43,7 +43,11 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
             yield f"  {name:<20} {_outlook(group, group.spec.member(name))}"
     yield ""
     count = len(groups)
-    source = "from saved runs" if not guessed else f"{guessed} of {count} by their budgets, never measured here"
+    source = (
+        "from saved runs"
+        if not guessed
+        else f"{guessed} of {count} groups were never measured here and count with their budget"
+    )
     word = "about" if not guessed else "at most about"
     profile = duet_session.settings.profile
     yield f"{count} group{'s' if count != 1 else ''}, profile {profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
@@ -52,10 +56,9 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
 def _outlook(group: PlannedGroup, member: MemberSpec) -> str:
     if member.unsound:
         return f"not comparable: {member.unsound} [reproducer: {member.reproducer}]"
-    declaration = group.bench_items[0].declaration
-    assert isinstance(declaration, SuiteDeclaration)
-    suite = load_suite(declaration.task_folder.parent)
-    missing = launch_spec(suite, member.framework, threads=group.spec.threads).missing
+    benches = group.bench_items[0].benches
+    assert benches is not None
+    missing = launch_spec(load_suite(benches), member.framework, threads=group.spec.threads).missing
     if missing:
         return f"unavailable: {missing}"
     return "would run" if member.role != "context" else "would run, for context"
@@ -67,13 +70,13 @@ def _ceiling(group: PlannedGroup) -> float:
 
 
 def _seconds_before(duet_session: PytestSession) -> dict[str, float]:
-    """Return how long each group took when it was last measured on this machine in this profile."""
+    """Return the seconds each group took when it was last measured on this machine in this profile."""
     seconds: dict[str, float] = {}
     for path in store.saved(duet_session.settings.results, machine.this_machine())[:_RUNS_READ]:
         try:
             run = store.load(path)
         except StoreError:
-            # An estimate can do without it; reading that very run gives the reason.
+            # An estimate can do without it.
             continue
         if run.profile == duet_session.settings.profile:
             seconds = {group.id: group.elapsed_ns / 1e9 for group in run.groups if group.elapsed_ns} | seconds

@@ -1,4 +1,4 @@
-"""What a pytest session is about to run: the groups of the selected items, each with its spec."""
+"""The plan of a pytest session: the groups of the selected items, each with its spec."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ GroupId = tuple[str, str, str]
 
 @dataclass(eq=False)
 class PlannedGroup:
-    """One group of the session: its selected items, its spec, and what came of it.
+    """One group of the session: its selected items, its spec, and its result: a record, an error, or how it `ended`.
 
-    `bound` is None until it is bound to this machine. `ended` is the status and reason of a group whose benchmark ended
-    without measuring anything.
+    `bound` is None until the spec is bound to this machine. `ended` is the status and reason of a group whose benchmark
+    ended without measuring anything.
     """
 
     bench_items: list[BenchItem]
@@ -47,6 +47,11 @@ class PlannedGroup:
     error: DuetError | None = None
     ended: tuple[Status, str] | None = None
     inputs: inline_group.Inputs = field(default_factory=inline_group.Inputs)
+
+    @property
+    def declaration(self) -> SuiteDeclaration | PairDeclaration:
+        """The declaration of its benchmark."""
+        return self.bench_items[0].declaration
 
     @property
     def selected(self) -> list[str]:
@@ -62,22 +67,20 @@ class Planner:
     """Makes the specs of a session's groups from its settings; `root` is pytest's rootdir."""
 
     def __init__(self, settings: Settings, root: Path) -> None:
-        """Plan nothing yet."""
         self._settings, self._root = settings, root
 
     def plan(self, bench_items: Sequence[BenchItem]) -> dict[GroupId, PlannedGroup]:
         """Return the groups of `bench_items`, which were selected. Reads spec files only.
 
         Raises:
-            SpecError: the profile is unknown, two groups have one name, or a task takes no model that the user has one for.
-            DataError: the folder of such a model cannot be used.
+            SpecError: the profile is unknown, two groups have the same name, or a task takes no model but was given one.
+            DataError: the folder of a model cannot be used.
 
         """
         by_group: dict[GroupId, list[BenchItem]] = {}
         for bench_item in bench_items:
             by_group.setdefault(bench_item.group, []).append(bench_item)
-        for benches in {_benches(each[0]) for each in by_group.values()} - {None}:
-            assert benches is not None
+        for benches in filter(None, {each[0].benches for each in by_group.values()}):
             for task in self._settings.models:
                 check_model(load_suite(benches), task)
         seen: dict[str, GroupId] = {}
@@ -88,21 +91,25 @@ class Planner:
         return {group: PlannedGroup(items, self.spec(items[0])) for group, items in by_group.items()}
 
     def spec(self, bench_item: BenchItem, inputs: inline_group.Inputs = inline_group.NO_INPUTS) -> GroupSpec:
-        """Return the spec of the group of `bench_item`; `inputs` are those of an inline group."""
+        """Return the spec of the group of `bench_item`, with the user's margins; `inputs` are those of an inline group."""
         settings, declaration = self._settings, bench_item.declaration
+        profiles = load_suite(bench_item.benches).profiles if bench_item.benches else {PROFILE: Profile()}
+        if settings.profile not in profiles:
+            raise SpecError(
+                f"--duet-profile: unknown profile {settings.profile!r}{nearest(settings.profile, profiles)}"
+            )
         if isinstance(declaration, PairDeclaration):
             spec = inline_group.inline_spec(
                 bench_item,
                 declaration,
                 inputs,
                 profile=settings.profile,
-                budget=self._budget(bench_item),
+                budget=profiles[settings.profile],
                 threads=settings.threads,
                 device=settings.device,
                 root=self._root,
             )
         else:
-            self._budget(bench_item)
             spec = group_spec(
                 load_suite(declaration.task_folder.parent),
                 bench_item.key,
@@ -111,7 +118,9 @@ class Planner:
                 device=settings.device,
                 models=settings.models,
             )
-        return self._with_margins(spec)
+        cases = {each.name: CaseId(spec.id, each.name, spec.threads, spec.device) for each in spec.members}
+        given = {name: margin for name, case in cases.items() if (margin := settings.margins.given_for(str(case)))}
+        return msgspec.structs.replace(spec, margins={**spec.margins, **given})
 
     def bind(self, group: PlannedGroup) -> BoundGroup:
         """Return the spec of `group` bound to this machine. Imports the task's modules.
@@ -120,33 +129,7 @@ class Planner:
             SpecError: the task's modules lack what the spec needs.
 
         """
-        cache = self._settings.cache / "data"
-        declaration = group.bench_items[0].declaration
+        cache, declaration = self._settings.cache / "data", group.declaration
         if isinstance(declaration, SuiteDeclaration):
             return bind(group.spec, declaration.task_folder.parent, cache)
         return inline_group.bind_inline(group.spec, declaration, group.inputs, self._root, cache)
-
-    def _budget(self, bench_item: BenchItem) -> Profile:
-        """Return the budget of the chosen profile, which a suite may define anew."""
-        benches = _benches(bench_item)
-        known = dict(load_suite(benches).profiles) if benches else {PROFILE: Profile()}
-        if self._settings.profile not in known:
-            name = self._settings.profile
-            raise SpecError(f"--duet-profile: unknown profile {name!r}{nearest(name, known)}")
-        return known[self._settings.profile]
-
-    def _with_margins(self, spec: GroupSpec) -> GroupSpec:
-        """Return `spec` with the margins that the user gave in place of the spec's."""
-        given = {}
-        for member in spec.members:
-            case = CaseId(spec.id, member.name, spec.threads, spec.device)
-            margin = self._settings.margins.given_for(str(case))
-            if margin:
-                given[member.name] = margin
-        return msgspec.structs.replace(spec, margins={**spec.margins, **given})
-
-
-def _benches(bench_item: BenchItem) -> Path | None:
-    """Return the folder of task folders that `bench_item` belongs to, None for an inline group."""
-    declaration = bench_item.declaration
-    return declaration.task_folder.parent if isinstance(declaration, SuiteDeclaration) else None

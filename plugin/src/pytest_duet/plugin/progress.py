@@ -14,10 +14,9 @@ _CLEAR = "\r\x1b[2K"
 
 
 class Progress:
-    """Called with the current step; an empty string clears the line."""
+    """Called with the current step; an empty string clears the line. Shows nothing unless pytest writes to a terminal."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Show nothing unless pytest writes to a terminal."""
         self._capture = config.pluginmanager.get_plugin("capturemanager")
         self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self._shown = bool(self._reporter and self._reporter.isatty and config.option.verbose >= 0)

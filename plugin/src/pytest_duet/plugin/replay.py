@@ -23,7 +23,6 @@ class VirtualTimer:
     __name__ = "duet_worker_clock"
 
     def __init__(self) -> None:
-        """Start at zero."""
         self.now = 0.0
 
     def __call__(self) -> float:

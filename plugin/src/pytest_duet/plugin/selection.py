@@ -47,30 +47,19 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
 
 
 def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> None:
-    """Check that every selected name exists, collected or not.
+    """Check that every selected name exists, even where no benchmark was collected: a typo must not look like success.
 
     Raises:
         pytest.UsageError: one does not exist; the message names the nearest that does.
 
     """
     known = _known(root, items)
-    for selector, names in settings.selected.items():
+    for selector, names in settings.selected.items() if any(known.values()) else ():
         for name in names:
             if not any(matches(name, each) for each in known[selector]):
                 raise pytest.UsageError(
                     f"--duet-{selector}: unknown {selector} {name!r}{nearest(name, known[selector])}"
                 )
-
-
-def check_unused(settings: Settings, root: Path) -> None:
-    """Check the selected names where no benchmark was collected: a typo must not look like success.
-
-    Raises:
-        pytest.UsageError: as `check_names`.
-
-    """
-    if settings.selected and (root / "benches" / "frameworks.toml").exists():
-        check_names(settings, root, [])
 
 
 def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""One pytest session: runs a group when the first of its items asks, remembers it, and gives every item its part."""
+"""One pytest session: run a group when its first item is played, and replay to every item its member's rounds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pytest_duet.plugin import inline_group
 from pytest_duet.plugin.gating import Gate
 from pytest_duet.plugin.planning import Planner
 from pytest_duet.plugin.replay import replay, verify_only
+from pytest_duet.records import baselines, machine
 from pytest_duet.records.timings import rounds_ns
 from pytest_duet.session import Session
 from pytest_duet.vocabulary import STATUSES
@@ -30,12 +31,10 @@ if TYPE_CHECKING:
 
 
 class PytestSession:
-    """What pytest-duet knows of this session: its groups, and what came of them."""
+    """The groups of this pytest session and their results; without `timed`, only parity and quality are checked."""
 
     def __init__(self, settings: Settings, root: Path, *, timed: bool, progress: Callable[[str], None]) -> None:
-        """Plan nothing yet; `timed` is False where only parity and quality are to be checked."""
-        self.settings = settings
-        self.timed = timed
+        self.settings, self.timed = settings, timed
         self.run: RunRecord | None = None
         self.saved: Path | None = None
         self.interrupted = False
@@ -50,15 +49,13 @@ class PytestSession:
         )
         self.close = self.session.close
 
-    # --- before -------------------------------------------------------------------------------------------------------
-
     def plan(self, bench_items: Sequence[BenchItem]) -> None:
-        """Plan the groups of the items that were selected, so that a fault in a spec file is reported before anything runs.
+        """Plan the groups of the selected items, so that a fault is reported before anything runs.
 
         Raises:
             SpecError: a spec does not fit the session, or a task's modules do not fit its spec.
             DataError: the folder of a user's model cannot be used.
-            StoreError: results could not be saved in the end.
+            StoreError: results could not be saved at the end.
             Undecidable: the baseline cannot be read.
 
         """
@@ -66,27 +63,22 @@ class PytestSession:
         if self.settings.plan:
             return
         for group in self.groups.values():
-            if not isinstance(group.bench_items[0].declaration, PairDeclaration):
+            if not isinstance(group.declaration, PairDeclaration):
                 group.bound = self._planner.bind(group)
         if self.timed:
             self.session.check_writable()
-            self.gate = self._load_gate()
+            self.gate = self._load_gate() if self.settings.gate else None
 
-    def _load_gate(self) -> Gate | None:
-        """Read the baseline before anything is measured: one that cannot be read is found out now."""
-        if not self.settings.gate:
-            return None
+    def _load_gate(self) -> Gate:
         try:
-            return Gate.load(self.settings)
+            return Gate(self.settings, baselines.load(self.settings.gate, machine.this_machine()))
         except StoreError as error:
             if self.settings.gate_advisory:
                 return Gate(self.settings, None, str(error))
             raise Undecidable(f"--duet-gate: {error}") from error
 
-    # --- one item -----------------------------------------------------------------------------------------------------
-
     def play(self, bench_item: BenchItem, benchmark: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Do what `duet(...)` in the body of one item means: run its group if need be, then replay this member's part."""
+        """Carry out `duet(...)` in the body of one item: run its group if it has not run, then replay this member's rounds."""
         group = self.groups[bench_item.group]
         try:
             inputs = _bind_inputs(bench_item, args, kwargs)
@@ -121,12 +113,12 @@ class PytestSession:
         except DuetError as error:
             group.error = error
         except Exception as error:
-            # A fault of ours or of a task: the first item shows where, the others need not run into it again.
+            # A fault of ours or of a task: only the first item shows its traceback.
             group.error = DuetError(reason_of(error))
             raise
 
     def end(self, bench_item: BenchItem, report: pytest.TestReport) -> None:
-        """Note that the item is over, measured or not: a benchmark that skips itself does not interrupt the session."""
+        """Note how the item ended if nothing was measured: a benchmark that skips itself does not interrupt the session."""
         group = self.groups[bench_item.group]
         if group.record is None and group.error is None and not report.passed:
             given = report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", "")
@@ -134,7 +126,7 @@ class PytestSession:
             group.ended = ("skipped" if report.skipped else "failed", reason)
 
     def _withdraw(self, group: PlannedGroup, name: str, why: str) -> None:
-        """Take back what was measured of member `name`: it was measured on something else."""
+        """Invalidate the result of member `name`, which was measured on other inputs."""
         assert group.record is not None
         members = [
             msgspec.structs.replace(each, status="invalid", reason=why, cells=[], first_call_ns=None, readings=[])
@@ -142,19 +134,16 @@ class PytestSession:
             else each
             for each in group.record.members
         ]
-        group.record = msgspec.structs.replace(group.record, members=members)
-        self.session.keep(group.record, journal=self.timed)
+        group.record = self.session.keep(msgspec.structs.replace(group.record, members=members), journal=self.timed)
 
     def _upcoming(self, group: PlannedGroup) -> Upcoming | None:
-        """Return the group that comes after `group`, if it is known before its body runs."""
+        """Return the group after `group`, if it is known before its body runs."""
         groups = list(self.groups.values())
-        following = groups[groups.index(group) + 1 :][:1]
-        return next(((each.bound, each.selected) for each in following if each.bound), None)
-
-    # --- after --------------------------------------------------------------------------------------------------------
+        after = next(iter(groups[groups.index(group) + 1 :]), None)
+        return (after.bound, after.selected) if after and after.bound else None
 
     def finish(self) -> None:
-        """Analyse what there is and save it; `run` and `saved` say what came of it."""
+        """Analyse and save what was measured, as `run` and `saved`."""
         groups = [group.record or self._unfinished(group) for group in self.groups.values()]
         self.session.complete = all(group.record or group.error or group.ended for group in self.groups.values())
         self.run = self.session.analysed(groups)
@@ -162,7 +151,7 @@ class PytestSession:
             self.saved = self.session.save(self.run)
 
     def _unfinished(self, group: PlannedGroup) -> GroupRecord:
-        """Return the record of a group that was not measured: interrupted, never reached, or impossible."""
+        """Return the record of a group that was not measured."""
         status, reason = group.ended or ("interrupted", "the session ended before it")
         if group.error:
             status, reason = "failed", str(group.error)
@@ -171,30 +160,30 @@ class PytestSession:
         )
 
     def judge(self, deselected: Sequence[BenchItem], *, narrowed: bool) -> None:
-        """Let the gate decide, where there is one and the session came to its end."""
+        """Let the gate decide, if there is one and the session was not interrupted."""
         if self.gate is not None and self.run is not None and self.run.complete:
             bench_items = [bench_item for group in self.groups.values() for bench_item in group.bench_items]
             expected = self.gate.expected(bench_items, deselected, narrowed=narrowed)
             self.gate.judge(self.run, expected, self._again)
 
     def _again(self, cases: Collection[str]) -> RunRecord | None:
-        """Measure the groups of `cases` once more, as a run of its own; None where nothing came of that.
+        """Measure the groups of `cases` again, as a separate run; return None if none could be measured.
 
-        A group that cannot be measured again is left out, and after an interrupt all that would follow.
+        A group that cannot be measured again is left out. An interrupt ends the repetition.
         """
         records: list[GroupRecord] = []
         for group in self.groups.values():
             if group.bound is None or not {group.case(each) for each in group.bench_items} & set(cases):
                 continue
-            self._progress(f"{group.spec.id}: measured once more, since it alarmed")
+            self._progress(f"{group.spec.id}: measured again, because it alarmed")
             try:
                 records.append(self.session.run(group.bound, group.selected, keep=False))
             except KeyboardInterrupt:
                 self.interrupted = True
                 self.session.complete = False
                 break
-            except Exception as error:  # noqa: BLE001 - a task's fault must not cost what is decided about the others
-                self.faults.append(f"{group.spec.id} could not be measured once more: {reason_of(error)}")
+            except Exception as error:  # noqa: BLE001 - the fault of one task must not end the other decisions
+                self.faults.append(f"{group.spec.id} could not be measured again: {reason_of(error)}")
         if not records:
             return None
         again = self.session.analysed(records)
@@ -202,7 +191,7 @@ class PytestSession:
         return again
 
     def seconds_of(self, bench_item: BenchItem) -> float | None:
-        """Return the time that the rounds of one item took, None where it was not timed."""
+        """Return the total time of the rounds of one item, None if it was not timed."""
         group = self.groups.get(bench_item.group)
         if group is None or group.record is None:
             return None
@@ -210,10 +199,9 @@ class PytestSession:
         return sum(rounds_ns(member)) / 1e9 or None
 
     def status(self) -> int:
-        """Return our own exit status for a session whose tests passed, 0 where nothing is wrong."""
-        if self.gate is None:
-            return int(self.session.status(strict=self.settings.strict))
-        return int(self.gate.status(self.session))
+        """Return our own exit status for a session whose tests passed."""
+        own = self.session.status(strict=self.settings.strict) if self.gate is None else self.gate.status(self.session)
+        return int(own)
 
 
 def _bind_inputs(bench_item: BenchItem, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inline_group.Inputs:
@@ -225,11 +213,11 @@ def _bind_inputs(bench_item: BenchItem, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def end_item(member: MemberRecord) -> None:
-    """End the current item as `member` ended, unless it is ok; before pytest-benchmark has seen anything of it."""
+    """Skip or fail the current item if `member` is not ok, before pytest-benchmark sees anything of it."""
     reason = f"{member.reason} [reproducer: {member.reproducer}]" if member.reproducer else member.reason
     outcome = STATUSES[member.status].outcome
     if outcome == "skipped":
-        # The place to look is the benchmark, not this line.
+        # Show the line of the benchmark, not this one.
         raise pytest.skip.Exception(reason, _use_item_location=True)
     if outcome == "failed":
         log = f"\nthe end of its log:\n{member.log}" if member.log else ""

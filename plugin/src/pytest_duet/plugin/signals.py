@@ -1,4 +1,4 @@
-"""Let a stop signal end the session as Ctrl-C does, so that finished groups are saved; pytest handles Ctrl-C itself."""
+"""Make a stop signal end the session as Ctrl-C does, so that finished groups are saved; pytest handles Ctrl-C itself."""
 
 from __future__ import annotations
 
