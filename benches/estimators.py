@@ -76,7 +76,6 @@ def variant_of(job: JobReader, known: Collection[str] = ()) -> str:
 
     Raises:
         ImplementationError: The variant is not in `known`.
-
     """
     variant = job.variant
     if variant in {"", NO_VALIDATION}:

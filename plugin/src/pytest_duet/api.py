@@ -90,7 +90,6 @@ def compare(
             and floating-point numbers close, as ``numpy.allclose`` defines it.
         dtype: ``f64`` or ``f32``, the type that floating-point results must have.
         margin: the relative difference in time below which speed does not matter.
-
     """
     _check_members((reference, *others))
     if dtype not in {"f32", "f64"}:
@@ -123,7 +122,6 @@ def worker(command: str | Path | Sequence[str], *, name: str, source: str | Path
         name: its name in ids and tables: lower-case letters, digits and _.
         source: the folder of its sources; if given, a binary that was built from other sources is refused as stale.
         build: the command that builds it; messages quote it when the program is missing or stale.
-
     """
     parts = [command] if isinstance(command, str | Path) else command
     # A Path names a file even where it has no slash.

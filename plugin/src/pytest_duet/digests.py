@@ -47,7 +47,6 @@ def folder_digest(folder: Path, names: Sequence[str]) -> str:
 
     Raises:
         DataError: it is not a folder, or a file is missing.
-
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: is not a folder; name one that holds {', '.join(names)}")

@@ -120,7 +120,6 @@ class JobReader:
 
         Raises:
             ImplementationError: it did not, so it would run something else than it attests.
-
         """
         for name, value, plain in (("variant", self.job.variant, ""), ("device", self.job.device, "cpu")):
             if value != plain and name not in self._used:

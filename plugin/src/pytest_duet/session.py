@@ -84,7 +84,6 @@ class Session:
 
         Raises:
             StoreError: it cannot be saved.
-
         """
         return store.check_writable(self._results, machine.this_machine())
 
@@ -112,7 +111,6 @@ class Session:
 
         Raises:
             DuetError: the group as a whole cannot be run.
-
         """
         try:
             record = run_group(
@@ -214,7 +212,6 @@ def run_group(
     Raises:
         DataError: the data cannot be obtained.
         SpecError: the spec turns out to be unusable.
-
     """
     with contextlib.ExitStack() as stack:
         live = stack.enter_context(LiveGroup(group, selected, served=mode.fresh, progress=progress))

@@ -42,7 +42,6 @@ def parse(texts: Iterable[str]) -> Margins:
 
     Raises:
         SpecError: a text is neither.
-
     """
     given, alarm_above = [], ALARM_ABOVE
     for text in texts:

@@ -28,7 +28,6 @@ def check_hello(hello: HelloReply, *, name: str, sources: str, lock: str, build:
     Raises:
         Unavailable: it speaks another protocol.
         Refused: it is a debug build, or its sources or lock file differ.
-
     """
     rebuild = f"; rebuild it: {build}" if build else ""
     if hello.protocol != VERSION:
@@ -47,7 +46,6 @@ def check_prepared(reply: PrepareReply, job: Job, *, name: str, hashes: Mapping[
 
     Raises:
         Refused: parameters, threads, device, dtype or data differ.
-
     """
     for key in job.params.keys() | reply.params.keys():
         if key not in reply.params:
@@ -74,7 +72,6 @@ def check_busy(cpu_ns: int, wall_ns: int, *, name: str, threads: int) -> None:
 
     Raises:
         Refused: its CPU time is more than `BUSY_LIMIT` times the wall time.
-
     """
     if threads == 1 and wall_ns > 0 and cpu_ns > BUSY_LIMIT * wall_ns + TICK_NS:
         busy = cpu_ns / wall_ns

@@ -64,7 +64,6 @@ class BoundGroup:
 
         Raises:
             DataError: it cannot be made, or the cache is broken.
-
         """
         return self.data(self.spec)
 
@@ -73,7 +72,6 @@ class BoundGroup:
 
         Raises:
             Invalid: they cannot be computed.
-
         """
         if self.quality is None:
             return {}
@@ -88,7 +86,6 @@ def bind(spec: GroupSpec, benches: Path, cache: Path) -> BoundGroup:
 
     Raises:
         SpecError: a module of the task does not exist, or lacks a function that the spec needs.
-
     """
     folder = benches / spec.task
     launches, hosts = {}, {}

@@ -75,7 +75,6 @@ class DataSet:
 
         Raises:
             DataError: one differs; the message has both digests.
-
         """
         for name, path in self.files.items():
             try:
@@ -98,7 +97,6 @@ def obtain(cache: Path, digest: str, make: Make) -> DataSet:
 
     Raises:
         DataError: the cached files do not match their manifest, or `make` made something that cannot be written.
-
     """
     folder = cache / digest[:32]
     if not (folder / _MANIFEST).exists():

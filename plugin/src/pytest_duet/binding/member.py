@@ -53,7 +53,6 @@ def launch_client(
 
     Raises:
         Unavailable: it cannot be launched.
-
     """
     if launch.missing:
         raise Unavailable(launch.missing)

@@ -23,7 +23,6 @@ def kept_outputs(client: Client, digest: str | None) -> Arrays:
 
     Raises:
         MemberError: the worker fails, or the outputs cannot be read or have another digest.
-
     """
     with tempfile.TemporaryDirectory(prefix="duet-") as folder:
         reply = client.outputs(Path(folder))
@@ -37,7 +36,6 @@ def read_outputs(paths: Mapping[str, str], digest: str, folder: Path, name: str)
 
     Raises:
         ProtocolError: a file is in another folder or holds no array, or the arrays have another digest.
-
     """
     if not paths:
         raise ProtocolError(f"{name} handed over no outputs; parity cannot be judged without")

@@ -137,7 +137,6 @@ def _refuse(names: Collection[str], why: str) -> None:
 
     Raises:
         click.UsageError: one was given; the message has the option and `why`.
-
     """
     context = click.get_current_context()
     for option in context.command.params:

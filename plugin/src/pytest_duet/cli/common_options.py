@@ -117,7 +117,6 @@ def known(what: str, name: str, there_are: Iterable[str]) -> None:
 
     Raises:
         UsageError: it does not exist; the message names the nearest name that does.
-
     """
     names = list(there_are)
     if name not in names:
@@ -129,7 +128,6 @@ def groups_of(suite: Suite, task: str, algorithm: str, phase: str = "", workload
 
     Raises:
         UsageError: there is no such task, algorithm, phase or workload.
-
     """
     from pytest_duet.spec.suite import group_keys
 

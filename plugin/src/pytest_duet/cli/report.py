@@ -87,7 +87,6 @@ def _put_into(documents: tuple[Path, ...], record: RunRecord, stem: str) -> None
 
     Raises:
         StoreError: a file cannot be read or written, or its markers are not as they must be.
-
     """
     filled = {}
     for path in documents:

@@ -82,7 +82,6 @@ def pair_of(
     Raises:
         DataError: the data cannot be obtained.
         SpecError: head's spec cannot be used.
-
     """
     head = bind(group_spec(suites[1], case.key, profile), suites[1].benches, cache)
     files = head.data_set()

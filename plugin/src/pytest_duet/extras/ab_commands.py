@@ -37,7 +37,6 @@ def of_commands(
     Raises:
         SpecError: the job, a command or a data file cannot be used.
         DataError: an array has a type that workers cannot read, or cannot be cached.
-
     """
     if not key.task:
         raise SpecError("--cmd needs --task, the task of the job")

@@ -57,7 +57,6 @@ def of_commits(
     Raises:
         WorktreeError: a commit cannot be checked out or built.
         SpecError: head's spec cannot be read, or no case matches `expression`.
-
     """
     root = worktrees.repository(benches.parent)
     cache = root / CACHE

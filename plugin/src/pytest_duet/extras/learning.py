@@ -29,7 +29,6 @@ def train_group(group: BoundGroup, selected: Collection[str]) -> GroupRecord:
 
     Raises:
         DuetError: the data cannot be obtained.
-
     """
     with LiveGroup(group, selected) as live:
         live.files = obtain_files(group)

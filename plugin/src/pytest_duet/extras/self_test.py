@@ -111,7 +111,6 @@ def false_alarms(
 
     Raises:
         Invalid: a group could not be measured, or none for long enough.
-
     """
     alarms = too_few = 0
     verdicts: dict[str, int] = {}
@@ -147,7 +146,6 @@ def overhead(path: str, launch: LaunchSpec) -> Overhead:
 
     Raises:
         MemberError: it cannot be started, or has no such call.
-
     """
     job = Job(
         task=noop.__name__, algorithm="default", phase="call", workload="", variant="", params={}, seed=0, threads=1,
@@ -175,7 +173,6 @@ def bias(case: str, cache: Path, seconds: float, progress: Callable[[str], None]
 
     Raises:
         Invalid: one of the two could not be measured.
-
     """
     launches = (function_launch(spin, direct=True), function_launch(spin, direct=False))
     group = against_itself(case, launches, cache, seconds, **params)

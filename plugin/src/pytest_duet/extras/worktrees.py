@@ -42,7 +42,6 @@ def repository(folder: Path) -> Path:
 
     Raises:
         WorktreeError: there is none.
-
     """
     return Path(_git(folder, "rev-parse", "--show-toplevel", remedy="run it inside a git repository"))
 
@@ -52,7 +51,6 @@ def check_out(root: Path, revision: str, cache: Path) -> Worktree:
 
     Raises:
         WorktreeError: there is no such revision, or git cannot check it out.
-
     """
     remedy = "name a branch, a tag or a commit"
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", remedy=remedy, what=revision)
@@ -77,7 +75,6 @@ def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> Non
 
     Raises:
         WorktreeError: it cannot be copied or cleaned.
-
     """
     target = tree.root / "target"
     if target.exists() or not source.is_dir():
@@ -103,7 +100,6 @@ def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], No
 
     Raises:
         WorktreeError: its locked packages cannot be installed.
-
     """
     locked = file_digest(tree.root / LOCK)
     if not locked or locked == file_digest(head / LOCK):

@@ -70,7 +70,6 @@ def observe(client: Client, job: Job, *, call_ns: float, seconds: float) -> list
     Raises:
         Refused: the worker kept more CPUs busy than the job allows.
         MemberError: the worker failed.
-
     """
     client.hello()
     start = time.perf_counter_ns()

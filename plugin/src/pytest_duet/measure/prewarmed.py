@@ -67,7 +67,6 @@ class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
 
         Raises:
             MemberError: it cannot be started.
-
         """
         waiting = self._waiting.get(group.launches[name].argv)
         if waiting:

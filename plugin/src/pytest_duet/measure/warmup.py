@@ -44,7 +44,6 @@ def warm_up(client: Client, call_ns: float, most_calls: int | None = None) -> Wa
 
     Raises:
         MemberError: the worker fails.
-
     """
     if call_ns > LONGEST_CALL_NS:
         return WarmUp(call_ns)

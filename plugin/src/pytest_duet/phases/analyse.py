@@ -44,7 +44,6 @@ def merge(runs: Sequence[RunRecord]) -> RunRecord:
 
     Raises:
         StoreError: machines, profiles or modes differ, or a group occurs twice.
-
     """
     first = runs[0]
     for run in runs[1:]:

@@ -22,7 +22,6 @@ def build_worker(project: Path, name: str, position: str, say: Callable[[str], N
 
     Raises:
         BuildError: cargo is not installed.
-
     """
     options = ["--release", "--locked", "--manifest-path", "rust_crates/Cargo.toml"]
     argv = ["cargo", "build", *options, "-p", f"duet-{name}"]

@@ -35,7 +35,6 @@ def read_specs(paths: Iterable[Path]) -> list[GroupSpec]:
 
     Raises:
         StoreError: a file holds neither, or a folder no spec.
-
     """
     specs: list[GroupSpec] = []
     for path in found(paths, SPEC_SUFFIX):
@@ -54,7 +53,6 @@ def write_specs(specs: Iterable[GroupSpec], into: Path) -> list[Path]:
 
     Raises:
         StoreError: one cannot be written.
-
     """
     files.make_folder(into)
     paths = []
@@ -69,7 +67,6 @@ def found(paths: Iterable[Path], suffix: str) -> list[Path]:
 
     Raises:
         StoreError: there are none.
-
     """
     given = list(paths)
     result = [file for path in given for file in (sorted(path.glob(f"*{suffix}")) if files.is_folder(path) else [path])]

@@ -60,7 +60,6 @@ def measure(
     Raises:
         DataError: the data cannot be obtained.
         StoreError: the data differ from those that were validated.
-
     """
     group = bind(validation.spec, benches, cache)
     with (

@@ -105,7 +105,6 @@ class Validation:
 
         Raises:
             StoreError: the data have changed since the validation.
-
         """
         if live.files.digest != self.document.data_digest:
             raise StoreError(f"{self.spec.id}: its data are not those that were validated; validate it again")
@@ -129,7 +128,6 @@ class Validation:
 
         Raises:
             StoreError: it cannot be written.
-
         """
         files.make_folder(folder)
         path = folder / f"{slug(self.spec)}{VALIDATION_SUFFIX}"
@@ -145,7 +143,6 @@ class Validation:
 
         Raises:
             StoreError: it is not a validation, is damaged, or the outputs beside it belong to another.
-
         """
         content = verified_content(path, files.read_regular(path))
         remedy = "write it again with duet validate"
@@ -172,7 +169,6 @@ def validate_members(live: LiveGroup, *, timed: bool, prewarmed: Prewarmed | Non
     Raises:
         DataError: the data cannot be obtained.
         SpecError: the spec turns out to be unusable.
-
     """
     check_members(live)
     if not timed:
@@ -198,7 +194,6 @@ def validate(
     Raises:
         DataError: the data cannot be obtained.
         SpecError: the spec turns out to be unusable.
-
     """
     with LiveGroup(bind(spec, benches, cache), selected, served=mode.fresh, progress=progress) as live:
         validate_members(live, timed=True)

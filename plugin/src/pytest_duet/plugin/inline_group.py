@@ -55,7 +55,6 @@ def bind_inputs(declaration: PairDeclaration, args: tuple[Any, ...], kwargs: Map
 
     Raises:
         SpecError: they do not fit the signature, or an input can be neither a parameter nor a file.
-
     """
     reference = declaration.members[0]
     assert not isinstance(reference, Worker)

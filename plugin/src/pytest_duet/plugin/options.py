@@ -221,7 +221,6 @@ def read_settings(config: pytest.Config) -> Settings:
 
     Raises:
         pytest.UsageError: a value cannot be used.
-
     """
     values = {}
     for field, name, option in _options():

@@ -75,7 +75,6 @@ class Planner:
         Raises:
             SpecError: the profile is unknown, two groups have the same name, or a task takes no model but was given one.
             DataError: the folder of a model cannot be used.
-
         """
         by_group: dict[GroupId, list[BenchItem]] = {}
         for bench_item in bench_items:
@@ -127,7 +126,6 @@ class Planner:
 
         Raises:
             SpecError: the task's modules lack what the spec needs.
-
         """
         cache, declaration = self._settings.cache / "data", group.declaration
         if isinstance(declaration, SuiteDeclaration):

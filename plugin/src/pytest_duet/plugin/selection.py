@@ -34,7 +34,6 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
 
     Raises:
         pytest.UsageError: a name selects nothing that exists.
-
     """
     check_names(settings, root, items)
     dropped = set()
@@ -51,7 +50,6 @@ def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> Non
 
     Raises:
         pytest.UsageError: one does not exist; the message names the nearest that does.
-
     """
     known = _known(root, items)
     for selector, names in settings.selected.items() if any(known.values()) else ():
@@ -67,7 +65,6 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
 
     Raises:
         pytest.UsageError: one of them is set.
-
     """
     for name, (option, why) in _REFUSED.items():
         if config.getoption(name, default=None):

@@ -57,7 +57,6 @@ class PytestSession:
             DataError: the folder of a user's model cannot be used.
             StoreError: results could not be saved at the end.
             Undecidable: the baseline cannot be read.
-
         """
         self.groups = self._planner.plan(bench_items)
         if self.settings.plan:

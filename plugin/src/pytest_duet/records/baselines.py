@@ -40,7 +40,6 @@ def load_summary(path: Path) -> RunSummary:
 
     Raises:
         StoreError: the file is none of these.
-
     """
     content = files.read_regular(path)
     digest = identity(content)
@@ -63,7 +62,6 @@ def load(paths: Sequence[Path], machine: Machine | None = None) -> Baseline:
 
     Raises:
         StoreError: there is no run, or any of the files cannot be read; none is skipped.
-
     """
     runs: dict[str, RunSummary] = {}
     for path in paths:
@@ -80,7 +78,6 @@ def save(baseline: Baseline, path: Path) -> None:
 
     Raises:
         StoreError: it could not be written; what was at `path` is unchanged.
-
     """
     files.make_folder(path.parent)
     files.write_whole(path, with_checksum(_ENCODER.encode(baseline)))

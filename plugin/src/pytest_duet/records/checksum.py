@@ -29,7 +29,6 @@ def verified_content(path: Path, content: bytes) -> bytes:
 
     Raises:
         StoreError: it has no checksum, or a wrong one.
-
     """
     body, digest = _split(content)
     if not digest:

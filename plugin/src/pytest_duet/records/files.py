@@ -32,7 +32,6 @@ def read_regular(path: Path, at_most: int | None = None) -> bytes:
 
     Raises:
         StoreError: it is missing, unreadable, empty, too large, not a regular file, or a link to another folder.
-
     """
     try:
         # Without O_NONBLOCK, opening a FIFO would wait for a writer forever.
@@ -74,7 +73,6 @@ def parse(content: bytes) -> object:
     Raises:
         ValueError: it is not JSON, has a key twice, or a string that is not valid Unicode.
         RecursionError: it is nested too deeply.
-
     """
     document: object = json.loads(content.decode(), object_pairs_hook=_without_duplicates)
     if b"\\u" in content:
@@ -96,7 +94,6 @@ def understood(read: Callable[[bytes], _T], content: bytes, otherwise: str, reme
 
     Raises:
         StoreError: it fails; the message is `otherwise`, the reason, and the `remedy`.
-
     """
     try:
         return read(content)
@@ -127,7 +124,6 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises:
         StoreError: it could not be written; what was at `path` is unchanged.
-
     """
     if not path.name:
         raise StoreError(f"{path}: is not the name of a file; name one")

@@ -52,7 +52,6 @@ class Journal:
 
         Raises:
             StoreError: the file exists already, or cannot be written.
-
         """
         from pytest_duet import __version__
 
@@ -84,7 +83,6 @@ class Journal:
 
         Raises:
             StoreError: it could not be written; the lines before it are unchanged.
-
         """
         line = _ENCODER.encode(record) + b"\n"
         before = os.fstat(self._descriptor).st_size
@@ -122,7 +120,6 @@ def read(path: Path) -> Content:
 
     Raises:
         StoreError: it is not a journal, is damaged before its last line, or has another schema.
-
     """
     lines = files.read_regular(path).split(b"\n")
     rest = lines.pop()

@@ -50,7 +50,6 @@ def folder(root: Path, machine: Machine) -> Path:
 
     Raises:
         StoreError: the fingerprint is not one, so it must not become part of a path.
-
     """
     if not re.fullmatch(r"[0-9a-f]{8,64}", machine.fingerprint):
         raise StoreError(f"machine has fingerprint {machine.fingerprint!r}; it must be 8 to 64 hexadecimal digits")

@@ -37,7 +37,6 @@ def check_writable(root: Path, machine: Machine) -> Path:
 
     Raises:
         StoreError: the folder cannot be made or written.
-
     """
     target = folder(root, machine)
     probe = target / f".probe-{secrets.token_hex(4)}"
@@ -69,7 +68,6 @@ def load(path: Path) -> RunRecord:
 
     Raises:
         StoreError: the file is neither; the message ends with the remedy.
-
     """
     if path.suffix == ".jsonl":
         return journal.read(path).run()
@@ -85,7 +83,6 @@ def load_different(paths: Sequence[Path]) -> list[RunRecord]:
 
     Raises:
         StoreError: one is not a saved run, or two are the same run.
-
     """
     seen: dict[str, Path] = {}
     for path in paths:
@@ -106,7 +103,6 @@ def decoded_run(path: Path, content: bytes, document: dict[str, object]) -> RunR
 
     Raises:
         StoreError: its schema is not readable, it was edited, or it is damaged.
-
     """
     schema = check_schema(path, document["schema"], READABLE)
     if schema >= _CHECKSUM_SINCE:
@@ -119,7 +115,6 @@ def check_schema(path: Path, schema: object, readable: tuple[int, ...]) -> int:
 
     Raises:
         StoreError: it is not one of `readable`.
-
     """
     if isinstance(schema, int) and schema in readable and not isinstance(schema, bool):
         return schema
@@ -145,7 +140,6 @@ def header(path: Path) -> RunHeader:
 
     Raises:
         StoreError: the file does not begin like a run.
-
     """
     beginning = files.read_regular(path, at_most=_HEADER_BYTES)
     before, found, _ = beginning.partition(b',"groups":')

@@ -18,7 +18,6 @@ def fill(document: str, sections: Collection[str], render: Callable[[str], str])
 
     Raises:
         ValueError: there are no markers, they are not in pairs, a section is marked twice or is not one of `sections`.
-
     """
     found = list(_MARKER.finditer(document))
     _check(found, sections)

@@ -28,7 +28,6 @@ def with_rules(spec: GroupSpec, path: Path, task: Task, key: GroupKey) -> GroupS
 
     Raises:
         SpecError: a rule names a parameter that the group does not have.
-
     """
     case = key, task.reference, spec.profile
     for growth in applying(task.growth, *case)[-1:]:

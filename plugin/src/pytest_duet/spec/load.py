@@ -29,7 +29,6 @@ def load_task(path: Path) -> Task:
 
     Raises:
         SpecError: the file is unusable.
-
     """
     task = _load(path, Task)
     known = {"algorithm": task.algorithms, "phase": task.phases, "workload": task.workloads, "member": task.members}
@@ -58,7 +57,6 @@ def check_selectors(path: Path, task: Task, known: Mapping[str, Collection[str]]
 
     Raises:
         SpecError: a pattern matches nothing.
-
     """
     for where, kind, patterns in _selectors(task):
         for pattern in [patterns] if isinstance(patterns, str) else patterns:

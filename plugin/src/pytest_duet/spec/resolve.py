@@ -46,7 +46,6 @@ def group_spec(
     Raises:
         SpecError: a rule does not fit the group, or the task takes no model.
         DataError: the model's folder is unusable.
-
     """
     task, models = suite.tasks[key.task], models or {}
     workload = task.workloads[key.workload]
@@ -90,7 +89,6 @@ def check_model(suite: Suite, name: str) -> None:
 
     Raises:
         SpecError: there is none.
-
     """
     if name not in suite.tasks:
         raise SpecError(f"--duet-model: unknown task {name!r}{nearest(name, suite.tasks)}")

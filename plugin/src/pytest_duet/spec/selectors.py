@@ -40,7 +40,6 @@ def expression(text: str) -> Callable[[str], bool]:
 
     Raises:
         SpecError: `text` is not an expression.
-
     """
 
     def matching(name: str) -> bool:

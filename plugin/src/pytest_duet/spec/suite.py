@@ -41,7 +41,6 @@ def load_suite(benches: Path) -> Suite:
 
     Raises:
         SpecError: a file is unusable, or a task names an unknown framework or profile.
-
     """
     suite = Suite(
         benches=benches,

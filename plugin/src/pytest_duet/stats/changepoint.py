@@ -33,7 +33,6 @@ def steady_from(log_times: Sequence[float]) -> int | None:
 
     Raises:
         ImportError: ruptures is not installed (the extra ``stats``).
-
     """
     from ruptures import Pelt
 

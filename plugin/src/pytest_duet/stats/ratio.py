@@ -48,7 +48,6 @@ def cell_log_ratios(this: Cells, calls: int, reference: Cells, reference_calls: 
         ValueError: the two do not have the same cells and cycles.
 
     Source: paired design of Kalibera & Jones (2013), Rigorous benchmarking in reasonable time, section 5, on cycles.
-
     """
     return [
         statistics.median(log_time(b, calls) - log_time(a, reference_calls) for b, a in zip(cell, other, strict=True))

@@ -17,7 +17,6 @@ def used_ns(pid: int) -> int:
 
     Raises:
         OSError: the process has ended.
-
     """
     try:
         times = psutil.Process(pid).cpu_times()

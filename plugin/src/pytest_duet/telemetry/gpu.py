@@ -24,7 +24,6 @@ def device(index: int = 0) -> Iterator[Gpu]:
 
     Raises:
         GpuUnavailable: the binding, the driver or the device is missing.
-
     """
     try:
         import pynvml

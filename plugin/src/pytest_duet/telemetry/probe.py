@@ -84,7 +84,6 @@ def samples(read: Callable[[], int]) -> Generator[None, Moment, list[int]]:
 
     Raises:
         Unreadable: there are none.
-
     """
     found = []
     yield from until("begin")
@@ -132,7 +131,6 @@ class Watch:
 
         Raises:
             Unobservable: nothing can be read of the process.
-
         """
         self._advance(lambda steps: steps.send(Moment(name, elapsed_ns)))
 

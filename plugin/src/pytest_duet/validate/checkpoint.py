@@ -31,7 +31,6 @@ def obtain_files(group: BoundGroup) -> DataSet:
     Raises:
         DataError: they cannot be made, or the cache is broken.
         MemberError: the reference cannot train the checkpoint.
-
     """
     files = group.data_set()
     return with_checkpoint_of(files, _checkpoint(group)) if group.spec.checkpoint else files

@@ -25,7 +25,6 @@ def check_members(live: LiveGroup) -> None:
     Raises:
         DataError: the data cannot be made.
         SpecError: the spec turns out to be unusable.
-
     """
     live.progress("data")
     try:
@@ -94,7 +93,6 @@ def check_kept(live: LiveGroup, member: Member, outputs: Arrays) -> None:
 
     Raises:
         Refused: they are not within tolerance: the member did something else when timed than when it was checked.
-
     """
     records = _compare(member, live.group, live.reference.outputs, outputs)
     if why := parity.describe(records):

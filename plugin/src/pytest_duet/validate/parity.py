@@ -121,7 +121,6 @@ def compare_outputs(
 
     Raises:
         SpecError: a rule names an unknown check.
-
     """
     records = []
     for name in sorted(reference.keys() | other.keys()):

@@ -23,7 +23,6 @@ def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: Dat
     Raises:
         Refused: a metric breaks its limit or is missing, or all outputs are constant.
         Invalid: a metric is not a number.
-
     """
     if group.quality is None or not group.spec.judged:
         return

@@ -44,7 +44,6 @@ def check_growth(attempts: Iterable[float], reference_growth: float, *, name: st
 
     Raises:
         Refused: the reference grew at least `REFERENCE_GROWS` times, this member less than `LEAST_GROWTH` times.
-
     """
     most = 0.0
     for growth in attempts:

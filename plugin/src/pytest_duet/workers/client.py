@@ -97,7 +97,6 @@ class Client:
 
         Raises:
             Invalid: the duration is not positive.
-
         """
         reply = self._ask(protocol.Verify(id=next(self._ids), into=str(into)), protocol.VerifyReply)
         self._check_positive(reply.elapsed_ns, f"{reply.elapsed_ns} ns for a call")
@@ -111,7 +110,6 @@ class Client:
         Raises:
             ProtocolError: the reply has another number of rounds, or no digest of the kept output.
             Invalid: a duration is not positive.
-
         """
         request = protocol.Run(id=next(self._ids), rounds=rounds, iterations=iterations, keep=keep)
         reply = self._ask(request, protocol.RunReply, tick=tick)

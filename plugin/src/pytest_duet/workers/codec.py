@@ -26,7 +26,6 @@ def encode(message: Request | Reply) -> bytes:
 
     Raises:
         ProtocolError: the line would be longer than `LINE_LIMIT_BYTES`, or a job has a non-finite parameter.
-
     """
     if isinstance(message, Prepare):
         for name, value in message.job.params.items():
@@ -46,7 +45,6 @@ def decode_request(line: bytes) -> Request:
 
     Raises:
         ProtocolError: the line is not a request.
-
     """
     return _decode(_request_decoder, line)
 
@@ -57,7 +55,6 @@ def decode_reply(line: bytes) -> Reply:
     Raises:
         ProtocolError: the line is not a reply.
         Unavailable: the line is a `hello` reply of another protocol version.
-
     """
     try:
         return _decode(_reply_decoder, line)

@@ -36,7 +36,6 @@ class ForkServer:
 
         Raises:
             Unavailable: it ended, or did not answer in time.
-
         """
         orphans.become_subreaper()
         self._socket, server_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -64,7 +63,6 @@ class ForkServer:
 
         Raises:
             Unavailable: the fork server does not answer.
-
         """
         (worker_stdin, stdin), (stdout, worker_stdout), (stderr, worker_stderr) = (os.pipe() for _ in range(_STREAMS))
         worker_ends = [worker_stdin, worker_stdout, worker_stderr]

@@ -52,7 +52,6 @@ def spawn(argv: Sequence[str], *, name: str, environment: Mapping[str, str], bui
 
     Raises:
         Unavailable: the program cannot be started.
-
     """
     orphans.become_subreaper()
     try:
@@ -102,7 +101,6 @@ class ProcessChannel:
             TimedOut: there was no reply within `seconds`.
             Crashed, Killed: the process ended instead.
             ProtocolError: what came is not a reply.
-
         """
         phase = type(request).__name__.lower()
         if self._ended:

@@ -41,7 +41,6 @@ def load_module(folder: Path, name: str) -> types.ModuleType:
     Raises:
         SpecError: there is no such file.
         Unavailable: it imports a module that is not installed.
-
     """
     benches = _package(PACKAGE, folder.parent)
     return _import(_package(f"{benches}.{folder.name}", folder), folder, name)
@@ -78,7 +77,6 @@ def import_modules(framework: Framework) -> None:
 
     Raises:
         Unavailable: a module is not installed, or cannot be imported.
-
     """
     for module in framework.modules:
         try:
@@ -196,7 +194,6 @@ def load_function(file: Path, name: str) -> Callable[..., Any]:
 
     Raises:
         Unavailable: `file` is not a Python file, or has no such function.
-
     """
     folder = str(file.resolve().parent)
     if folder not in sys.path:

@@ -26,7 +26,6 @@ class Spawner(contextlib.AbstractContextManager["Spawner"]):
 
         Raises:
             Unavailable: the worker cannot be started.
-
         """
         arguments = _arguments(launch)
         fork_server = self._fork_server(launch, seconds) if arguments is not None else None
