@@ -25,7 +25,7 @@ def test_the_worst_comes_first_and_undecided_cases_have_a_remedy() -> None:
         decide(change("a/slow", 1.05, verdict="inconclusive", alarm=True)),
     ]
     assert list(lines(found)) == [
-        "FAIL a/slow: +5 % [+4 %, +6 %], inconclusive; surely slower than by 1 %; Holm p = 0.0020, 12 cells, could see 3 %",
+        "FAIL a/slow: +5 % [+4 %, +6 %], inconclusive; surely slower by more than 1 %; Holm p = 0.0020, 12 cells, could see 3 %",
         (
             "UNSEEN a/noisy: +2 % [+1 %, +3 %], inconclusive; nothing seen; use more --seconds or a quieter machine; "
             "Holm p = 0.0020, 12 cells, could see 10 %"

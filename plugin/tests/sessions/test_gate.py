@@ -83,7 +83,7 @@ def test_a_slower_case_is_measured_twice_and_reported_as_a_regression(pytester, 
     result.stdout.fnmatch_lines(
         [
             "tiny/fit-train-small/twin * 2.00 ms * 2.60 ms *+30 % * slower * regression*",
-            "    surely slower than by 1 %",
+            "    surely slower by more than 1 %",
             "gate: 1 passed, 1 regression; * exit status 10, regression",
         ]
     )
@@ -364,7 +364,7 @@ def test_each_decision_is_a_test_of_the_junit_file(pytester, pair, session, befo
     assert found.keys() == {"tiny/fit-train-small/honest", "tiny/fit-train-small/twin"}
     (failure,) = found["tiny/fit-train-small/twin"]
     assert failure.tag == "failure"
-    assert "regression: surely slower than by 1 %" in (failure.get("message") or "") + (failure.text or "")
+    assert "regression: surely slower by more than 1 %" in (failure.get("message") or "") + (failure.text or "")
     assert list(found["tiny/fit-train-small/honest"]) == []
 
 

@@ -68,7 +68,7 @@ def _gone(change: Change, allowed: Collection[str]) -> Decided:
 
 
 def _alarmed(change: Change) -> Decided:
-    surely = f"surely slower than by {units.percent(change.alarm_above)}"
+    surely = f"surely slower by more than {units.percent(change.alarm_above)}"
     if not change.confirmed:
         return Decided(change, "cannot decide", f"{surely}, in one run; measure once more to confirm or clear it")
     return Decided(change, "regression", surely)

@@ -1,1 +1,1 @@
-"""Commands' work beside the six phases: head against base, the self-test."""
+"""The work of commands that are no phases: `duet ab` (base against head), `duet learn` and `duet self-test`."""
