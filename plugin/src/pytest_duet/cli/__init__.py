@@ -1,4 +1,4 @@
-"""The ``duet`` command: one module a subcommand, each imported only when it is called."""
+"""The ``duet`` command: a subcommand's module is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ COMMANDS: Final = (
 )
 """The phases in their order, then what to do with saved runs, then the rest: the order of ``duet --help``."""
 
+_MODULES: Final = {**dict.fromkeys(COMMANDS[:5], "phases"), "compare": "gate", "serve-forks": "serve"}
+"""The modules that are not named after their command."""
+
 
 class _Lazy(click.Group):
-    """Imports a subcommand from the module of its name, and turns a `DuetError` into one line and an exit status."""
+    """Imports a subcommand on demand, and turns a `DuetError` into one line and an exit status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -27,7 +30,8 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"{__name__}.{name}"), name)
+        module = importlib.import_module(f"{__name__}.{_MODULES.get(cmd_name, name)}")
+        command: click.Command = getattr(module, name)
         return command
 
     def invoke(self, ctx: click.Context) -> object:

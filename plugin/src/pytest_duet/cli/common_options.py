@@ -12,13 +12,11 @@ import click
 from pytest_duet.defaults import PROFILE, RESULTS
 from pytest_duet.errors import SpecError, nearest
 from pytest_duet.exit_status import Exit
-from pytest_duet.vocabulary import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pytest_duet.ids import GroupKey
-    from pytest_duet.records.schema import MemberRecord
     from pytest_duet.spec.suite import Suite
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
@@ -68,33 +66,6 @@ results_option: Final = click.option(
     "--results", type=PATH, default=RESULTS, show_default=True, help="Folder of saved runs."
 )
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-mode_option: Final = click.option(
-    "--mode",
-    type=click.Choice(["direct", "paired"]),
-    default="direct",
-    show_default=True,
-    help="direct: Python members run in this process; paired: every member runs in fresh processes.",
-)
-into_option: Final = click.option(
-    "--into", type=FOLDER, required=True, metavar="DIR", help="Folder to write the files to."
-)
-
-
-def report_members(members: Iterable[MemberRecord]) -> bool:
-    """Write a line for each member of a group that is not ok, and return whether one of them failed."""
-    failed = False
-    for member in members:
-        if member.status != "ok":
-            click.echo(f"  {member.name}: {member.status}: {member.reason}", err=True)
-        failed |= STATUSES[member.status].outcome == "failed"
-    return failed
-
-
-def go_on(command: str, *, failed: bool) -> None:
-    """Name the `command` of the next phase, and exit with status 1 if a member `failed`."""
-    click.echo(f"next: duet {command}", err=True)
-    if failed:
-        sys.exit(int(Exit.FAILED))
 
 
 def give_up(why: object, *, advisory: bool) -> NoReturn:

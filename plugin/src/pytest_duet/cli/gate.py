@@ -1,12 +1,9 @@
-"""``duet gate``: compare a saved run with earlier ones, and end with an exit status for a CI job.
-
-``pytest benches --duet-gate`` also measures the run; ``duet ab`` measures two worktrees in pairs.
-"""
+"""``duet gate`` and ``duet compare``: compare a saved run with earlier ones, and end with an exit status for CI."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_duet.records.summaries import RunSummary
 
 
-def options(command: Callable[..., None]) -> Callable[..., None]:
+def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that ``gate`` and ``compare`` share."""
     margin = (
         "The margin of the cases that PATTERN matches ('cnn/*=10%'); or mean:5%, the slowdown above which to alarm. "
@@ -61,40 +58,45 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     required=True,
     help="A file of `duet baseline`, a saved run, or a folder of them. May be repeated.",
 )
-@options
-def gate(
-    run: Path,
-    second: Path | None,
-    baseline_paths: tuple[Path, ...],
-    margin: tuple[str, ...],
-    allow_missing: tuple[str, ...],
-    advisory: bool,
-    explain: str | None,
-    as_json: bool,
-) -> None:
+@_options
+def gate(run: Path, second: Path | None, baseline_paths: tuple[Path, ...], **options: Any) -> None:
     """Compare RUN with a baseline of earlier runs on this machine, for a CI job.
 
     SECOND, a run of the same code, confirms or clears the alarms of RUN. RUN, SECOND and the baseline may be saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. The table shows the
     cases that did not pass. The exit status is 10 for a regression, 11 where the gate cannot decide, 12 for invalid
     results, else 0.
     """
-    decisions = held(run, second, baseline_paths, margin, allow_missing, advisory=advisory)
-    finish(decisions, advisory=advisory, explain=explain, as_json=as_json, all_cases=False)
+    _compare(run, second, baseline_paths, all_cases=False, **options)
 
 
-def held(
+@click.command("compare")
+@click.argument("base", type=PATH, nargs=-1, required=True)
+@click.argument("head", type=PATH)
+@_options
+def compare(base: tuple[Path, ...], head: Path, **options: Any) -> None:
+    """Compare the run HEAD with the runs BASE.
+
+    They are files or folders saved by pytest-duet, pytest-benchmark, hyperfine or pyperf. With one run as BASE there are two numbers and no verdict: how much runs differ by chance is unknown, so the exit status
+    is 11. With ten or more runs in BASE there are intervals and verdicts.
+    """
+    _compare(head, None, base, all_cases=True, **options)
+
+
+def _compare(
     run: Path,
     second: Path | None,
     baseline_paths: Sequence[Path],
+    *,
     margin: Sequence[str],
     allow_missing: Sequence[str],
-    *,
     advisory: bool,
-) -> list[Decided]:
-    """Return the decision on every case of the run saved at `run`, compared with the runs at `baseline_paths`.
+    explain: str | None,
+    as_json: bool,
+    all_cases: bool,
+) -> NoReturn:
+    """Compare `run` with the runs at `baseline_paths`, print the decisions, and exit with the status they give.
 
-    Patterns that match no case are reported: they may be typos, or meant for another job. If a run or a baseline cannot be
-    read, the command ends.
+    Patterns that match no case are reported: they may be typos, or meant for another job.
     """
     with usage("--margin: "):
         given = margins.parse(margin)
@@ -109,26 +111,7 @@ def held(
     patterns = [pattern for pattern, _ in given.given]
     for line in [*unmatched("--margin", patterns, names), *unmatched("--allow-missing", allow_missing, names)]:
         click.echo(line, err=True)
-    return [decide(each, allow_missing) for each in changed]
-
-
-def _earlier(baseline_paths: Sequence[Path], head: RunSummary, again: RunSummary | None) -> Baseline:
-    """Return the baseline without the runs that are compared with it."""
-    if again is not None and again.digest == head.digest:
-        raise StoreError(f"{again.source}: is the same run, which confirms nothing; measure a second time")
-    found = baselines.load(baseline_paths, machine.this_machine())
-    digests = {each.digest for each in (head, again) if each}
-    kept = [each for each in found.runs if each.digest not in digests]
-    if not kept:
-        names = ", ".join(map(str, baseline_paths))
-        raise StoreError(f"{names}: holds no run but the one to compare; name earlier ones")
-    return msgspec.structs.replace(found, runs=kept)
-
-
-def finish(
-    decisions: Sequence[Decided], *, advisory: bool, explain: str | None, as_json: bool, all_cases: bool
-) -> None:
-    """Print `decisions` and end the command with the exit status that follows from them."""
+    decisions = [decide(each, allow_missing) for each in changed]
     status = exit_status(decisions, advisory=advisory)
     if as_json:
         cases = [{"decision": each.decision, "why": each.why, **msgspec.to_builtins(each.change)} for each in decisions]
@@ -142,6 +125,19 @@ def finish(
     )
     click.echo(text, nl=False)
     sys.exit(int(status))
+
+
+def _earlier(baseline_paths: Sequence[Path], head: RunSummary, again: RunSummary | None) -> Baseline:
+    """Return the baseline without the runs that are compared with it."""
+    if again is not None and again.digest == head.digest:
+        raise StoreError(f"{again.source}: is the same run, which confirms nothing; measure a second time")
+    found = baselines.load(baseline_paths, machine.this_machine())
+    digests = {each.digest for each in (head, again) if each}
+    kept = [each for each in found.runs if each.digest not in digests]
+    if not kept:
+        names = ", ".join(map(str, baseline_paths))
+        raise StoreError(f"{names}: holds no run but the one to compare; name earlier ones")
+    return msgspec.structs.replace(found, runs=kept)
 
 
 def _explain(decisions: Sequence[Decided], pattern: str) -> None:

@@ -22,7 +22,6 @@ from pytest_duet.vocabulary import STATUSES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.ids import GroupKey
     from pytest_duet.records.schema import GroupRecord
     from pytest_duet.spec.group import GroupSpec
@@ -95,7 +94,9 @@ def scale(
 
     Example: duet scale regression lasso --over n=1e3..1e6
     """
+    from pytest_duet.binding.bind import bind
     from pytest_duet.session import Session
+    from pytest_duet.spec.resolve import group_spec
 
     name, low, high = over
     key = _key(suite, task, algorithm, phase, workload, name)
@@ -109,9 +110,13 @@ def scale(
             for size in sizes_of(low, high, points):
                 progress.where = f"{name} = {size}"
                 with shared.usage():
-                    group = _group(suite, key, profile, {name: size}, threads, call_cap)
-                members = _affordable(group.spec, session.groups, done, size, chosen, call_cap)
-                if group.spec.reference not in members:
+                    spec = group_spec(suite, key, profile, threads=threads, data={name: size})
+                    # The profile's cap is for its own sizes.
+                    budget = msgspec.structs.replace(spec.budget, call_cap_seconds=call_cap)
+                    spec = msgspec.structs.replace(spec, budget=budget)
+                    group = bind(spec, suite.benches, suite.project / DATA_CACHE)
+                members = _affordable(spec, session.groups, done, size, chosen, call_cap)
+                if spec.reference not in members:
                     why = f"the reference would take more than {call_cap:g} s a call"
                     progress.line(f"{progress.where} and above: {why}")
                     break
@@ -142,18 +147,6 @@ def _key(suite: Suite, task: str, algorithm: str, phase: str, workload: str, ove
         if over in integers:
             return key
     raise click.UsageError(f"no workload of {task} {algorithm} has an integer {over!r}{nearest(over, integers)}")
-
-
-def _group(
-    suite: Suite, key: GroupKey, profile: str, data: dict[str, int], threads: int, call_cap: float
-) -> BoundGroup:
-    from pytest_duet.binding.bind import bind
-    from pytest_duet.spec.resolve import group_spec
-
-    spec = group_spec(suite, key, profile, threads=threads, data=data)
-    # The profile's cap is for its own sizes.
-    budget = msgspec.structs.replace(spec.budget, call_cap_seconds=call_cap)
-    return bind(msgspec.structs.replace(spec, budget=budget), suite.benches, suite.project / DATA_CACHE)
 
 
 def _affordable(

@@ -1,7 +1,4 @@
-"""``duet serve``: run as a worker with Python implementations.
-
-pytest-duet starts this command itself when a Python member needs its own process.
-"""
+"""``duet serve`` and ``duet serve-forks``: pytest-duet starts these itself, to run Python implementations as workers."""
 
 from __future__ import annotations
 
@@ -43,3 +40,20 @@ def serve(benches: Path | None, framework: str | None, function: str | None, tas
     with contextlib.suppress(Unavailable):
         import_modules(suite.frameworks[framework])
     answer(framework_host(suite.benches, framework, suite.frameworks[framework]))
+
+
+@click.command(hidden=True)
+@click.argument("descriptor", type=int)
+@click.argument("modules", nargs=-1)
+def serve_forks(descriptor: int, modules: tuple[str, ...]) -> None:
+    """Import MODULES, then fork a worker for each request on socket DESCRIPTOR."""
+    from pytest_duet.workers.orphans import die_with_parent
+
+    die_with_parent()
+    # Every worker needs these modules; import them once for all children.
+    import pytest_duet.spec.suite
+    import pytest_duet.workers.python  # noqa: F401
+    from pytest_duet.cli import main
+    from pytest_duet.workers.forkserver import serve_forks as serve
+
+    serve(descriptor, modules, lambda arguments: main(arguments, standalone_mode=False))
