@@ -8,7 +8,7 @@ import pytest
 
 from pytest_duet.binding.group import LiveGroup
 from pytest_duet.errors import Crashed, MemberError
-from pytest_duet.measure.estimate import estimate_calls
+from pytest_duet.measure.warmup import estimate_calls
 from pytest_duet.spec.group import LaunchSpec, MemberSpec
 from pytest_duet.spec.schema import Profile
 

@@ -40,10 +40,9 @@ def time_convergence(live: LiveGroup) -> None:
         assert live.group.objective is not None
         _time_to_gap(live, spec.gap, live.group.objective)
         return
-    limits = spec.limits
 
     def kept(group: BoundGroup, _: Member, outputs: Arrays) -> bool:
-        return limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
+        return spec.limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
 
     for member in live.ready().values():
         member.readings = _target_readings(_climb(live, member, kept), spec)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_duet.binding.outputs import kept_outputs
+from pytest_duet.binding.member import kept_outputs
 from pytest_duet.measure import pinning
-from pytest_duet.measure.estimate import estimate_calls
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.timing import Timing, fresh_workers, persistent_workers, time_members
-from pytest_duet.measure.warmup import PATIENCE_NS
+from pytest_duet.measure.warmup import PATIENCE_NS, estimate_calls
 from pytest_duet.telemetry import cpu
 
 if TYPE_CHECKING:

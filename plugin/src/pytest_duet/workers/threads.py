@@ -21,7 +21,6 @@ class Threads:
     """The thread limit of one framework: through its own setter and getter (``module:function``), or threadpoolctl."""
 
     def __init__(self, setter: str = "", getter: str = "") -> None:
-        """Store the names; nothing is imported or limited before `limit`."""
         self._setter, self._getter = setter, getter
         self._pools: Any = None
         self._before: int | None = None
