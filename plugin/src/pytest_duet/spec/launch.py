@@ -35,9 +35,8 @@ def launch_spec(suite: Suite, name: str, *, threads: int) -> LaunchSpec:
     environment.update({key: value.format(**fill) for key, value in framework.environment.items()})
     command = tuple(part.format(**fill) for part in framework.command)
     missing = ""
-    if framework.language == "python" and (
-        absent := next((each for each in framework.modules if not find_spec(each)), "")
-    ):
+    modules = framework.modules if framework.language == "python" else []
+    if absent := next((module for module in modules if find_spec(module) is None), ""):
         remedy = f"; pip install 'pytest-duet[{framework.extra}]'" if framework.extra else ""
         missing = f"{framework.title} is not installed (no module {absent!r}){remedy}"
     if command:

@@ -1,7 +1,4 @@
-"""Turn protocol messages into lines and back, and make a worker's text safe to print.
-
-The Rust twin is in ``rust_crates/duet-worker/src/protocol.rs``.
-"""
+"""Turn protocol messages into lines and back, and make a worker's text safe to print."""
 
 from __future__ import annotations
 

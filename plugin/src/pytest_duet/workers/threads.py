@@ -1,7 +1,4 @@
-"""Limit the threads of Python's numeric libraries, and read how many are in effect.
-
-A Rust worker reports its own threads.
-"""
+"""Limit the threads of Python's numeric libraries, and read how many are in effect."""
 
 from __future__ import annotations
 
