@@ -113,6 +113,13 @@ def test_functions_and_their_check_are_bound_by_file_and_name(tmp_path: Path) ->
     assert live.members["triple"].reason.startswith("check same refused the result: they differ")
 
 
+def test_an_inline_group_uses_nothing_of_a_task_folder_with_its_name(tmp_path: Path) -> None:
+    unused = dict.fromkeys(("data", "quality", "check"), "raise AssertionError('imported')\n")
+    spec = msgspec.structs.replace(_inline(tmp_path), check="")
+    group = _bind_task(tmp_path, spec, **unused)
+    assert ({}, None, None, "") == (group.checks, group.quality, group.objective, group.workload_size)
+
+
 def test_data_that_only_another_machine_has_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     group = bind(_inline(tmp_path), tmp_path / "benches", tmp_path / "cache")
     with pytest.raises(DataError, match=r"cache: holds no data set abababababab of t/default-call-1; copy it from"):

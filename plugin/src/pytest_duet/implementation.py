@@ -87,7 +87,6 @@ class JobReader:
     """Reads a job for an implementation and records what was read: the worker attests only that."""
 
     def __init__(self, job: Job) -> None:
-        """Create a reader of `job`; nothing is read yet."""
         self.job = job
         self.read_params: dict[str, Scalar] = {}
         self.read_data: dict[str, str] = {}

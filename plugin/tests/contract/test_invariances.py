@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.binding.member import make_job, open_client
-from pytest_duet.binding.outputs import read_outputs
+from pytest_duet.binding.member import make_job, open_client, read_outputs
 from pytest_duet.errors import Unavailable
 from pytest_duet.spec.resolve import group_spec
 from pytest_duet.spec.suite import group_keys, load_suite

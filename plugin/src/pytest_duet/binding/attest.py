@@ -74,8 +74,9 @@ def check_busy(cpu_ns: int, wall_ns: int, *, name: str, threads: int) -> None:
         Refused: its CPU time is more than `BUSY_LIMIT` times the wall time.
     """
     if threads == 1 and wall_ns > 0 and cpu_ns > BUSY_LIMIT * wall_ns + TICK_NS:
-        busy = cpu_ns / wall_ns
-        raise Refused(f"{name} kept {busy:.2f} CPUs busy, but one thread was asked for, whatever it attests")
+        raise Refused(
+            f"{name} kept {cpu_ns / wall_ns:.2f} CPUs busy, but one thread was asked for, whatever it attests"
+        )
 
 
 def attestation(hello: HelloReply, prepared: PrepareReply) -> Attestation:

@@ -87,21 +87,22 @@ def bind(spec: GroupSpec, benches: Path, cache: Path) -> BoundGroup:
     Raises:
         SpecError: a module of the task does not exist, or lacks a function that the spec needs.
     """
-    folder = benches / spec.task
+    # An inline group has no task folder, even if there is one with its task's name.
+    folder = None if spec.data.digest else benches / spec.task
     launches, hosts = {}, {}
     for member in [*spec.members, *(spec.checkpoint.training.members if spec.checkpoint else ())]:
         launch = member.launch or launch_spec(load_suite(benches), member.framework, threads=spec.threads)
         launches[member.name] = launch
         if launch.kind == "direct":
             hosts[member.name] = partial(_host, spec, member.framework, launch, benches)
-    judge = load_module(folder, "quality") if (folder / "quality.py").exists() else None
+    judge = load_module(folder, "quality") if folder and (folder / "quality.py").exists() else None
     bound = BoundGroup(
         spec=spec,
         cache=cache,
-        data=partial(_data_set, folder, cache),
+        data=partial(_data_set, benches / spec.task, cache),
         quality=getattr(judge, "quality", None),
         objective=getattr(judge, "objective", None),
-        checks=_checks(spec, benches),
+        checks=_checks(spec, folder, benches),
         launches=launches,
         hosts=hosts,
         workload_size=_size(folder, spec),
@@ -109,7 +110,9 @@ def bind(spec: GroupSpec, benches: Path, cache: Path) -> BoundGroup:
     if spec.convergence:
         needed = "quality" if spec.convergence.gap is None else "objective"
         if getattr(bound, needed) is None:
-            raise SpecError(f"{folder / 'quality.py'}: [[convergence]] needs a function {needed} there; write one")
+            raise SpecError(
+                f"{benches / spec.task / 'quality.py'}: [[convergence]] needs a function {needed} there; write one"
+            )
     return bound
 
 
@@ -142,17 +145,17 @@ def user_check(name: str, find: Callable[[], Callable[[Any, Any], object]]) -> C
     return call
 
 
-def _checks(spec: GroupSpec, benches: Path) -> Mapping[str, Check]:
+def _checks(spec: GroupSpec, folder: Path | None, benches: Path) -> Mapping[str, Check]:
     """Return the user's own check, or those of ``checks.py`` beside the task folders and then of the task's ``check.py``."""
     if spec.check:
         name = spec.check.partition("::")[2]
         return {INLINE_CHECK: user_check(name, partial(_load_named, spec.check, benches.parent))}
     checks: dict[str, Check] = {}
-    if (benches / spec.task / "task.toml").exists():
+    if folder and (folder / "task.toml").exists():
         if (benches / "checks.py").exists():
             checks.update(load_shared(benches, "checks").CHECKS)
-        if (benches / spec.task / "check.py").exists():
-            checks.update(load_module(benches / spec.task, "check").CHECKS)
+        if (folder / "check.py").exists():
+            checks.update(load_module(folder, "check").CHECKS)
     return checks
 
 
@@ -164,8 +167,8 @@ def _recipe_params(spec: GroupSpec) -> dict[str, Scalar]:
     return {**params, MODEL: spec.data.model.folder} if spec.data.model else params
 
 
-def _size(folder: Path, spec: GroupSpec) -> str:
-    if spec.data.model or spec.data.digest or not (folder / "task.toml").exists():
+def _size(folder: Path | None, spec: GroupSpec) -> str:
+    if spec.data.model or not folder or not (folder / "task.toml").exists():
         return ""
     size = getattr(load_module(folder, "data"), "size", None)
     return str(size(_recipe_params(spec))) if size else ""

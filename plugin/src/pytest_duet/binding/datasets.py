@@ -32,9 +32,7 @@ _MANIFEST = "manifest.json"
 
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The files of a data set with their SHA-256."""
-
-    files: dict[str, str]
+    files: dict[str, str]  # name and SHA-256
 
 
 class _Lazy(Mapping[str, "Content"]):

@@ -36,7 +36,6 @@ class LiveGroup(AbstractContextManager["LiveGroup"]):
         served: bool = False,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Launch nothing yet."""
         self.group, self.selected = group, frozenset(selected)
         self.stack, self.served = ExitStack(), served
         reference = group.spec.reference
@@ -47,7 +46,6 @@ class LiveGroup(AbstractContextManager["LiveGroup"]):
         self.started_ns = time.monotonic_ns()
 
     def __exit__(self, *_: object) -> None:
-        """Close the workers."""
         self.close()
 
     def close(self) -> None:

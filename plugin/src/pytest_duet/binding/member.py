@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
 from pytest_duet.binding import attest
-from pytest_duet.binding.outputs import read_outputs
-from pytest_duet.digests import file_digest, source_digest
-from pytest_duet.errors import MemberError, Refused, Skipped, Unavailable
+from pytest_duet.digests import digest_outputs, file_digest, source_digest
+from pytest_duet.errors import MemberError, ProtocolError, Refused, Skipped, Unavailable
 from pytest_duet.protocol import Job
 from pytest_duet.records.schema import Attestation, Bound, MemberRecord, ParityRecord, Reading
 from pytest_duet.workers.client import Client, DirectChannel
@@ -197,6 +197,41 @@ class Member:
         kept = _EVIDENCE | _TIMES if self.is_ok else _EVIDENCE
         fields = {name: getattr(self, name) for name in kept}
         return msgspec.structs.replace(unmeasured(self.spec, self.status, self.reason), **fields)
+
+
+def kept_outputs(client: Client, digest: str | None) -> Arrays:
+    """Return the outputs of the round that `client` kept; `digest` is the one it reported when it ran the round.
+
+    Raises:
+        MemberError: the worker fails, or the outputs cannot be read or have another digest.
+    """
+    with tempfile.TemporaryDirectory(prefix="duet-") as folder:
+        reply = client.outputs(Path(folder))
+        if reply.digest != digest:
+            raise ProtocolError(f"{client.name} hands over other outputs than those of the round it was to keep")
+        return read_outputs(reply.outputs, reply.digest, Path(folder), client.name)
+
+
+def read_outputs(paths: Mapping[str, str], digest: str, folder: Path, name: str) -> Arrays:
+    """Return the arrays that a worker wrote into `folder`, with the digest that it reported.
+
+    Raises:
+        ProtocolError: a file is in another folder or holds no array, or the arrays have another digest.
+    """
+    if not paths:
+        raise ProtocolError(f"{name} handed over no outputs; parity cannot be judged without")
+    arrays = {}
+    for output, path in paths.items():
+        if Path(path).resolve().parent != folder.resolve():
+            raise ProtocolError(f"{name} wrote output {output!r} outside of the folder it was given")
+        try:
+            arrays[output] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ProtocolError(f"{name}: output {output!r} cannot be read: {error}") from error
+    seen = digest_outputs(arrays)
+    if seen != digest:
+        raise ProtocolError(f"{name} says its outputs have digest {digest[:12]}, the files it wrote have {seen[:12]}")
+    return arrays
 
 
 def unmeasured(spec: MemberSpec, status: Status, reason: str) -> MemberRecord:

@@ -40,10 +40,9 @@ def time_convergence(live: LiveGroup) -> None:
         assert live.group.objective is not None
         _time_to_gap(live, spec.gap, live.group.objective)
         return
-    limits = spec.limits
 
     def kept(group: BoundGroup, _: Member, outputs: Arrays) -> bool:
-        return limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
+        return spec.limits.kept_by(dict(group.qualities(outputs, live.files.arrays)))
 
     for member in live.ready().values():
         member.readings = _target_readings(_climb(live, member, kept), spec)
@@ -81,8 +80,7 @@ def _climb(live: LiveGroup, member: Member, judge: Callable[[BoundGroup, Member,
 
 
 def _target_readings(climbed: Climbed, spec: ConvergenceSpec) -> list[Reading]:
-    value: float | None = None
-    ns: float | None = None
+    value, ns = None, None
     reason = climbed if isinstance(climbed, str) else f"not reached with {spec.param} of {spec.values[-1]:g}"
     if not isinstance(climbed, str) and climbed and climbed[-1][0]:
         value, ns, reason = spec.values[len(climbed) - 1], climbed[-1][1], ""
@@ -93,12 +91,11 @@ def _target_readings(climbed: Climbed, spec: ConvergenceSpec) -> list[Reading]:
 
 
 def _gap_readings(objective: float, steps: Climbed, best: float, gap: float) -> list[Reading]:
-    found: float | None = None
-    reason = steps if isinstance(steps, str) else f"not reached: no stop rule came within {gap:g} of the best"
-    for value, ns in [] if isinstance(steps, str) else steps:
-        if _gap(value, best) <= gap:
-            found, reason = ns, ""
-            break
+    if isinstance(steps, str):
+        found, reason = None, steps
+    else:
+        found = next((ns for value, ns in steps if _gap(value, best) <= gap), None)
+        reason = f"not reached: no stop rule came within {gap:g} of the best" if found is None else ""
     return [
         Reading(metric="objective", unit="", value=to_number(objective)),
         Reading(metric="objective_gap", unit="", value=to_number(_gap(objective, best))),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_duet.binding.outputs import kept_outputs
+from pytest_duet.binding.member import kept_outputs
 from pytest_duet.measure import pinning
-from pytest_duet.measure.estimate import estimate_calls
 from pytest_duet.measure.schedule import make_schedule
 from pytest_duet.measure.timing import Timing, fresh_workers, persistent_workers, time_members
-from pytest_duet.measure.warmup import PATIENCE_NS
+from pytest_duet.measure.warmup import PATIENCE_NS, estimate_calls
 from pytest_duet.telemetry import cpu
 
 if TYPE_CHECKING:
@@ -41,10 +40,8 @@ def time_group(live: LiveGroup, mode: Mode, spawner: Spawner, check_kept: CheckK
     if not ready:
         return
     # Each rival with the member it is compared with, if both are timed.
-    rivals = {
-        name: each.spec.against or live.spec.reference for name, each in ready.items() if each.spec.role == "rival"
-    }
-    pairs = [(name, other) for name, other in rivals.items() if other in ready]
+    rivals = [each for each in ready.values() if each.spec.role == "rival"]
+    pairs = [(each.name, other) for each in rivals if (other := each.spec.against or live.spec.reference) in ready]
     budget = live.spec.budget
     schedule = make_schedule(
         {name: each.call_ns for name, each in ready.items()},

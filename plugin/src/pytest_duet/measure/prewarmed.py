@@ -22,19 +22,16 @@ if TYPE_CHECKING:
     Upcoming = tuple[BoundGroup, Collection[str]]
     """The group that comes next, and the names of its members that were selected."""
 
-
 _LOWEST_PRIORITY = 19
 
 
 class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
-    """Holds unused workers by the command that starts them, which members of one framework share."""
+    """Holds an unused worker for each command that starts one, which members of one framework share."""
 
     def __init__(self) -> None:
-        """Start no process yet."""
-        self._waiting: dict[tuple[str, ...], list[Client]] = {}
+        self._waiting: dict[tuple[str, ...], Client] = {}
 
     def __exit__(self, *_: object) -> None:
-        """Close this object."""
         self.close()
 
     def start(self, upcoming: Upcoming) -> None:
@@ -47,20 +44,19 @@ class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
         launches = {each.name: group.launches[each.name] for each in group.spec.members if not each.unsound}
         slow = (name for name, launch in launches.items() if name in names and launch.kind == "direct" and launch.argv)
         name = next(slow, None)
-        if name is None or self._waiting.get(group.launches[name].argv) or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
+        if name is None or group.launches[name].argv in self._waiting or len(ALLOWED) < 2:  # noqa: PLR2004 - one for each
             return
         with contextlib.suppress(MemberError):
             client = open_client(group, name, served=True)
             _set_niceness(client.pid, _LOWEST_PRIORITY)
-            self._waiting.setdefault(group.launches[name].argv, []).append(client)
+            self._waiting[group.launches[name].argv] = client
 
     def settle(self) -> None:
         """Wait until all waiting processes have finished importing, so that none of them works while the clock runs."""
-        for clients in self._waiting.values():
-            for client in clients:
-                # If a worker cannot answer, the next request to it raises the reason.
-                with contextlib.suppress(MemberError):
-                    client.hello()
+        for client in self._waiting.values():
+            # If a worker cannot answer, the next request to it raises the reason.
+            with contextlib.suppress(MemberError):
+                client.hello()
 
     def take(self, group: BoundGroup, name: str) -> Client:
         """Return a fresh process for member `name`, from those that wait or a new one.
@@ -68,20 +64,18 @@ class Prewarmed(contextlib.AbstractContextManager["Prewarmed"]):
         Raises:
             MemberError: it cannot be started.
         """
-        waiting = self._waiting.get(group.launches[name].argv)
-        if waiting:
-            client = waiting.pop()
-            client.rename(name)
-            # If the system forbids this, the low priority does not matter: no other process is busy.
-            _set_niceness(client.pid, 0)
-            return client
-        return open_client(group, name, served=True)
+        client = self._waiting.pop(group.launches[name].argv, None)
+        if client is None:
+            return open_client(group, name, served=True)
+        client.rename(name)
+        # If the system forbids this, the low priority does not matter: no other process is busy.
+        _set_niceness(client.pid, 0)
+        return client
 
     def close(self) -> None:
         """Close every process that was not taken."""
-        for clients in self._waiting.values():
-            for client in clients:
-                client.close()
+        for client in self._waiting.values():
+            client.close()
         self._waiting.clear()
 
 

@@ -1,7 +1,4 @@
-"""Choose the length of rounds and the number of cycles in a cell, from an estimate of each member's call.
-
-``timing`` runs the schedule.
-"""
+"""Choose the length of rounds and the number of cycles in a cell, from an estimate of each member's call."""
 
 from __future__ import annotations
 
@@ -82,13 +79,8 @@ def make_schedule(
     if long_rounds and affordable < warmup + fewest:
         # The calls that checked and estimated a long call have warmed it up, and it is an average in itself.
         warmup, fewest = int(fresh), 1
-    return Schedule(
-        calls=calls,
-        burst=burst,
-        warmup=warmup,
-        cycles=min(max(affordable - warmup, fewest), MAX_CYCLES),
-        cells=cells,
-    )
+    cycles = min(max(affordable - warmup, fewest), MAX_CYCLES)
+    return Schedule(calls=calls, burst=burst, warmup=warmup, cycles=cycles, cells=cells)
 
 
 def _linked(

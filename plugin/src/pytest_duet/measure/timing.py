@@ -145,15 +145,13 @@ class _Turns:
         budget = self._timing.budget_seconds * stop.patience
         if cells >= MIN_CELLS and sum(self.cell_seconds) + self.cell_seconds[-1] > budget:
             return True
-        return cells >= stop.least and stop.is_reached(cells, self._log_ratios())
-
-    def _log_ratios(self) -> list[list[float]]:
         calls, timed = self._schedule.calls, self.timed
-        return [
+        log_ratios = (
             cell_log_ratios(timed[name].cells, calls[name], timed[other].cells, calls[other])
             for name, other in self._timing.pairs
             if timed[name].error is None and timed[other].error is None
-        ]
+        )
+        return stop.is_reached(cells, log_ratios)
 
     def _next_cycles(self) -> int:
         """Return how many cycles the next cell has: as planned, or fewer if the missing cells would not fit otherwise."""

@@ -1,4 +1,4 @@
-"""Run a member until its times are steady, and return how many calls that took. These rounds are discarded."""
+"""Warm each member up until its times are steady, and estimate how long one call takes. These rounds are discarded."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.errors import Skipped
 from pytest_duet.measure.schedule import BURST_ROUNDS, MAX_TARGET_ROUND_NS, MIN_TARGET_ROUND_NS
 from pytest_duet.stats.changepoint import steady_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_duet.binding.group import LiveGroup
     from pytest_duet.workers.client import Client
 
 LONGEST_CALL_NS: Final = 100e6
@@ -34,6 +36,31 @@ class WarmUp:
     call_ns: float
     calls: int = 0
     settled: bool = True
+
+
+def estimate_calls(live: LiveGroup) -> None:
+    """Estimate the call of every member that is ok and has no estimate yet; skip rivals that are too slow for the budget."""
+    budget = live.spec.budget
+    for name, member in live.ready().items():
+        if member.call_ns:
+            continue
+        assert member.first_call_ns is not None
+        assert member.client is not None
+        live.progress(f"estimating {name}")
+        with live.blaming(member):
+            member.call_ns = member.pilot_ns(member.first_call_ns)
+            # Without the reference's time there is nothing to be too slow against.
+            beside_reference = (live.reference.call_ns or math.inf) * budget.call_cap_ratio
+            if member is not live.reference and member.call_ns > max(budget.call_cap_seconds * 1e9, beside_reference):
+                raise Skipped(
+                    f"too slow: {member.call_ns / 1e9:.3g} s a call, the cap of profile {live.spec.profile} is "
+                    f"{budget.call_cap_seconds:g} s or {budget.call_cap_ratio:g} times the reference; "
+                    "parity was checked, choose a larger profile to time it"
+                )
+            live.progress(f"warming {name} up")
+            warm = warm_up(member.client, member.call_ns, member.most_calls)
+            member.call_ns, member.warm_after, member.settled = warm.call_ns, warm.calls, warm.settled
+    live.require_reference()
 
 
 def warm_up(client: Client, call_ns: float, most_calls: int | None = None) -> WarmUp:

@@ -18,7 +18,7 @@ from pytest_duet.binding.bind import bind
 from pytest_duet.binding.group import LiveGroup
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
-from pytest_duet.measure.estimate import estimate_calls
+from pytest_duet.measure.warmup import estimate_calls
 from pytest_duet.phases.files import VALIDATION_SUFFIX, slug
 from pytest_duet.records import files
 from pytest_duet.records.checksum import verified_content, with_checksum

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import os
 import sys
 import tomllib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet.spec.group import LaunchSpec
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_duet.spec.schema import Framework
     from pytest_duet.spec.suite import Suite
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
@@ -35,7 +34,11 @@ def launch_spec(suite: Suite, name: str, *, threads: int) -> LaunchSpec:
     environment = thread_environment(threads)
     environment.update({key: value.format(**fill) for key, value in framework.environment.items()})
     command = tuple(part.format(**fill) for part in framework.command)
-    missing = _missing_modules(framework) if framework.language == "python" else ""
+    missing = ""
+    modules = framework.modules if framework.language == "python" else []
+    if absent := next((module for module in modules if find_spec(module) is None), ""):
+        remedy = f"; pip install 'pytest-duet[{framework.extra}]'" if framework.extra else ""
+        missing = f"{framework.title} is not installed (no module {absent!r}){remedy}"
     if command:
         return LaunchSpec(kind="process", argv=command, environment=environment, missing=missing)
     if framework.language == "python":
@@ -89,9 +92,3 @@ def _crates(crates: Path, framework: str) -> tuple[Path, ...]:
         # Nothing can have been built without manifests.
         return (own, crates / "duet-worker")
     return (own, *(crates / entry["path"] for name, entry in members.items() if name in named and "path" in entry))
-
-
-def _missing_modules(framework: Framework) -> str:
-    missing = next((module for module in framework.modules if importlib.util.find_spec(module) is None), "")
-    remedy = f"; pip install 'pytest-duet[{framework.extra}]'" if framework.extra else ""
-    return f"{framework.title} is not installed (no module {missing!r}){remedy}" if missing else ""

@@ -176,7 +176,6 @@ class ConvergenceRule(Rule, frozen=True, kw_only=True):
     ceiling: dict[str, float] = {}
 
     def __post_init__(self) -> None:
-        """Check that the rule has exactly one definition of a good solution."""
         if (self.gap is None) != bool(self.floor or self.ceiling):
             raise ValueError("give either gap, or limits by floor or ceiling, to define a good solution")
 

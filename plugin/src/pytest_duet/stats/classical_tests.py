@@ -22,10 +22,8 @@ _FEWEST_TO_TEST: Final = 2
 def _run(name: str, test: Test, *samples: Sequence[float], fewest: int = _FEWEST_TO_TEST, constant: bool) -> Outcome:
     """Return the statistic and the p-value of `test` on `samples`, or a note why they are undefined."""
     n = min(map(len, samples))
-    if n < fewest:
-        return Outcome(name, None, None, n, f"needs {fewest} units")
-    if constant:
-        return Outcome(name, None, None, n, "nothing varies")
+    if n < fewest or constant:
+        return Outcome(name, None, None, n, f"needs {fewest} units" if n < fewest else "nothing varies")
     try:
         with quiet():
             statistic, p = map(float, test(*samples))
@@ -50,8 +48,7 @@ def _scipy(name: str, **options: object) -> Test:
 
 def shapiro_wilk(differences: Sequence[float]) -> Outcome:
     """Test normality of the differences. Source: Shapiro & Wilk (1965), Biometrika 52; `scipy.stats.shapiro`."""
-    constant = is_constant(differences)
-    return _run("Shapiro-Wilk", _scipy("shapiro"), differences, fewest=3, constant=constant)
+    return _run("Shapiro-Wilk", _scipy("shapiro"), differences, fewest=3, constant=is_constant(differences))
 
 
 def anderson_darling(differences: Sequence[float]) -> Outcome:
@@ -68,8 +65,7 @@ def anderson_darling(differences: Sequence[float]) -> Outcome:
         statistic, p = normal_ad(np.asarray(values, dtype=float))
         return statistic, p
 
-    constant = is_constant(differences)
-    return _run("Anderson-Darling", test, differences, fewest=8, constant=constant)
+    return _run("Anderson-Darling", test, differences, fewest=8, constant=is_constant(differences))
 
 
 def paired_t(differences: Sequence[float]) -> Outcome:

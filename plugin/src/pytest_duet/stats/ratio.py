@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     Cell = Sequence[Sequence[float]]
     Cells = Sequence[Cell]
 
-
 _LARGEST_EXPONENT: Final = 700.0
 
 

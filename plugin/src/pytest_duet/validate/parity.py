@@ -129,10 +129,8 @@ def compare_outputs(
         if not (note or chosen):
             check, note = "rule", f"no parity rule names output {name!r}; add one to task.toml"
         if note:
-            infinite = to_number(np.inf)
-            records.append(
-                ParityRecord(output=name, check=check, error=infinite, tolerance=0.0, passed=False, note=note)
-            )
+            error = to_number(np.inf)
+            records.append(ParityRecord(output=name, check=check, error=error, tolerance=0.0, passed=False, note=note))
         else:
             records += [_apply(name, rule, reference[name], other[name], checks) for rule in chosen]
     return records

@@ -30,13 +30,12 @@ def check_quality(member: Member, group: BoundGroup, outputs: Arrays, files: Dat
     if varying and all(np.ptp(array) == 0 for array in varying):
         raise Refused("the output is constant; a model whose answer is always the same is no model")
     values, limits = group.qualities(outputs, files.arrays), group.spec.limits
+    floor, ceiling = limits.floor, limits.ceiling
     member.quality = [
-        Bound(
-            metric=name, value=to_number(float(value)), floor=limits.floor.get(name), ceiling=limits.ceiling.get(name)
-        )
+        Bound(metric=name, value=to_number(float(value)), floor=floor.get(name), ceiling=ceiling.get(name))
         for name, value in values.items()
     ]
-    missing = (limits.floor.keys() | limits.ceiling.keys()) - values.keys()
+    missing = (floor.keys() | ceiling.keys()) - values.keys()
     if missing:
         raise Refused(f"quality {', '.join(sorted(missing))} has a limit and was not computed")
     for bound in member.quality:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_duet import protocol
 from pytest_duet.errors import Crashed, ImplementationError, Invalid, ProtocolError, Unavailable
@@ -18,36 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_duet.workers.host import Host
+    from pytest_duet.workers.process import ProcessChannel
 
 _R = TypeVar("_R", bound=protocol.Reply)
-
-
-class Channel(Protocol):
-    """Carries requests to a worker and its replies back."""
-
-    pid: int
-    """The worker's process."""
-
-    name: str
-    """The worker's name in messages."""
-
-    left_behind: int
-    """How many orphans the worker left when it ended. They were killed."""
-
-    def exchange(
-        self, request: protocol.Request, *, seconds: float, tick: Callable[[], None] | None = None
-    ) -> protocol.Reply:
-        """Return the reply to `request`, within `seconds` if the channel can enforce that; call `tick` while waiting."""
-
-    def close(self) -> None:
-        """Stop the worker and all processes it started."""
 
 
 class DirectChannel:
     """Passes requests to `host` in this process. It cannot enforce a deadline: only Ctrl-C stops a call."""
 
     def __init__(self, host: Host, name: str = "") -> None:
-        """Create a channel to `host`."""
         self.name, self.pid, self.left_behind = name, os.getpid(), 0
         self._host = host
 
@@ -61,10 +40,9 @@ class DirectChannel:
 
 
 class Client:
-    """Talks to one worker. `name` is its member's, for messages."""
+    """Talks to one worker. `name` is its member's, for messages; each request may take `seconds`."""
 
-    def __init__(self, channel: Channel, name: str, *, seconds: float) -> None:
-        """Create a client on `channel`; each request may take `seconds`."""
+    def __init__(self, channel: DirectChannel | ProcessChannel, name: str, *, seconds: float) -> None:
         self.name = name
         self._channel = channel
         self._seconds = seconds
@@ -99,7 +77,8 @@ class Client:
             Invalid: the duration is not positive.
         """
         reply = self._ask(protocol.Verify(id=next(self._ids), into=str(into)), protocol.VerifyReply)
-        self._check_positive(reply.elapsed_ns, f"{reply.elapsed_ns} ns for a call")
+        if reply.elapsed_ns <= 0:
+            raise Invalid(f"{self.name} reports {reply.elapsed_ns} ns for a call; a duration must be positive")
         return reply
 
     def run(
@@ -119,8 +98,8 @@ class Client:
             raise ProtocolError(f"{self.name} sent spans of another number of rounds than the {rounds} that were asked")
         if (reply.digest is None) != (keep is None):
             raise ProtocolError(f"{self.name} was asked to keep round {keep} and sent digest {reply.digest!r}")
-        shortest = min(reply.elapsed_ns)
-        self._check_positive(shortest, f"a round of {shortest} ns")
+        if (shortest := min(reply.elapsed_ns)) <= 0:
+            raise Invalid(f"{self.name} reports a round of {shortest} ns; a duration must be positive")
         return reply
 
     def outputs(self, into: Path) -> protocol.OutputsReply:
@@ -135,10 +114,6 @@ class Client:
         """Stop the worker."""
         self._channel.close()
 
-    def _check_positive(self, elapsed_ns: int, claim: str) -> None:
-        if elapsed_ns <= 0:
-            raise Invalid(f"{self.name} reports {claim}; a duration must be positive")
-
     def _ask(self, request: protocol.Request, kind: type[_R], *, tick: Callable[[], None] | None = None) -> _R:
         """Return the reply to `request`, which must be of type `kind`."""
         reply = self._channel.exchange(request, seconds=self._seconds, tick=tick)
@@ -151,9 +126,4 @@ class Client:
         return reply
 
 
-_ERRORS = {
-    "unsupported": Unavailable,
-    "invalid": ImplementationError,
-    "failed": ImplementationError,
-    "panic": Crashed,
-}
+_ERRORS = {"unsupported": Unavailable, "invalid": ImplementationError, "failed": ImplementationError, "panic": Crashed}

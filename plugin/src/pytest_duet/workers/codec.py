@@ -1,7 +1,4 @@
-"""Turn protocol messages into lines and back, and make a worker's text safe to print.
-
-The Rust twin is in ``rust_crates/duet-worker/src/protocol.rs``.
-"""
+"""Turn protocol messages into lines and back, and make a worker's text safe to print."""
 
 from __future__ import annotations
 
@@ -30,9 +27,8 @@ def encode(message: Request | Reply) -> bytes:
     if isinstance(message, Prepare):
         for name, value in message.job.params.items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise ProtocolError(
-                    f"parameter {name!r} is {value}, which JSON cannot hold; convert it with `to_number`"
-                )
+                msg = f"parameter {name!r} is {value}, which JSON cannot hold; convert it with `to_number`"
+                raise ProtocolError(msg)
     line = msgspec.json.encode(message) + b"\n"
     if len(line) > LINE_LIMIT_BYTES:
         msg = f"a {type(message).__name__} message of {len(line)} bytes is over the limit of {LINE_LIMIT_BYTES}"

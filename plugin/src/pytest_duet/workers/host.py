@@ -1,7 +1,4 @@
-"""Answer protocol requests with Python implementations, as the crate ``duet-worker`` does with Rust ones.
-
-``python`` finds the implementations; ``client.DirectChannel`` and ``serve`` carry the messages.
-"""
+"""Answer protocol requests with Python implementations, as the crate ``duet-worker`` does with Rust ones."""
 
 from __future__ import annotations
 
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_duet import implementation
     from pytest_duet.workers.threads import Threads
-
 
 _MAX_LOSSES = 1000
 """How many values of a loss curve a reply may have: it is one line of at most 64 KiB."""
@@ -133,9 +129,8 @@ class Host:
         if limit is not None and request.iterations > limit:
             raise ImplementationError(f"a round may have at most {limit} calls, {request.iterations} were asked")
         if request.keep is not None and request.keep >= request.rounds:
-            raise ImplementationError(
-                f"keep is {request.keep}, but there are {request.rounds} rounds; keep one of them"
-            )
+            msg = f"keep is {request.keep}, but there are {request.rounds} rounds; keep one of them"
+            raise ImplementationError(msg)
         elapsed = []
         spans: dict[str, list[int]] = {}
         with _tracing_suspended():

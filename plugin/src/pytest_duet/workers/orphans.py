@@ -36,7 +36,6 @@ def die_with_parent() -> None:
 
 
 def _prctl(option: int, value: int) -> bool:
-    """Set an attribute of this process; return whether that is possible."""
     return sys.platform.startswith("linux") and bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
 
 

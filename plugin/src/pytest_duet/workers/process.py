@@ -1,7 +1,4 @@
-"""A channel to a worker in a process of its own: start it, exchange lines with it under a deadline, and end it.
-
-``codec`` encodes and decodes the lines.
-"""
+"""A channel to a worker in a process of its own: start it, exchange lines with it under a deadline, and end it."""
 
 from __future__ import annotations
 
@@ -75,7 +72,6 @@ class ProcessChannel:
     """A worker in a process of its own. If it misbehaves, the channel ends it and raises an error that says how."""
 
     def __init__(self, process: Child, name: str) -> None:
-        """Create a channel to `process`, whose three streams are pipes."""
         self.name = name
         self._process = process
         self.pid = process.pid
@@ -130,8 +126,6 @@ class ProcessChannel:
         self._process.stdin.close()
         self._drain_until_exit(time.monotonic() + GRACE_SECONDS)
         self._end()
-
-    # --- moving bytes -------------------------------------------------------------------------------------------------
 
     def _send(self, line: bytes, phase: str, deadline: float) -> None:
         """Write `line`, and read what the worker writes meanwhile, so that neither blocks the other."""
@@ -195,8 +189,6 @@ class ProcessChannel:
     def _drain_until_exit(self, deadline: float) -> None:
         while not self._exited() and time.monotonic() < deadline:
             self._drain(_TICK_SECONDS)
-
-    # --- ending -------------------------------------------------------------------------------------------------------
 
     def _death(self, phase: str) -> MemberError:
         """End the worker; return the error that says how it ended instead of replying."""

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pytest_duet.protocol import Job
     from pytest_duet.spec.schema import Framework
 
-
 PACKAGE: Final = "duet_benches"
 
 

@@ -18,7 +18,6 @@ class Spawner(contextlib.AbstractContextManager["Spawner"]):
     """Starts workers, and keeps one fork server for each set of modules and environment."""
 
     def __init__(self) -> None:
-        """Start no fork server yet."""
         self._fork_servers: dict[object, ForkServer | None] = {}
 
     def start(self, launch: LaunchSpec, name: str, seconds: float) -> ProcessChannel:
@@ -27,14 +26,13 @@ class Spawner(contextlib.AbstractContextManager["Spawner"]):
         Raises:
             Unavailable: the worker cannot be started.
         """
-        arguments = _arguments(launch)
-        fork_server = self._fork_server(launch, seconds) if arguments is not None else None
-        if fork_server and arguments is not None:
-            return fork_server.fork(arguments, name)
+        for at in (1, 2):  # after the interpreter, or after one option of it
+            forkable = launch.modules is not None and launch.argv[at : at + 2] == ("-m", "pytest_duet")
+            if forkable and (fork_server := self._fork_server(launch, seconds)):
+                return fork_server.fork(launch.argv[at + 2 :], name)
         return spawn(launch.argv, name=name, environment=launch.environment, build=launch.build)
 
     def __exit__(self, *_: object) -> None:
-        """Close this spawner."""
         self.close()
 
     def close(self) -> None:
@@ -57,11 +55,3 @@ class Spawner(contextlib.AbstractContextManager["Spawner"]):
                 else:
                     fork_server.close()
         return self._fork_servers[key]
-
-
-def _arguments(launch: LaunchSpec) -> tuple[str, ...] | None:
-    """Return the arguments that `launch` passes to ``python -m pytest_duet``, or None if its worker cannot be forked."""
-    for at in (1, 2):  # after the interpreter, or after one option of it
-        if launch.modules is not None and launch.argv[at : at + 2] == ("-m", "pytest_duet"):
-            return launch.argv[at + 2 :]
-    return None

@@ -1,7 +1,4 @@
-"""Limit the threads of Python's numeric libraries, and read how many are in effect.
-
-A Rust worker reports its own threads.
-"""
+"""Limit the threads of Python's numeric libraries, and read how many are in effect."""
 
 from __future__ import annotations
 
@@ -21,7 +18,6 @@ class Threads:
     """The thread limit of one framework: through its own setter and getter (``module:function``), or threadpoolctl."""
 
     def __init__(self, setter: str = "", getter: str = "") -> None:
-        """Store the names; nothing is imported or limited before `limit`."""
         self._setter, self._getter = setter, getter
         self._pools: Any = None
         self._before: int | None = None
