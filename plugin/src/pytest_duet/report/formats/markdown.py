@@ -28,7 +28,6 @@ _SUMMARY: Final = (
     "speed-up: lowest to highest bound of the 95 % intervals over all workloads",
 )
 _SAMPLE_SECTION: Final = "sample"
-_SAMPLE: Final = ("regression", "ridge", "train")
 _SAMPLE_RIVALS: Final = 2
 _SAMPLE_WIDTH: Final = 120
 
@@ -48,10 +47,12 @@ def _everything(report: Report) -> Iterator[str]:
 
 
 def _sample(report: Report) -> Iterator[str]:
-    """Yield one group as a terminal shows it: `_SAMPLE` if several of its rivals were timed, else the first such group."""
-    several = [table for table in report.tables if _timed_rivals(table) >= _SAMPLE_RIVALS]
-    chosen = [table for table in several if _what(table) == _SAMPLE] or several
-    text = render_timed(chosen[0], report, _SAMPLE_WIDTH) if chosen else "no group has two rivals that were timed\n"
+    """Yield one group as a terminal shows it: of those with several timed rivals the first with the most verdicts."""
+    rivals = [[row for row in table.rows if row.time_ns is not None and row.comparison] for table in report.tables]
+    verdicts = [len(set(map(formatting.verdict, rows))) * (len(rows) >= _SAMPLE_RIVALS) for rows in rivals]
+    text = "no group has two rivals that were timed\n"
+    if best := max(verdicts, default=0):
+        text = render_timed(report.tables[verdicts.index(best)], report, _SAMPLE_WIDTH)
     # Names come from outside: they must neither close the block nor be taken for a marker.
     fence = "`" * max([3, *(len(found) + 1 for found in re.findall("`+", text))])
     yield from (f"{fence}text", text.rstrip("\n").replace("<!--", "<! --"), fence)
@@ -64,10 +65,6 @@ def _table(headings: Sequence[str], right: Iterable[bool], rows: Iterable[Sequen
 
 def _what(table: Table) -> tuple[str, str, str]:
     return table.group.task, table.group.algorithm, table.group.phase
-
-
-def _timed_rivals(table: Table) -> int:
-    return sum(row.time_ns is not None and row.member.role == "rival" for row in table.rows)
 
 
 # --- a line for each algorithm and phase ------------------------------------------------------------------------------
