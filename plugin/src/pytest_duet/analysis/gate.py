@@ -55,7 +55,7 @@ def decide(change: Change, allowed_missing: Collection[str] = ()) -> Decided:
         return Decided(change, "passed", change.reason or "new: nothing to compare with")
     if change.base == "bad":
         return Decided(change, "cannot decide", change.reason or "its baseline is not valid")
-    return _alarmed(change) if change.alarm else _quiet(change)
+    return _by_change(change)
 
 
 def _gone(change: Change, allowed: Collection[str]) -> Decided:
@@ -67,16 +67,13 @@ def _gone(change: Change, allowed: Collection[str]) -> Decided:
     return Decided(change, "cannot decide", f"missing: {why}")
 
 
-def _alarmed(change: Change) -> Decided:
-    surely = f"surely slower than by {units.percent(change.alarm_above)}"
-    if not change.confirmed:
+def _by_change(change: Change) -> Decided:
+    """Without an alarm, a case passes only if a change above its margin would have been seen."""
+    surely, seen = f"surely slower than by {units.percent(change.alarm_above)}", change.smallest_change
+    if change.alarm and not change.confirmed:
         return Decided(change, "cannot decide", f"{surely}, in one run; measure once more to confirm or clear it")
-    return Decided(change, "regression", surely)
-
-
-def _quiet(change: Change) -> Decided:
-    """Decide on a case that raised no alarm: it passes only if a change above its margin would have been seen."""
-    seen = change.smallest_change
+    if change.alarm:
+        return Decided(change, "regression", surely)
     if change.verdict in {"faster", "equivalent"}:
         return Decided(change, "passed", change.reason)
     if change.verdict == "slower":

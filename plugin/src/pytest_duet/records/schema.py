@@ -90,10 +90,9 @@ class Reading(Record, frozen=True):
 class MemberRecord(Record, frozen=True):
     """One member of a group: what it is, its status, and its raw rounds.
 
-    `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. There are rounds only
-    where `status` is ``ok``. `log` is the end of a failed worker's stderr. `spans` are the ns that named parts of the
-    calls took in all measured rounds together. `against` is the member that this one is compared with, empty for the
-    reference.
+    `cells` is cells → cycles → rounds, each the total ns of `calls_per_round` calls; only where `status` is ``ok``. `log`
+    is the end of a failed worker's stderr. `spans` are the ns that named parts of the calls took in all measured rounds
+    together. `against` is the member that this one is compared with, empty for the reference.
     """
 
     name: str

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(RunRecord)
 _HEADER: Final = msgspec.json.Decoder(RunHeader)
 _CHECKSUM_SINCE: Final = 4
@@ -33,11 +32,7 @@ _RUN_NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}\.json")
 
 
 def check_writable(root: Path, machine: Machine) -> Path:
-    """Return the folder for runs of `machine`, after writing a file there: before any time is spent on measuring.
-
-    Raises:
-        StoreError: the folder cannot be made or written.
-    """
+    """Return the folder for runs of `machine`, after writing a file there: before any time is spent on measuring."""
     target = folder(root, machine)
     probe = target / f".probe-{secrets.token_hex(4)}"
     files.make_folder(target)
@@ -60,7 +55,7 @@ def save(run: RunRecord, root: Path) -> Path:
 
 def write(run: RunRecord, path: Path) -> None:
     """Write `run` to `path`, with a checksum."""
-    files.write_whole(path, with_checksum(_ENCODER.encode(run)))
+    files.write_whole(path, with_checksum(msgspec.json.encode(run, order="deterministic")))
 
 
 def load(path: Path) -> RunRecord:

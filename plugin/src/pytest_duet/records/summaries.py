@@ -32,10 +32,7 @@ class CaseSummary(Record, frozen=True):
 
 
 class RunSummary(Record, frozen=True):
-    """One saved run: `digest` identifies it, `machine` names the machine for people.
-
-    `fingerprint` identifies the machine; it is empty where the tool records too little of it.
-    """
+    """One saved run: `machine` is for people, `fingerprint` identifies it, empty where the tool records too little."""
 
     source: str
     digest: str

@@ -36,13 +36,11 @@ def render(
 ) -> str:
     """Return the table of `decisions`, of all cases or of those that did not pass, and a summary; ends with a newline."""
     shown = [each for each in decisions if all_cases or each.decision != "passed"]
-    lines = [*_table(shown, width), *([""] if shown else []), *summary(decisions, status, width, advisory=advisory)]
-    return page(lines, ascii_only=ascii_only)
+    lines = [*_table(shown, width), ""] if shown else []
+    return page([*lines, *summary(decisions, status, width, advisory=advisory)], ascii_only=ascii_only)
 
 
 def _table(shown: Sequence[Decided], width: int) -> Iterator[str]:
-    if not shown:
-        return
     heading, *rows = table([_HEADINGS, *map(_texts, shown)], _RIGHT)
     yield heading
     for each, row in zip(shown, rows, strict=True):

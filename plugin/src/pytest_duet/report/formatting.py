@@ -11,21 +11,13 @@ from pytest_duet.stats.signed_rank import SMALL
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
 
 NOTHING: Final = "–"
 """Shown where a row has no such number."""
-
-CORRECTION_NAMES: Final[Mapping[str, str]] = {
-    "bonferroni": "Bonferroni",
-    "holm": "Holm",
-    "benjamini-hochberg": "Benjamini-Hochberg",
-    "benjamini-yekutieli": "Benjamini-Yekutieli",
-}
-"""Each correction for several comparisons as its authors spell it."""
 
 
 def heading(group: GroupRecord) -> str:
@@ -164,7 +156,7 @@ def _test(test: TestResult) -> str:
 def adjusted(test: TestResult, methods: Iterable[str], symbol: str = "") -> str:
     """Return the adjusted p-values of `test`, each after a comma, the name of its correction and `symbol`."""
     found = [(method, test.p_adjusted[method]) for method in methods if method in test.p_adjusted]
-    return "".join(f", {CORRECTION_NAMES[of]}{symbol} {units.p_value(from_number(p))}" for of, p in found)
+    return "".join(f", {of.title()}{symbol} {units.p_value(from_number(p))}" for of, p in found)
 
 
 def effect(found: Effect, *, confidence: bool = False) -> str:
@@ -229,6 +221,6 @@ def scope(report: Report) -> list[str]:
         )
     if report.family:
         number = units.counted(report.family, "comparison")
-        methods = " and ".join(CORRECTION_NAMES[method] for method in CORRECTIONS)
+        methods = " and ".join(method.title() for method in CORRECTIONS)
         sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences

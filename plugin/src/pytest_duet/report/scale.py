@@ -121,7 +121,6 @@ def _growth_lines(over: str, growths: dict[str, Growth], width: int) -> Iterator
 
 
 def _reasons(over: str, table: Sizes, width: int) -> Iterator[str]:
-    """Yield why members are missing at some sizes, once for each reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for size, rows in table.items():
         for name, row in rows.items():
