@@ -102,9 +102,8 @@ def exit_status(
 ) -> Exit:
     """Return the exit status of a gate job: invalid results come before regressions, those before undecided cases.
 
-    A job that compared nothing, because every case is new for instance, cannot decide. `decisions` is None where there is
-    no gate. `advisory` forgives undecided cases and nothing else. `unavailable` means that a required framework is
-    missing, `storage_failed` that a result could not be written.
+    A job that compared nothing cannot decide. `decisions` is None where there is no gate. `advisory` forgives undecided
+    cases only. `unavailable`: a required framework is missing; `storage_failed`: a result could not be written.
     """
     found = {decided.decision for decided in decisions or ()}
     if storage_failed:
@@ -128,9 +127,8 @@ def of_pair(
 ) -> Change:
     """Return the change that a paired comparison of head with base (the reference) shows.
 
-    `sides` are the statuses of base and head; `p` belongs to H0: head is slower by no more than `alarm_above`. Whether the
-    change alarms depends on its family (`judge_family`). `smallest` is the smallest relative change that would have
-    alarmed in this family, which is larger than what the comparison alone could show; None where no change would have.
+    `sides` are the statuses of base and head; `p` belongs to H0: head is slower by no more than `alarm_above`. The family
+    decides on the alarm (`judge_family`); `smallest` is the least relative change to alarm in it, None where none would.
     """
     from pytest_duet.records.schema import Change
     from pytest_duet.values import to_number

@@ -46,11 +46,10 @@ def check_writable(root: Path, machine: Machine) -> Path:
 
 def save(run: RunRecord, root: Path) -> Path:
     """Save `run` under `root`, by a name that no other session can use, and return its path."""
-    target = folder(root, run.machine)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
-    files.make_folder(target)
-    write(run, target / name)
-    return target / name
+    path = folder(root, run.machine) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
+    files.make_folder(path.parent)
+    write(run, path)
+    return path
 
 
 def write(run: RunRecord, path: Path) -> None:
@@ -99,8 +98,7 @@ def decoded_run(path: Path, content: bytes, document: dict[str, object]) -> RunR
     Raises:
         StoreError: its schema is not readable, it was edited, or it is damaged.
     """
-    schema = check_schema(path, document["schema"], READABLE)
-    if schema >= _CHECKSUM_SINCE:
+    if check_schema(path, document["schema"], READABLE) >= _CHECKSUM_SINCE:
         content = verified_content(path, content)
     return files.decoded(path, _DECODER, content, "run")
 
@@ -136,8 +134,7 @@ def header(path: Path) -> RunHeader:
     Raises:
         StoreError: the file does not begin like a run.
     """
-    beginning = files.read_regular(path, at_most=_HEADER_BYTES)
-    before, found, _ = beginning.partition(b',"groups":')
+    before, found, _ = files.read_regular(path, at_most=_HEADER_BYTES).partition(b',"groups":')
     if not found:
         raise StoreError(f"{path}: does not begin like a saved run; name a file that was saved under results/")
     return files.decoded(path, _HEADER, before + b"}", "run")

@@ -1,7 +1,6 @@
 """Summaries of saved runs: one number a case, whichever tool saved it.
 
-Runs of different sessions are compared by these numbers alone: their rounds did not run side by side, so they are not
-pairs.
+Runs of different sessions are compared by these numbers alone: their rounds did not run side by side, as pairs do.
 """
 
 from __future__ import annotations

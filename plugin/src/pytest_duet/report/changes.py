@@ -51,7 +51,7 @@ def _table(shown: Sequence[Decided], width: int) -> Iterator[str]:
 
 def _texts(decided: Decided) -> list[str]:
     change = decided.change
-    texts = [
+    texts = (
         change.case,
         NOTHING if change.base_ns is None else units.duration(change.base_ns),
         NOTHING if change.head_ns is None else units.duration(change.head_ns),
@@ -59,8 +59,8 @@ def _texts(decided: Decided) -> list[str]:
         NOTHING if change.smallest_change is None else units.percent(change.smallest_change),
         change.verdict,
         decided.decision,
-    ]
-    return [for_line(text) for text in texts]
+    )
+    return list(map(for_line, texts))
 
 
 def changed(ratio: float, between: Interval | None) -> str:

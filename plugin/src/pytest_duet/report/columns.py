@@ -32,7 +32,6 @@ class Column:
         colours: the ANSI colour codes of some of its texts.
         markdown: the heading in Markdown, which leaves out a column that has none.
         markdown_text: the text in Markdown where it is another one.
-
     """
 
     heading: str

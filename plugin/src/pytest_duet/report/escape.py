@@ -18,8 +18,7 @@ _ASCII: Final = str.maketrans(
 
 def for_line(text: str) -> str:
     """Return `text` as one line without control characters: white space is one space, hidden characters are `?`."""
-    words = " ".join(text.split())
-    return "".join("?" if unicodedata.category(letter) in _HIDDEN else letter for letter in words)
+    return "".join("?" if unicodedata.category(letter) in _HIDDEN else letter for letter in " ".join(text.split()))
 
 
 def for_markdown(text: str) -> str:

@@ -58,13 +58,9 @@ def verdict(row: Row) -> str:
 
 def remarks(row: Row) -> Iterator[str]:
     """Yield what a reader must know to read the verdict of a row, a line each."""
-    if row.comparison is None or not row.shown:
-        return
-    if named := against(row):
-        yield named
-    if row.comparison.reason:
-        yield row.comparison.reason
-    yield from (f"flag: {flag}" for flag in row.comparison.flags)
+    if row.comparison is not None and row.shown:
+        yield from filter(None, (against(row), row.comparison.reason))
+        yield from (f"flag: {flag}" for flag in row.comparison.flags)
 
 
 def held(record: ParityRecord | None) -> str:
@@ -97,8 +93,7 @@ def smallest_change(row: Row) -> str:
 def details(row: Row) -> Iterator[str]:
     """Yield the lines that ``-v`` adds to a row; a row that shows no numbers has none here either."""
     member = row.member
-    if row.shown and row.comparison is not None:
-        comparison = row.comparison
+    if row.shown and (comparison := row.comparison) is not None:
         yield f"estimate: {comparison.estimator} over {comparison.cells} cells{_means(row)}"
         named = {FAMILY_TEST} if comparison.cells >= SMALL else {FAMILY_TEST, "paired t"}
         tests = [_test(test) for test in comparison.tests if test.name in named]
@@ -125,7 +120,6 @@ def details(row: Row) -> Iterator[str]:
 
 
 def _work(count: int, of: str, ns: float) -> str:
-    """Return the time and the rate of each unit of work, as in ``5 steps, 2.00 ms each (500 /s)``."""
     each = f", {units.duration(ns / count)} each ({units.rate(count / ns * 1e9)})" if count else ""
     return f"{count} {of}{each}"
 
