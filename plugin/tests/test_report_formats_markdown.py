@@ -66,10 +66,14 @@ def test_the_sample_is_one_group_as_a_terminal_shows_it(snapshot: SnapshotAssert
     assert snapshot == render(everything(), "run", "sample")
 
 
-def test_the_sample_is_the_first_group_with_two_timed_rivals_where_the_preferred_one_is_missing() -> None:
+def test_the_sample_is_the_first_group_with_two_timed_rivals_and_the_most_different_verdicts() -> None:
     lonely = group(reference(), member("native"), algorithm="lasso")
     fitting = group(reference(), member("native"), member("linfa"), algorithm="svc", id="other")
+    varied = [
+        group(reference(), member("native"), member("linfa", 2e6), algorithm=each, id=each) for each in ("lars", "pca")
+    ]
     assert " · svc · " in render(run(lonely, fitting, fitting), "run", "sample")
+    assert " · lars · " in render(run(lonely, fitting, *varied), "run", "sample")
     assert "no group has two rivals that were timed" in render(run(lonely), "run", "sample")
 
 

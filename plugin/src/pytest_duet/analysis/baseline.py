@@ -46,9 +46,7 @@ def changes(
     not in `head` are missing; if `expected` is given, only those that it holds.
     """
     first = _judged(head, baseline, margins, expected)
-    if second is None:
-        return [msgspec.structs.replace(each, confirmed=not each.alarm) for each in first]
-    again = {each.case: each for each in _judged(second, baseline, margins, expected)}
+    again = {each.case: each for each in _judged(second, baseline, margins, expected)} if second else {}
     return [_confirmed(each, again.get(each.case)) for each in first]
 
 

@@ -92,19 +92,15 @@ def _obstacle(group: GroupRecord, member: MemberRecord, reference: MemberRecord 
     """Return why `member` cannot be compared, empty where it can."""
     if member.status != "ok":
         return _status(member)
-    base = member.against or f"reference {group.reference}"
     if reference is None:
-        return f"{base} did not take part"
+        return f"{member.against or f'reference {group.reference}'} did not take part"
+    other = member.against or "reference"
     if reference.status != "ok":
-        return f"{member.against or 'reference'} {_status(reference)}"
+        return f"{other} {_status(reference)}"
     margin = group.margin_of(member.name)
     if not (math.isfinite(margin) and margin > 0):
         return f"the group's margin is {margin}; it must be above 0"
-    return (
-        _invalid_rounds(member)
-        or _invalid_rounds(reference, f"{member.against or 'reference'} ")
-        or _unpaired(member, reference)
-    )
+    return _invalid_rounds(member) or _invalid_rounds(reference, f"{other} ") or _unpaired(member, reference)
 
 
 def _status(member: MemberRecord) -> str:
@@ -154,7 +150,6 @@ def _judged(comparison: Comparison, group: GroupRecord, member: MemberRecord, re
 
 
 def _flags(group: GroupRecord, sides: Sequence[MemberRecord], *, apart: bool) -> list[str]:
-    """Return the warnings to show with a ratio."""
     flags = ["mean and typical disagree"] if apart else []
     for side in sides:
         # The attested number: a library without threads of its own attests one.

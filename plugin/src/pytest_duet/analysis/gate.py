@@ -55,7 +55,7 @@ def decide(change: Change, allowed_missing: Collection[str] = ()) -> Decided:
         return Decided(change, "passed", change.reason or "new: nothing to compare with")
     if change.base == "bad":
         return Decided(change, "cannot decide", change.reason or "its baseline is not valid")
-    return _alarmed(change) if change.alarm else _quiet(change)
+    return _by_change(change)
 
 
 def _gone(change: Change, allowed: Collection[str]) -> Decided:
@@ -67,16 +67,13 @@ def _gone(change: Change, allowed: Collection[str]) -> Decided:
     return Decided(change, "cannot decide", f"missing: {why}")
 
 
-def _alarmed(change: Change) -> Decided:
-    surely = f"surely slower by more than {units.percent(change.alarm_above)}"
-    if not change.confirmed:
+def _by_change(change: Change) -> Decided:
+    """Without an alarm, a case passes only if a change above its margin would have been seen."""
+    surely, seen = f"surely slower by more than {units.percent(change.alarm_above)}", change.smallest_change
+    if change.alarm and not change.confirmed:
         return Decided(change, "cannot decide", f"{surely}, in one run; measure once more to confirm or clear it")
-    return Decided(change, "regression", surely)
-
-
-def _quiet(change: Change) -> Decided:
-    """Decide on a case that raised no alarm: it passes only if a change above its margin would have been seen."""
-    seen = change.smallest_change
+    if change.alarm:
+        return Decided(change, "regression", surely)
     if change.verdict in {"faster", "equivalent"}:
         return Decided(change, "passed", change.reason)
     if change.verdict == "slower":
@@ -105,9 +102,8 @@ def exit_status(
 ) -> Exit:
     """Return the exit status of a gate job: invalid results come before regressions, those before undecided cases.
 
-    A job that compared nothing, because every case is new for instance, cannot decide. `decisions` is None where there is
-    no gate. `advisory` forgives undecided cases and nothing else. `unavailable` means that a required framework is
-    missing, `storage_failed` that a result could not be written.
+    A job that compared nothing cannot decide. `decisions` is None where there is no gate. `advisory` forgives undecided
+    cases only. `unavailable`: a required framework is missing; `storage_failed`: a result could not be written.
     """
     found = {decided.decision for decided in decisions or ()}
     if storage_failed:
@@ -131,9 +127,8 @@ def of_pair(
 ) -> Change:
     """Return the change that a paired comparison of head with base (the reference) shows.
 
-    `sides` are the statuses of base and head; `p` belongs to H0: head is slower by no more than `alarm_above`. Whether the
-    change alarms depends on its family (`judge_family`). `smallest` is the smallest relative change that would have
-    alarmed in this family, which is larger than what the comparison alone could show; None where no change would have.
+    `sides` are the statuses of base and head; `p` belongs to H0: head is slower by no more than `alarm_above`. The family
+    decides on the alarm (`judge_family`); `smallest` is the least relative change to alarm in it, None where none would.
     """
     from pytest_duet.records.schema import Change
     from pytest_duet.values import to_number

@@ -73,8 +73,7 @@ class Learning:
 
     def word(self, member: str) -> str | None:
         """Return the verdict on `member` against the reference, which has none."""
-        improvement = self.improvement(member)
-        if improvement is None:
+        if (improvement := self.improvement(member)) is None:
             return None
         if any(trial.reason for trial in self.trials if trial.member in {member, self.reference}):
             return "not comparable: a run failed"

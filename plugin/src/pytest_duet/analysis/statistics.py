@@ -73,10 +73,8 @@ def analyse(run: RunRecord, *, rounds: bool = False) -> list[Analysis]:
     comparisons = [comparison for _, comparison in found]
     for name in dict.fromkeys(test.name for each in comparisons for test in each.tests):
         comparisons = with_adjusted(comparisons, name, get_args(Method))
-    return [
-        _analysis(group, comparison, len(found), rounds=rounds)
-        for (group, _), comparison in zip(found, comparisons, strict=True)
-    ]
+    groups = [group for group, _ in found]
+    return [_analysis(*each, len(found), rounds=rounds) for each in zip(groups, comparisons, strict=True)]
 
 
 def _compared(run: RunRecord) -> list[tuple[GroupRecord, Comparison]]:
@@ -106,13 +104,9 @@ def _analysis(group: GroupRecord, comparison: Comparison, family: int, *, rounds
 
 def _rounds(member: MemberRecord, other: MemberRecord) -> Rounds:
     mine, others = ([math.log(ns / each.calls_per_round) for ns in rounds_ns(each)] for each in (member, other))
-    found = per_round(mine, others)
-    return Rounds(
-        autocorrelation=found.autocorrelation,
-        effective=found.effective,
-        counts=(len(mine), len(others)),
-        tests=[recorded_test(test) for test in found.tests],
-    )
+    found, counts = per_round(mine, others), (len(mine), len(others))
+    tests = [recorded_test(test) for test in found.tests]
+    return Rounds(autocorrelation=found.autocorrelation, effective=found.effective, counts=counts, tests=tests)
 
 
 def analyse_across(runs: Sequence[RunRecord]) -> list[AcrossRuns]:

@@ -62,23 +62,17 @@ def judge(evidence: Evidence, margin: float, alarm_above: float) -> Judgement:
     """
     cells, judged, strict, seconds = evidence.cells, evidence.judged, evidence.strict, evidence.seconds
     change = smallest_change(judged, alarm_above) if judged else None
-    if cells < FEWEST_CELLS or judged is None or strict is None:
-        return Judgement(
-            "inconclusive",
-            f"{units.counted(cells, 'cell')} {'is' if cells == 1 else 'are'} too few to judge: {_budget(cells, seconds)}",
-            change,
-        )
-    delta = math.log1p(margin)
-    if cells < ENOUGH_CELLS:
-        side = word(strict, delta)
-        few = f"below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}: {_budget(cells, seconds)}"
-        if side not in {"faster", "slower"}:
-            return Judgement("inconclusive", f"{lean(judged, margin)}; {few}", change)
+    if cells < FEWEST_CELLS or judged is None or strict is None or change is None:
+        few = f"{units.counted(cells, 'cell')} {'is' if cells == 1 else 'are'} too few to judge"
+        return Judgement("inconclusive", f"{few}: {_budget(cells, seconds)}", change)
+    enough = cells >= ENOUGH_CELLS
+    side = word(judged if enough else strict, math.log1p(margin))
+    if side in {"faster", "slower"} or (side and enough):
         return Judgement(side, "", change)
-    if side := word(judged, delta):
-        return Judgement(side, "", change)
-    sees = units.percent(smallest_change(judged, alarm_above))
-    return Judgement("inconclusive", f"{lean(judged, margin)}; the smallest change it could see is {sees}", change)
+    why = f"below {ENOUGH_CELLS} cells the 99 % interval counts, and there are {cells}: {_budget(cells, seconds)}"
+    if enough:
+        why = f"the smallest change it could see is {units.percent(change)}"
+    return Judgement("inconclusive", f"{lean(judged, margin)}; {why}", change)
 
 
 def word(bounds: Bounds, delta: float) -> Verdict | None:

@@ -31,7 +31,6 @@ class Baseline(Record, frozen=True):
     runs: list[RunSummary]
 
 
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(Baseline)
 
 
@@ -80,7 +79,7 @@ def save(baseline: Baseline, path: Path) -> None:
         StoreError: it could not be written; what was at `path` is unchanged.
     """
     files.make_folder(path.parent)
-    files.write_whole(path, with_checksum(_ENCODER.encode(baseline)))
+    files.write_whole(path, with_checksum(msgspec.json.encode(baseline, order="deterministic")))
 
 
 def _newest(path: Path, machine: Machine | None) -> dict[str, RunSummary]:

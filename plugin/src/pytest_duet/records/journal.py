@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _T = TypeVar("_T")
-
 
 _HEADER: Final = msgspec.json.Decoder(JournalHeader)
 _GROUP: Final = msgspec.json.Decoder(GroupRecord)
@@ -39,7 +37,7 @@ class Content:
         return RunRecord(**msgspec.structs.asdict(self.header), complete=False, groups=list(groups.values()))
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """An open journal; a group is on disk when `append` returns. Use it as a context manager, or `close` it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -84,7 +82,7 @@ class Journal:
         Raises:
             StoreError: it could not be written; the lines before it are unchanged.
         """
-        line = _ENCODER.encode(record) + b"\n"
+        line = msgspec.json.encode(record, order="deterministic") + b"\n"
         before = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
@@ -107,9 +105,6 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -90,10 +90,9 @@ class Reading(Record, frozen=True):
 class MemberRecord(Record, frozen=True):
     """One member of a group: what it is, its status, and its raw rounds.
 
-    `cells` is cells → cycles → rounds, each round the total nanoseconds of `calls_per_round` calls. There are rounds only
-    where `status` is ``ok``. `log` is the end of a failed worker's stderr. `spans` are the ns that named parts of the
-    calls took in all measured rounds together. `against` is the member that this one is compared with, empty for the
-    reference.
+    `cells` is cells → cycles → rounds, each the total ns of `calls_per_round` calls; only where `status` is ``ok``. `log`
+    is the end of a failed worker's stderr. `spans` are the ns that named parts of the calls took in all measured rounds
+    together. `against` is the member that this one is compared with, empty for the reference.
     """
 
     name: str
@@ -123,8 +122,7 @@ class GroupRecord(Record, frozen=True):
     """Cases that differ only in framework and variant, measured together.
 
     `id` is ``task/algorithm-phase-workload``. `margin` is the relative difference below which speed does not matter;
-    `margins` holds the members with another one. `verified_only` means that parity and quality were checked and nothing
-    was timed.
+    `margins` holds the members with another one. `verified_only` means that outputs were checked and nothing was timed.
     """
 
     id: str
@@ -218,10 +216,9 @@ class Comparison(Record, frozen=True):
 class Change(Record, frozen=True):
     """One case compared with the same case before; derived from rounds or summaries.
 
-    `base` and `head` say whether the times before and now exist and are valid. `ratio` is the time now over the time
-    before, `interval` its 95 % and `judged` its 90 % interval, from so many `units` (independent runs or cells). `alarm`
-    means that the slowdown surely exceeds `alarm_above`; `bound` is the ratio above which a single run alarms.
-    `confirmed` is False while an alarm needs a second run.
+    `base` and `head` say whether the times before and now exist and are valid. `ratio` is time now over time before,
+    `interval` its 95 % and `judged` its 90 % interval, from so many independent `units`. An `alarm` is a slowdown surely
+    above `alarm_above`, `confirmed` unless it needs a second run; `bound` is the ratio above which a single run alarms.
     """
 
     case: str

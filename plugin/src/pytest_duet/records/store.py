@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _DECODER: Final = msgspec.json.Decoder(RunRecord)
 _HEADER: Final = msgspec.json.Decoder(RunHeader)
 _CHECKSUM_SINCE: Final = 4
@@ -33,11 +32,7 @@ _RUN_NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}\.json")
 
 
 def check_writable(root: Path, machine: Machine) -> Path:
-    """Return the folder for runs of `machine`, after writing a file there: before any time is spent on measuring.
-
-    Raises:
-        StoreError: the folder cannot be made or written.
-    """
+    """Return the folder for runs of `machine`, after writing a file there: before any time is spent on measuring."""
     target = folder(root, machine)
     probe = target / f".probe-{secrets.token_hex(4)}"
     files.make_folder(target)
@@ -51,16 +46,15 @@ def check_writable(root: Path, machine: Machine) -> Path:
 
 def save(run: RunRecord, root: Path) -> Path:
     """Save `run` under `root`, by a name that no other session can use, and return its path."""
-    target = folder(root, run.machine)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
-    files.make_folder(target)
-    write(run, target / name)
-    return target / name
+    path = folder(root, run.machine) / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
+    files.make_folder(path.parent)
+    write(run, path)
+    return path
 
 
 def write(run: RunRecord, path: Path) -> None:
     """Write `run` to `path`, with a checksum."""
-    files.write_whole(path, with_checksum(_ENCODER.encode(run)))
+    files.write_whole(path, with_checksum(msgspec.json.encode(run, order="deterministic")))
 
 
 def load(path: Path) -> RunRecord:
@@ -104,8 +98,7 @@ def decoded_run(path: Path, content: bytes, document: dict[str, object]) -> RunR
     Raises:
         StoreError: its schema is not readable, it was edited, or it is damaged.
     """
-    schema = check_schema(path, document["schema"], READABLE)
-    if schema >= _CHECKSUM_SINCE:
+    if check_schema(path, document["schema"], READABLE) >= _CHECKSUM_SINCE:
         content = verified_content(path, content)
     return files.decoded(path, _DECODER, content, "run")
 
@@ -141,8 +134,7 @@ def header(path: Path) -> RunHeader:
     Raises:
         StoreError: the file does not begin like a run.
     """
-    beginning = files.read_regular(path, at_most=_HEADER_BYTES)
-    before, found, _ = beginning.partition(b',"groups":')
+    before, found, _ = files.read_regular(path, at_most=_HEADER_BYTES).partition(b',"groups":')
     if not found:
         raise StoreError(f"{path}: does not begin like a saved run; name a file that was saved under results/")
     return files.decoded(path, _HEADER, before + b"}", "run")

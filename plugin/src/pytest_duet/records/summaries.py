@@ -1,7 +1,6 @@
 """Summaries of saved runs: one number a case, whichever tool saved it.
 
-Runs of different sessions are compared by these numbers alone: their rounds did not run side by side, so they are not
-pairs.
+Runs of different sessions are compared by these numbers alone: their rounds did not run side by side, as pairs do.
 """
 
 from __future__ import annotations
@@ -32,10 +31,7 @@ class CaseSummary(Record, frozen=True):
 
 
 class RunSummary(Record, frozen=True):
-    """One saved run: `digest` identifies it, `machine` names the machine for people.
-
-    `fingerprint` identifies the machine; it is empty where the tool records too little of it.
-    """
+    """One saved run: `machine` is for people, `fingerprint` identifies it, empty where the tool records too little."""
 
     source: str
     digest: str

@@ -37,8 +37,7 @@ def fault(member: MemberRecord) -> str:
 def typical_log_ns(member: MemberRecord) -> float | None:
     """Return the logarithm of the ns that a call typically takes, None where `fault` finds one.
 
-    It is the median over cells of what `cell_log_times` returns; with an even number of cells that is the mean of the
-    middle two logarithms.
+    It is the median over cells of what `cell_log_times` returns: the mean of the middle two where their number is even.
     """
     return None if fault(member) else statistics.median(cell_log_times(member.cells, member.calls_per_round))
 

@@ -15,14 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.records.schema import Change
-    from pytest_duet.vocabulary import Decision
 
-WORDS: Final[dict[Decision, str]] = {
-    "regression": "FAIL",
-    "invalid": "INVALID",
-    "cannot decide": "UNSEEN",
-    "passed": "ok",
-}
+WORDS: Final = {"regression": "FAIL", "invalid": "INVALID", "cannot decide": "UNSEEN", "passed": "ok"}
 """The worst first; lines are in this order."""
 
 
@@ -54,7 +48,7 @@ def measured(change: Change) -> str:
 
 def summary(decisions: Sequence[Decided], names: tuple[str, str], *, complete: bool) -> str:
     """Return the two builds and the number of cases of each decision."""
-    counts = Counter(each.decision for each in decisions)
+    counts = Counter[str](each.decision for each in decisions)
     found = ", ".join(f"{counts[word]} {WORDS[word]}" for word in WORDS if counts[word]) or "no cases"
     cut = "" if complete else "; interrupted: the rest was not measured"
     return f"base {names[0]}, head {names[1]}: {found}{cut}"

@@ -36,13 +36,11 @@ def render(
 ) -> str:
     """Return the table of `decisions`, of all cases or of those that did not pass, and a summary; ends with a newline."""
     shown = [each for each in decisions if all_cases or each.decision != "passed"]
-    lines = [*_table(shown, width), *([""] if shown else []), *summary(decisions, status, width, advisory=advisory)]
-    return page(lines, ascii_only=ascii_only)
+    lines = [*_table(shown, width), ""] if shown else []
+    return page([*lines, *summary(decisions, status, width, advisory=advisory)], ascii_only=ascii_only)
 
 
 def _table(shown: Sequence[Decided], width: int) -> Iterator[str]:
-    if not shown:
-        return
     heading, *rows = table([_HEADINGS, *map(_texts, shown)], _RIGHT)
     yield heading
     for each, row in zip(shown, rows, strict=True):
@@ -53,7 +51,7 @@ def _table(shown: Sequence[Decided], width: int) -> Iterator[str]:
 
 def _texts(decided: Decided) -> list[str]:
     change = decided.change
-    texts = [
+    texts = (
         change.case,
         NOTHING if change.base_ns is None else units.duration(change.base_ns),
         NOTHING if change.head_ns is None else units.duration(change.head_ns),
@@ -61,8 +59,8 @@ def _texts(decided: Decided) -> list[str]:
         NOTHING if change.smallest_change is None else units.percent(change.smallest_change),
         change.verdict,
         decided.decision,
-    ]
-    return [for_line(text) for text in texts]
+    )
+    return list(map(for_line, texts))
 
 
 def changed(ratio: float, between: Interval | None) -> str:

@@ -23,9 +23,7 @@ class Column:
     """One column; its width is that of its longest text. A terminal leaves out one that is empty in every row.
 
     Attributes:
-        heading: the heading in a terminal.
         text: the text of a row, `formatting.NOTHING` where there is none; it need not be escaped.
-        right: whether numbers are aligned at their right end.
         place: where a terminal is too narrow, the column is shown all the same, on a second line, or not at all.
         verbosity: the least verbosity at which a terminal shows it.
         untimed: whether it also holds something for members that were checked and not timed.
@@ -34,7 +32,6 @@ class Column:
         colours: the ANSI colour codes of some of its texts.
         markdown: the heading in Markdown, which leaves out a column that has none.
         markdown_text: the text in Markdown where it is another one.
-
     """
 
     heading: str
@@ -77,18 +74,7 @@ VERDICT: Final = Column(
     markdown_text=lambda row: f"{formatting.verdict(row)} {formatting.against(row)}".rstrip(),
 )
 
-_QUALITY: Final = Column(
-    "quality",
-    formatting.quality,
-    right=True,
-    place="below",
-    untimed=True,
-    label=lambda row: row.quality.metric if row.quality else "",
-    markdown="quality",
-)
-_PEAK: Final = Column(
-    "peak mem", partial(formatting.reading, metric="peak_memory"), right=True, place="below", markdown="peak memory"
-)
+_PEAK: Final = partial(formatting.reading, metric="peak_memory")
 _SMALLEST: Final = "The smallest change is the least that the interval would have shown."
 
 COLUMNS: Final = [
@@ -97,8 +83,16 @@ COLUMNS: Final = [
     Column("speed-up [95 %]", formatting.speed_up, place="always", markdown="speed-up [95 % interval]"),
     VERDICT,
     Column("parity", lambda row: formatting.held(row.parity), place="below", untimed=True, markdown="parity"),
-    _QUALITY,
-    _PEAK,
+    Column(
+        "quality",
+        formatting.quality,
+        right=True,
+        place="below",
+        untimed=True,
+        label=lambda row: row.quality.metric if row.quality else "",
+        markdown="quality",
+    ),
+    Column("peak mem", _PEAK, right=True, place="below", markdown="peak memory"),
     Column("cells", lambda row: str((row.shown and len(row.member.cells)) or formatting.NOTHING), right=True),
     Column("smallest change", formatting.smallest_change, right=True, note=_SMALLEST),
     Column("cpu", partial(formatting.reading, metric="cpu_utilisation"), right=True),

@@ -10,14 +10,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories that move, hide or reorder the text around them: controls, bidi marks, line separators."""
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]#~$])")
-_ENTITIES: Final = (
-    ("&", "&amp;"),
-    ("<", "&lt;"),
-    (">", "&gt;"),
-    ("|", "&#124;"),
-    ("://", ":&#47;/"),
-    ("www.", "www&#46;"),
-)
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "://": ":&#47;/", "www.": "www&#46;"}
 _ASCII: Final = str.maketrans(
     {"≤": "<=", "≥": ">=", "·": "-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "μ": "u", "µ": "u"}
 )
@@ -25,14 +18,13 @@ _ASCII: Final = str.maketrans(
 
 def for_line(text: str) -> str:
     """Return `text` as one line without control characters: white space is one space, hidden characters are `?`."""
-    words = " ".join(text.split())
-    return "".join("?" if unicodedata.category(letter) in _HIDDEN else letter for letter in words)
+    return "".join("?" if unicodedata.category(letter) in _HIDDEN else letter for letter in " ".join(text.split()))
 
 
 def for_markdown(text: str) -> str:
     """Return `text` as one line of literal Markdown that also fits into a table."""
     escaped = _MARKDOWN.sub(r"\\\1", for_line(text))
-    for plain, entity in _ENTITIES:
+    for plain, entity in _ENTITIES.items():
         escaped = escaped.replace(plain, entity)
     return escaped
 

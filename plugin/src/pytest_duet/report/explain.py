@@ -83,6 +83,5 @@ def _decision(decided: Decided, change: Change) -> Iterator[str]:
 
 
 def _smallest_change(of: Change | Comparison) -> Iterator[str]:
-    """Yield the smallest change that an interval could have shown, nothing where it is unknown."""
     if of.smallest_change is not None:
         yield f"smallest change the interval could have shown: {units.percent(of.smallest_change)}"

@@ -11,21 +11,13 @@ from pytest_duet.stats.signed_rank import SMALL
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from pytest_duet.records.schema import Effect, GroupRecord, Interval, MemberRecord, ParityRecord, TestResult
     from pytest_duet.report.model import Report, Row
 
 NOTHING: Final = "–"
 """Shown where a row has no such number."""
-
-CORRECTION_NAMES: Final[Mapping[str, str]] = {
-    "bonferroni": "Bonferroni",
-    "holm": "Holm",
-    "benjamini-hochberg": "Benjamini-Hochberg",
-    "benjamini-yekutieli": "Benjamini-Yekutieli",
-}
-"""Each correction for several comparisons as its authors spell it."""
 
 
 def heading(group: GroupRecord) -> str:
@@ -66,13 +58,9 @@ def verdict(row: Row) -> str:
 
 def remarks(row: Row) -> Iterator[str]:
     """Yield what a reader must know to read the verdict of a row, a line each."""
-    if row.comparison is None or not row.shown:
-        return
-    if named := against(row):
-        yield named
-    if row.comparison.reason:
-        yield row.comparison.reason
-    yield from (f"flag: {flag}" for flag in row.comparison.flags)
+    if row.comparison is not None and row.shown:
+        yield from filter(None, (against(row), row.comparison.reason))
+        yield from (f"flag: {flag}" for flag in row.comparison.flags)
 
 
 def held(record: ParityRecord | None) -> str:
@@ -105,8 +93,7 @@ def smallest_change(row: Row) -> str:
 def details(row: Row) -> Iterator[str]:
     """Yield the lines that ``-v`` adds to a row; a row that shows no numbers has none here either."""
     member = row.member
-    if row.shown and row.comparison is not None:
-        comparison = row.comparison
+    if row.shown and (comparison := row.comparison) is not None:
         yield f"estimate: {comparison.estimator} over {comparison.cells} cells{_means(row)}"
         named = {FAMILY_TEST} if comparison.cells >= SMALL else {FAMILY_TEST, "paired t"}
         tests = [_test(test) for test in comparison.tests if test.name in named]
@@ -133,7 +120,6 @@ def details(row: Row) -> Iterator[str]:
 
 
 def _work(count: int, of: str, ns: float) -> str:
-    """Return the time and the rate of each unit of work, as in ``5 steps, 2.00 ms each (500 /s)``."""
     each = f", {units.duration(ns / count)} each ({units.rate(count / ns * 1e9)})" if count else ""
     return f"{count} {of}{each}"
 
@@ -164,7 +150,7 @@ def _test(test: TestResult) -> str:
 def adjusted(test: TestResult, methods: Iterable[str], symbol: str = "") -> str:
     """Return the adjusted p-values of `test`, each after a comma, the name of its correction and `symbol`."""
     found = [(method, test.p_adjusted[method]) for method in methods if method in test.p_adjusted]
-    return "".join(f", {CORRECTION_NAMES[of]}{symbol} {units.p_value(from_number(p))}" for of, p in found)
+    return "".join(f", {of.title()}{symbol} {units.p_value(from_number(p))}" for of, p in found)
 
 
 def effect(found: Effect, *, confidence: bool = False) -> str:
@@ -229,6 +215,6 @@ def scope(report: Report) -> list[str]:
         )
     if report.family:
         number = units.counted(report.family, "comparison")
-        methods = " and ".join(CORRECTION_NAMES[method] for method in CORRECTIONS)
+        methods = " and ".join(method.title() for method in CORRECTIONS)
         sentences.append(f"p-values are adjusted over the {number} of this table by {methods}.")
     return sentences

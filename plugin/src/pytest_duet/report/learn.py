@@ -25,18 +25,16 @@ def render(learning: Learning) -> str:
         "median time to it",
     ]
     rows = [headings, *(_row(learning, member) for member in learning.members())]
-    failed = [each for each in learning.trials if each.reason]
-    return page(
-        [
-            f"{learning.task} · {learning.group}: {len(learning.times(learning.reference))} seeds",
-            "",
-            *table(rows, [False] * len(headings)),
-            "",
-            "Times are of single trainings, not of rounds in pairs, so no ratio is made of them. A training that did not",
-            "reach the goal counts as later than all that did.",
-            *(for_line(f"{each.member}, seed {each.seed}: {each.reason}") for each in failed),
-        ]
-    )
+    lines = [
+        f"{learning.task} · {learning.group}: {len(learning.times(learning.reference))} seeds",
+        "",
+        *table(rows, [False] * len(headings)),
+        "",
+        "Times are of single trainings, not of rounds in pairs, so no ratio is made of them. A training that did not",
+        "reach the goal counts as later than all that did.",
+    ]
+    failed = (f"{each.member}, seed {each.seed}: {each.reason}" for each in learning.trials if each.reason)
+    return page([*lines, *map(for_line, failed)])
 
 
 def _row(learning: Learning, member: str) -> list[str]:

@@ -111,12 +111,9 @@ def build(run: RunRecord) -> Report:
 def _table(group: GroupRecord, waiting: dict[tuple[str, str], list[Comparison]]) -> Table:
     reference = next((member for member in group.members if member.name == group.reference), None)
     members = sorted(group.members, key=lambda member: member is not reference)
-    rows = []
-    for member in members:
-        # Groups of one id that differ in threads or device come in the same order as their comparisons.
-        found = waiting[group.id, member.name]
-        rows.append(_row(group, member, found.pop(0) if found else None, reference))
-    return Table(group, tuple(rows))
+    # Groups of one id that differ in threads or device come in the same order as their comparisons.
+    found = [(member, waiting[group.id, member.name]) for member in members]
+    return Table(group, tuple(_row(group, member, of.pop(0) if of else None, reference) for member, of in found))
 
 
 def _row(

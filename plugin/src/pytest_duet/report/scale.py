@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pytest_duet import units
@@ -40,8 +41,7 @@ def document(run: RunRecord, over: str, sizes: Sequence[int]) -> dict[str, objec
 
 def render(run: RunRecord, over: str, sizes: Sequence[int], width: int, *, ascii_only: bool = False) -> str:
     """Return times and speed-ups by size, where `over` is what grows, and below them the growth of each member."""
-    table = _by_size(run, sizes)
-    first = run.groups[0]
+    table, first = _by_size(run, sizes), run.groups[0]
     growths = _growths(table)
     rivals = [name for name in growths if any(name in rows and rows[name].comparison for rows in table.values())]
     lines = [f"{first.task} · {first.algorithm} · {first.phase} · {first.workload}: time of a call as {over} grows", ""]
@@ -54,15 +54,12 @@ def render(run: RunRecord, over: str, sizes: Sequence[int], width: int, *, ascii
 
 
 def _by_size(run: RunRecord, sizes: Sequence[int]) -> Sizes:
-    tables = build(run).tables
-    return {
-        float(size): {row.member.name: row for row in table.rows} for size, table in zip(sizes, tables, strict=False)
-    }
+    named = ({row.member.name: row for row in table.rows} for table in build(run).tables)
+    return dict(zip(map(float, sizes), named, strict=False))
 
 
 def _growths(table: Sizes) -> dict[str, Growth]:
-    names = dict.fromkeys(name for rows in table.values() for name in rows)
-    return {name: _growth(_rows(table, name)) for name in names}
+    return {name: _growth(_rows(table, name)) for name in dict.fromkeys(chain(*table.values()))}
 
 
 def _rows(table: Sizes, name: str) -> dict[float, Row]:
@@ -121,7 +118,6 @@ def _growth_lines(over: str, growths: dict[str, Growth], width: int) -> Iterator
 
 
 def _reasons(over: str, table: Sizes, width: int) -> Iterator[str]:
-    """Yield why members are missing at some sizes, once for each reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for size, rows in table.items():
         for name, row in rows.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pytest_duet import units
 from pytest_duet.report.escape import for_line
-from pytest_duet.report.formatting import CORRECTION_NAMES, adjusted, bounds, effect
+from pytest_duet.report.formatting import adjusted, bounds, effect
 from pytest_duet.report.text_table import page, wrapped
+from pytest_duet.stats.corrections import Method
 from pytest_duet.values import from_number
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _test(test: TestResult) -> str:
         return f"{test.name}: undefined ({test.note}), n = {test.n}"
     note = f" ({test.note})" if test.note else ""
     statistic = "" if test.statistic is None else f" statistic {units.factor(from_number(test.statistic))},"
-    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted(test, CORRECTION_NAMES)}, n = {test.n}{note}"
+    return f"{test.name}:{statistic} p {units.p_value(from_number(test.p))}{adjusted(test, get_args(Method))}, n = {test.n}{note}"
 
 
 def _rounds(rounds: Rounds) -> Iterator[str]:

@@ -22,14 +22,9 @@ if TYPE_CHECKING:
     from pytest_duet.report.model import Report, Row, Table
 
 _CASE: Final = "task / algorithm / phase / workload"
-_SUMMARY: Final = (
-    "task / algorithm / phase",
-    "reference",
-    "speed-up: lowest to highest bound of the 95 % intervals over all workloads",
-)
+_BOUNDS: Final = "speed-up: lowest to highest bound of the 95 % intervals over all workloads"
+_SUMMARY: Final = ("task / algorithm / phase", "reference", _BOUNDS)
 _SAMPLE_SECTION: Final = "sample"
-_SAMPLE: Final = ("regression", "ridge", "train")
-_SAMPLE_RIVALS: Final = 2
 _SAMPLE_WIDTH: Final = 120
 
 
@@ -48,10 +43,12 @@ def _everything(report: Report) -> Iterator[str]:
 
 
 def _sample(report: Report) -> Iterator[str]:
-    """Yield one group as a terminal shows it: `_SAMPLE` if several of its rivals were timed, else the first such group."""
-    several = [table for table in report.tables if _timed_rivals(table) >= _SAMPLE_RIVALS]
-    chosen = [table for table in several if _what(table) == _SAMPLE] or several
-    text = render_timed(chosen[0], report, _SAMPLE_WIDTH) if chosen else "no group has two rivals that were timed\n"
+    """Yield one group as a terminal shows it: of those with several timed rivals the first with the most verdicts."""
+    rivals = [[row for row in table.rows if row.time_ns is not None and row.comparison] for table in report.tables]
+    verdicts = [len(set(map(formatting.verdict, rows))) * (len(rows) > 1) for rows in rivals]
+    text = "no group has two rivals that were timed\n"
+    if best := max(verdicts, default=0):
+        text = render_timed(report.tables[verdicts.index(best)], report, _SAMPLE_WIDTH)
     # Names come from outside: they must neither close the block nor be taken for a marker.
     fence = "`" * max([3, *(len(found) + 1 for found in re.findall("`+", text))])
     yield from (f"{fence}text", text.rstrip("\n").replace("<!--", "<! --"), fence)
@@ -64,13 +61,6 @@ def _table(headings: Sequence[str], right: Iterable[bool], rows: Iterable[Sequen
 
 def _what(table: Table) -> tuple[str, str, str]:
     return table.group.task, table.group.algorithm, table.group.phase
-
-
-def _timed_rivals(table: Table) -> int:
-    return sum(row.time_ns is not None and row.member.role == "rival" for row in table.rows)
-
-
-# --- a line for each algorithm and phase ------------------------------------------------------------------------------
 
 
 def _summary(report: Report) -> Iterator[str]:
@@ -99,9 +89,6 @@ def _together(rows: Sequence[Row]) -> str:
     return between + ", ".join(word if len(rows) == 1 else f"{count} {word}" for word, count in words.most_common())
 
 
-# --- every case -------------------------------------------------------------------------------------------------------
-
-
 def _cases(report: Report) -> Iterator[str]:
     shown = [column for column in columns.COLUMNS if column.markdown]
     # A labelled column holds words and numbers, which a common right end would not line up.
@@ -124,10 +111,8 @@ def _text(column: columns.Column, row: Row) -> str:
 
 
 def _caption(report: Report, stem: str) -> str:
-    run = report.run
-    source = f"Run {stem}, {run.created[:10]}, {run.machine.cpu}"
-    scope = " ".join(formatting.scope(report))
-    return for_markdown(f"{source}; {formatting.counts(report)}. {scope}".rstrip())
+    source = f"Run {stem}, {report.run.created[:10]}, {report.run.machine.cpu}"
+    return for_markdown(f"{source}; {formatting.counts(report)}. {' '.join(formatting.scope(report))}".rstrip())
 
 
 SECTIONS: Final[Mapping[str, Callable[[Report], Iterator[str]]]] = {

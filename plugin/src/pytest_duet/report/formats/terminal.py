@@ -133,15 +133,12 @@ class _Rendering:
         yield from wrapped(formatting.counts(self.report), self.width)
         for reason, count in self.report.reasons if not short else ():
             yield from wrapped(f"{reason}{f' (×{count})' if count > 1 else ''}", self.width, _INDENT, _INDENT * 2)
-        if self.report.verdicts:
-            yield from wrapped(
-                f"verdicts: {', '.join(f'{count} {word}' for word, count in self.report.verdicts)}", self.width
-            )
+        if verdicts := ", ".join(f"{count} {word}" for word, count in self.report.verdicts):
+            yield from wrapped(f"verdicts: {verdicts}", self.width)
         sentences = formatting.scope(self.report)
-        if self.report.family and self.verbosity < 1:
-            sentences.append("-v shows them, with effect sizes, readings and what was attested.")
         if self.report.family:
-            sentences += [column.note for column in self.beside if column.note]
+            more = "-v shows them, with effect sizes, readings and what was attested." if self.verbosity < 1 else ""
+            sentences += filter(None, [more, *(column.note for column in self.beside)])
         yield from wrapped(sentences[0] if short else " ".join(sentences), self.width, rest="")
 
 
