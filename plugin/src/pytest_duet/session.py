@@ -133,9 +133,8 @@ class Session:
         It replaces an earlier record of the same group.
         """
         record = self.without_paths(record)
-        kept = {_key(each): each for each in self.groups}
-        kept[_key(record)] = record
-        self.groups = list(kept.values())
+        latest = {(each.id, each.threads, each.device): each for each in [*self.groups, record]}
+        self.groups = list(latest.values())
         if journal:
             try:
                 self._journal = self._journal or self._open_journal()
@@ -185,9 +184,8 @@ class Session:
         self, decisions: Sequence[Decided] | None = None, *, advisory: bool = False, strict: bool = False
     ) -> Exit:
         """Return the exit status. With `strict`, an unavailable member counts. `decisions` is None without a gate."""
-        unavailable = strict and any(
-            member.status == "unavailable" for group in self.groups for member in group.members
-        )
+        statuses = {member.status for group in self.groups for member in group.members}
+        unavailable = strict and "unavailable" in statuses
         return exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=bool(self.errors))
 
 
@@ -221,7 +219,3 @@ def run_group(
         if timed:
             measure_members(live, mode, rng or random.Random(), spawner, prewarmed, upcoming)
         return live.record(mode=mode.name, timed=timed)
-
-
-def _key(group: GroupRecord) -> tuple[str, int, str]:
-    return group.id, group.threads, group.device

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pytest_duet
 from pytest_duet.digests import file_digest
 from pytest_duet.errors import DuetError
 
@@ -114,11 +113,6 @@ def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], No
         _run([str(python), *install, "-r", str(LOCK)], tree.root)
         (folder / "complete").touch()
     return python
-
-
-def our_package() -> dict[str, str]:
-    """Return the environment in which another interpreter imports this package, which drives both sides."""
-    return {"PYTHONPATH": str(Path(pytest_duet.__file__).parents[1])}
 
 
 def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:

@@ -42,13 +42,10 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
         for name in group.selected:
             yield f"  {name:<20} {_outlook(group, group.spec.member(name))}"
     yield ""
-    count = len(groups)
-    source = (
-        "from saved runs"
-        if not guessed
-        else f"{guessed} of {count} groups were never measured here and count with their budget"
-    )
-    word = "about" if not guessed else "at most about"
+    count, word, source = len(groups), "about", "from saved runs"
+    if guessed:
+        word = "at most about"
+        source = f"{guessed} of {count} groups were never measured here and count with their budget"
     profile = duet_session.settings.profile
     yield f"{count} group{'s' if count != 1 else ''}, profile {profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
 

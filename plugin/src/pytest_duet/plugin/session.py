@@ -106,9 +106,8 @@ class PytestSession:
             if group.bound is None:
                 group.spec = self._planner.spec(bench_item, inputs)
                 group.bound = self._planner.bind(group)
-            group.record = self.session.run(
-                group.bound, group.selected, timed=self.timed, upcoming=self._upcoming(group)
-            )
+            upcoming = self._upcoming(group)
+            group.record = self.session.run(group.bound, group.selected, timed=self.timed, upcoming=upcoming)
         except DuetError as error:
             group.error = error
         except Exception as error:
@@ -143,20 +142,18 @@ class PytestSession:
 
     def finish(self) -> None:
         """Analyse and save what was measured, as `run` and `saved`."""
-        groups = [group.record or self._unfinished(group) for group in self.groups.values()]
+        groups = [group.record or self._unmeasured(group) for group in self.groups.values()]
         self.session.complete = all(group.record or group.error or group.ended for group in self.groups.values())
         self.run = self.session.analysed(groups)
         if self.timed and self.session.groups:
             self.saved = self.session.save(self.run)
 
-    def _unfinished(self, group: PlannedGroup) -> GroupRecord:
-        """Return the record of a group that was not measured."""
+    def _unmeasured(self, group: PlannedGroup) -> GroupRecord:
         status, reason = group.ended or ("interrupted", "the session ended before it")
         if group.error:
             status, reason = "failed", str(group.error)
-        return self.session.without_paths(
-            unmeasured_group(group.spec, group.selected, status, reason, self.settings.mode.name)
-        )
+        record = unmeasured_group(group.spec, group.selected, status, reason, self.settings.mode.name)
+        return self.session.without_paths(record)
 
     def judge(self, deselected: Sequence[BenchItem], *, narrowed: bool) -> None:
         """Let the gate decide, if there is one and the session was not interrupted."""
@@ -172,9 +169,11 @@ class PytestSession:
         """
         records: list[GroupRecord] = []
         for group in self.groups.values():
-            if group.bound is None or not {group.case(each) for each in group.bench_items} & set(cases):
+            spec = group.spec
+            ours = {each.case_id(spec.threads, spec.device) for each in group.bench_items}
+            if group.bound is None or ours.isdisjoint(cases):
                 continue
-            self._progress(f"{group.spec.id}: measured again, because it alarmed")
+            self._progress(f"{spec.id}: measured again, because it alarmed")
             try:
                 records.append(self.session.run(group.bound, group.selected, keep=False))
             except KeyboardInterrupt:
@@ -182,7 +181,7 @@ class PytestSession:
                 self.session.complete = False
                 break
             except Exception as error:  # noqa: BLE001 - the fault of one task must not end the other decisions
-                self.faults.append(f"{group.spec.id} could not be measured again: {reason_of(error)}")
+                self.faults.append(f"{spec.id} could not be measured again: {reason_of(error)}")
         if not records:
             return None
         again = self.session.analysed(records)
