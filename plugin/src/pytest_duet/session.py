@@ -29,7 +29,6 @@ from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from typing import Self
 
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.binding.bind import BoundGroup
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from pytest_duet.records.schema import RunRecord
 
 
-class Session:
+class Session(contextlib.AbstractContextManager["Session"]):
     """Runs groups and keeps their records; a context manager that closes the processes it started.
 
     `groups` holds the finished groups. `complete` is False after an interrupt. `errors` lists what could not be written;
@@ -67,9 +66,6 @@ class Session:
         self._created = now()
         self._journal: Journal | None = None
         self._spawner, self._prewarmed = Spawner(), Prewarmed()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -146,10 +142,9 @@ class Session:
     def _open_journal(self) -> Journal:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process id distinguishes two sessions that start in the same second.
-        path = machine.folder(self._results, machine.this_machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
-        return Journal.open(
-            path, machine=machine.this_machine(), profile=self._profile, mode=self._name, created=self._created
-        )
+        name, here = f"journal-{stamp}-{os.getpid()}.jsonl", machine.this_machine()
+        path = machine.folder(self._results, here) / name
+        return Journal.open(path, machine=here, profile=self._profile, mode=self._name, created=self._created)
 
     def without_paths(self, record: GroupRecord) -> GroupRecord:
         """Return `record` with the private paths of this machine replaced in reasons and logs."""

@@ -75,9 +75,8 @@ def of_commits(
     wanted = means(expression)
     in_base, in_head = ([case for case in cases(suite, profile) if wanted(case.id)] for suite in suites)
     if not in_base and not in_head:
-        raise SpecError(
-            f"-k: no case of {inside} matches {expression!r}; `pytest benches --collect-only -q` lists them"
-        )
+        remedy = "`pytest benches --collect-only -q` lists them"
+        raise SpecError(f"-k: no case of {inside} matches {expression!r}; {remedy}")
     both = [case for case in in_head if case in in_base]
     # The project may be a subfolder of its repository.
     projects = (worktrees.Worktree(suites[0].project, before.name), worktrees.Worktree(suites[1].project, after.name))

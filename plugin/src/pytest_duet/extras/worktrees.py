@@ -83,13 +83,10 @@ def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> Non
     shutil.rmtree(making, ignore_errors=True)
     # Keep the times, by which cargo decides what to rebuild.
     _run(["cp", "-a", "--reflink=auto", str(source), str(making)], tree.root)
-    manifest = "rust_crates/Cargo.toml"
-    metadata = _run(
-        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest], tree.root
-    )
+    shared = ["--offline", "--manifest-path", "rust_crates/Cargo.toml"]
+    metadata = _run(["cargo", "metadata", "--no-deps", "--format-version", "1", *shared], tree.root)
     ours = [argument for package in json.loads(metadata)["packages"] for argument in ("-p", package["name"])]
-    cleaned = ["--release", "--offline", "--manifest-path", manifest, "--target-dir", str(making)]
-    _run(["cargo", "clean", *cleaned, *ours], tree.root)
+    _run(["cargo", "clean", "--release", *shared, "--target-dir", str(making), *ours], tree.root)
     # Only a clean folder gets the name that cargo looks for.
     making.rename(target)
 

@@ -187,9 +187,7 @@ def pytest_runtest_makereport(
         return report
     duet_session.end(bench_item, report)
     if call.when == "call":
-        seconds = duet_session.seconds_of(bench_item)
-        if seconds is not None:
-            report.duration = seconds
+        report.duration = duet_session.seconds_of(bench_item) or report.duration
         if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined]  # our items are functions
             # As above: a test that fails before its replay does use the fixture.
             item.funcargs["benchmark"].skipped = True  # type: ignore[attr-defined]

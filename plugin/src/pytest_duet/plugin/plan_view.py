@@ -32,7 +32,9 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
     for group in groups:
         known = before.get(group.spec.id)
         guessed += known is None
-        seconds = _ceiling(group) if known is None else known
+        budget = group.spec.budget
+        ceiling = budget.group_seconds + len(group.selected) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
+        seconds = ceiling if known is None else known
         total += seconds
         if not isinstance(group.declaration, SuiteDeclaration):
             yield f"{group.spec.id}: {', '.join(group.selected)} (its inputs are made when it runs)"
@@ -59,11 +61,6 @@ def _outlook(group: PlannedGroup, member: MemberSpec) -> str:
     if missing:
         return f"unavailable: {missing}"
     return "would run" if member.role != "context" else "would run, for context"
-
-
-def _ceiling(group: PlannedGroup) -> float:
-    budget = group.spec.budget
-    return budget.group_seconds + len(group.selected) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
 
 
 def _seconds_before(duet_session: PytestSession) -> dict[str, float]:

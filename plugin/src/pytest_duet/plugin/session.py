@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from pytest_duet.measure.prewarmed import Upcoming
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
     from pytest_duet.plugin.planning import GroupId, PlannedGroup
@@ -43,10 +42,8 @@ class PytestSession:
         self.gate: Gate | None = None
         self._planner = Planner(settings, root)
         self._progress = progress
-        private = {str(model): model.name for model in settings.models.values()}
-        self.session = Session(
-            settings.results, settings.profile, settings.mode, progress=progress, private={**private, f"{root}/": ""}
-        )
+        private = {str(model): model.name for model in settings.models.values()} | {f"{root}/": ""}
+        self.session = Session(settings.results, settings.profile, settings.mode, progress=progress, private=private)
         self.close = self.session.close
 
     def plan(self, bench_items: Sequence[BenchItem]) -> None:
@@ -102,11 +99,14 @@ class PytestSession:
 
     def _run_first(self, group: PlannedGroup, bench_item: BenchItem, inputs: inline_group.Inputs) -> None:
         group.inputs = inputs
+        groups = list(self.groups.values())
+        after = next(iter(groups[groups.index(group) + 1 :]), None)
+        # The next group can be prepared for only if it is bound before its body runs.
+        upcoming = (after.bound, after.selected) if after and after.bound else None
         try:
             if group.bound is None:
                 group.spec = self._planner.spec(bench_item, inputs)
                 group.bound = self._planner.bind(group)
-            upcoming = self._upcoming(group)
             group.record = self.session.run(group.bound, group.selected, timed=self.timed, upcoming=upcoming)
         except DuetError as error:
             group.error = error
@@ -133,12 +133,6 @@ class PytestSession:
             for each in group.record.members
         ]
         group.record = self.session.keep(msgspec.structs.replace(group.record, members=members), journal=self.timed)
-
-    def _upcoming(self, group: PlannedGroup) -> Upcoming | None:
-        """Return the group after `group`, if it is known before its body runs."""
-        groups = list(self.groups.values())
-        after = next(iter(groups[groups.index(group) + 1 :]), None)
-        return (after.bound, after.selected) if after and after.bound else None
 
     def finish(self) -> None:
         """Analyse and save what was measured, as `run` and `saved`."""

@@ -49,7 +49,7 @@ def _write(reporter: Any, duet_session: PytestSession, run: RunRecord) -> None:
     if duet_session.settings.explain:
         _explain(reporter, run, duet_session.settings.explain, duet_session.gate)
     if duet_session.gate is not None:
-        _gate(reporter, duet_session, duet_session.gate, ascii_only=ascii_only)
+        _gate(reporter, duet_session.gate, duet_session.status(), complete=run.complete, ascii_only=ascii_only)
 
 
 def _explain(reporter: Any, run: RunRecord, pattern: str, gate: Gate | None) -> None:
@@ -62,19 +62,18 @@ def _explain(reporter: Any, run: RunRecord, pattern: str, gate: Gate | None) -> 
         reporter.write_line(line)
 
 
-def _gate(reporter: Any, duet_session: PytestSession, gate: Gate, *, ascii_only: bool) -> None:
+def _gate(reporter: Any, gate: Gate, status: int, *, complete: bool, ascii_only: bool) -> None:
     reporter.write_sep("-", "duet: gate")
-    assert duet_session.run is not None
     if gate.baseline is None:
         reporter.write_line(f"gate: cannot decide: {gate.error}")
         return
-    if not duet_session.run.complete:
+    if not complete:
         reporter.write_line("gate: not decided, because the session did not finish")
         return
     text = changes.render(
         gate.decisions,
         reporter._tw.fullwidth,  # noqa: SLF001 - there is no public width
-        Exit(duet_session.status()),
+        Exit(status),
         all_cases=reporter.verbosity > 0,
         advisory=gate.settings.gate_advisory,
         ascii_only=ascii_only,
