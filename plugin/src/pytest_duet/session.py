@@ -29,7 +29,6 @@ from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from typing import Self
 
     from pytest_duet.analysis.gate import Decided
     from pytest_duet.binding.bind import BoundGroup
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from pytest_duet.records.schema import RunRecord
 
 
-class Session:
+class Session(contextlib.AbstractContextManager["Session"]):
     """Runs groups and keeps their records; a context manager that closes the processes it started.
 
     `groups` holds the finished groups. `complete` is False after an interrupt. `errors` lists what could not be written;
@@ -67,9 +66,6 @@ class Session:
         self._created = now()
         self._journal: Journal | None = None
         self._spawner, self._prewarmed = Spawner(), Prewarmed()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -133,9 +129,8 @@ class Session:
         It replaces an earlier record of the same group.
         """
         record = self.without_paths(record)
-        kept = {_key(each): each for each in self.groups}
-        kept[_key(record)] = record
-        self.groups = list(kept.values())
+        latest = {(each.id, each.threads, each.device): each for each in [*self.groups, record]}
+        self.groups = list(latest.values())
         if journal:
             try:
                 self._journal = self._journal or self._open_journal()
@@ -147,10 +142,9 @@ class Session:
     def _open_journal(self) -> Journal:
         stamp = re.sub(r"[^0-9T]", "", self._created.partition("+")[0])
         # The process id distinguishes two sessions that start in the same second.
-        path = machine.folder(self._results, machine.this_machine()) / f"journal-{stamp}-{os.getpid()}.jsonl"
-        return Journal.open(
-            path, machine=machine.this_machine(), profile=self._profile, mode=self._name, created=self._created
-        )
+        name, here = f"journal-{stamp}-{os.getpid()}.jsonl", machine.this_machine()
+        path = machine.folder(self._results, here) / name
+        return Journal.open(path, machine=here, profile=self._profile, mode=self._name, created=self._created)
 
     def without_paths(self, record: GroupRecord) -> GroupRecord:
         """Return `record` with the private paths of this machine replaced in reasons and logs."""
@@ -185,9 +179,8 @@ class Session:
         self, decisions: Sequence[Decided] | None = None, *, advisory: bool = False, strict: bool = False
     ) -> Exit:
         """Return the exit status. With `strict`, an unavailable member counts. `decisions` is None without a gate."""
-        unavailable = strict and any(
-            member.status == "unavailable" for group in self.groups for member in group.members
-        )
+        statuses = {member.status for group in self.groups for member in group.members}
+        unavailable = strict and "unavailable" in statuses
         return exit_status(decisions, advisory=advisory, unavailable=unavailable, storage_failed=bool(self.errors))
 
 
@@ -221,7 +214,3 @@ def run_group(
         if timed:
             measure_members(live, mode, rng or random.Random(), spawner, prewarmed, upcoming)
         return live.record(mode=mode.name, timed=timed)
-
-
-def _key(group: GroupRecord) -> tuple[str, int, str]:
-    return group.id, group.threads, group.device

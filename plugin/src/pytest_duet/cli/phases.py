@@ -160,7 +160,7 @@ def measure(validations: tuple[Path, ...], into: Path, mode: str, suite: Suite) 
     progress, failed, here = Progress(), False, machine.this_machine()
     for path in found(validations, VALIDATION_SUFFIX):
         validation, created = Validation.read(path), now()
-        spec = validation.spec
+        spec = validation.document.spec
         progress.where = spec.id
         record = run(validation, MODES[mode], suite.benches, suite.project / DATA_CACHE, progress=progress)
         written = into / f"{slug(spec)}{RUN_SUFFIX}"

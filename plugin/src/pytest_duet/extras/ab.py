@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from pytest_duet.spec.schema import Profile
     from pytest_duet.spec.suite import Suite
     from pytest_duet.values import Scalar
-    from pytest_duet.vocabulary import Language, Side
+    from pytest_duet.vocabulary import Language, Role, Side
 
 BASE: Final = "base"
 HEAD: Final = "head"
+_ROLES: Final[Mapping[str, Role]] = {BASE: "reference", HEAD: "rival"}
 NO_CAP_SECONDS: Final = 1e9
 """No call is too slow to be a regression."""
 
@@ -95,21 +96,13 @@ def pair_of(
     if make_job(base, case.member, files) != make_job(head, case.member, files):
         return None, "its parameters differ from base's; compare with a newer base once they are merged"
     member = head.spec.member(case.member)
-    sides = [_side(member, name, launch) for name, launch in zip((BASE, HEAD), launches[member.framework], strict=True)]
+    # Head is checked against base's outputs; the suite's own runs check their quality.
+    sides = [
+        msgspec.structs.replace(member, name=name, role=role, launch=launch, quality_params=None, against="")
+        for (name, role), launch in zip(_ROLES.items(), launches[member.framework], strict=True)
+    ]
     spec = msgspec.structs.replace(head.spec, margin=head.spec.margins.get(case.member, head.spec.margin), margins={})
     return bind(as_pair(spec, case.id, sides), suites[1].benches, cache), ""
-
-
-def _side(member: MemberSpec, name: str, launch: LaunchSpec) -> MemberSpec:
-    # Head is checked against base's outputs; the suite's own runs check their quality.
-    return msgspec.structs.replace(
-        member,
-        name=name,
-        role="reference" if name == BASE else "rival",
-        launch=launch,
-        quality_params=None,
-        against="",
-    )
 
 
 def launched_pair(
@@ -132,13 +125,13 @@ def launched_pair(
             name=name,
             framework=key.task,
             variant="",
-            role="reference" if name == BASE else "rival",
+            role=role,
             language=language,
             launch=launch,
             params=dict(params),
             parity=(ParityRule(output="*", check=INLINE_CHECK, tolerance=CLOSE_ENOUGH),),
         )
-        for name, launch in zip((BASE, HEAD), launches, strict=True)
+        for (name, role), launch in zip(_ROLES.items(), launches, strict=True)
     ]
     spec = GroupSpec(
         id=case,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+import pytest_duet
 from pytest_duet.defaults import CACHE
 from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import SpecError, reason_of
@@ -63,15 +64,19 @@ def of_commits(
     before = worktrees.check_out(root, base, cache / "ab")
     after = worktrees.check_out(root, head, cache / "ab") if head else worktrees.Worktree(root, WORKING_TREE)
     inside = benches.relative_to(root)
-    suites = (_base_suite(before, inside), load_suite(after.root / inside))
+    try:
+        base_suite = load_suite(before.root / inside)
+    except SpecError as error:
+        # A fault of base must not fail head.
+        raise worktrees.WorktreeError(f"{before.name} cannot be compared with: {error}") from error
+    suites = (base_suite, load_suite(after.root / inside))
     if profile not in suites[1].profiles:
         raise SpecError(f"--profile: unknown profile {profile!r}; known: {', '.join(sorted(suites[1].profiles))}")
     wanted = means(expression)
     in_base, in_head = ([case for case in cases(suite, profile) if wanted(case.id)] for suite in suites)
     if not in_base and not in_head:
-        raise SpecError(
-            f"-k: no case of {inside} matches {expression!r}; `pytest benches --collect-only -q` lists them"
-        )
+        remedy = "`pytest benches --collect-only -q` lists them"
+        raise SpecError(f"-k: no case of {inside} matches {expression!r}; {remedy}")
     both = [case for case in in_head if case in in_base]
     # The project may be a subfolder of its repository.
     projects = (worktrees.Worktree(suites[0].project, before.name), worktrees.Worktree(suites[1].project, after.name))
@@ -93,14 +98,6 @@ def of_commits(
     return found, (before.name, after.name)
 
 
-def _base_suite(tree: Worktree, inside: Path) -> Suite:
-    try:
-        return load_suite(tree.root / inside)
-    except SpecError as error:
-        # A fault of base must not fail head.
-        raise worktrees.WorktreeError(f"{tree.name} cannot be compared with: {error}") from error
-
-
 def _sides(
     both: tuple[Worktree, Worktree], suites: tuple[Suite, Suite], name: str, cache: Path, say: Callable[[str], None]
 ) -> tuple[LaunchSpec, LaunchSpec]:
@@ -110,7 +107,8 @@ def _sides(
     before, after = (launch_spec(suite, name, threads=1) for suite in suites)
     python = str(worktrees.environment(both[0], both[1].root, cache, say))
     if before.argv[0] != python and before.modules is not None:
-        environment = {**before.environment, **worktrees.our_package()}
+        # The other interpreter imports this package, which drives both sides.
+        environment = {**before.environment, "PYTHONPATH": str(Path(pytest_duet.__file__).parents[1])}
         return msgspec.structs.replace(before, argv=(python, *before.argv[1:]), environment=environment), after
     if before.modules is None or after.modules is None:
         return before, after

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pytest_duet.binding.bind import BoundGroup
-    from pytest_duet.binding.member import Member
     from pytest_duet.records.schema import GroupRecord
 
 MODE: Final = "learn"
@@ -34,20 +33,17 @@ def train_group(group: BoundGroup, selected: Collection[str]) -> GroupRecord:
         live.files = obtain_files(group)
         for member in live.ready().values():
             with live.blaming(member):
-                _train(live, member)
+                member.open(group, live.stack)
+                member.prepare(group, live.files, for_quality=True)
+                reply, outputs = member.verify()
+                member.iterations, member.converged = reply.iterations, reply.converged
+                member.first_call_ns = reply.elapsed_ns
+                member.quality = [
+                    Bound(metric=metric, value=to_number(float(value)), floor=live.spec.limits.floor.get(metric))
+                    for metric, value in group.qualities(outputs, live.files.arrays).items()
+                ]
+                member.close()
         return live.record(mode=MODE, timed=False)
-
-
-def _train(live: LiveGroup, member: Member) -> None:
-    member.open(live.group, live.stack)
-    member.prepare(live.group, live.files, for_quality=True)
-    reply, outputs = member.verify()
-    member.iterations, member.converged, member.first_call_ns = reply.iterations, reply.converged, reply.elapsed_ns
-    member.quality = [
-        Bound(metric=metric, value=to_number(float(value)), floor=live.spec.limits.floor.get(metric))
-        for metric, value in live.group.qualities(outputs, live.files.arrays).items()
-    ]
-    member.close()
 
 
 def joined(before: GroupRecord | None, after: GroupRecord) -> GroupRecord:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pytest_duet
 from pytest_duet.digests import file_digest
 from pytest_duet.errors import DuetError
 
@@ -84,13 +83,10 @@ def seed_target(tree: Worktree, source: Path, say: Callable[[str], None]) -> Non
     shutil.rmtree(making, ignore_errors=True)
     # Keep the times, by which cargo decides what to rebuild.
     _run(["cp", "-a", "--reflink=auto", str(source), str(making)], tree.root)
-    manifest = "rust_crates/Cargo.toml"
-    metadata = _run(
-        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest], tree.root
-    )
+    shared = ["--offline", "--manifest-path", "rust_crates/Cargo.toml"]
+    metadata = _run(["cargo", "metadata", "--no-deps", "--format-version", "1", *shared], tree.root)
     ours = [argument for package in json.loads(metadata)["packages"] for argument in ("-p", package["name"])]
-    cleaned = ["--release", "--offline", "--manifest-path", manifest, "--target-dir", str(making)]
-    _run(["cargo", "clean", *cleaned, *ours], tree.root)
+    _run(["cargo", "clean", "--release", *shared, "--target-dir", str(making), *ours], tree.root)
     # Only a clean folder gets the name that cargo looks for.
     making.rename(target)
 
@@ -114,11 +110,6 @@ def environment(tree: Worktree, head: Path, cache: Path, say: Callable[[str], No
         _run([str(python), *install, "-r", str(LOCK)], tree.root)
         (folder / "complete").touch()
     return python
-
-
-def our_package() -> dict[str, str]:
-    """Return the environment in which another interpreter imports this package, which drives both sides."""
-    return {"PYTHONPATH": str(Path(pytest_duet.__file__).parents[1])}
 
 
 def _git(folder: Path, *arguments: str, remedy: str, what: str = "") -> str:

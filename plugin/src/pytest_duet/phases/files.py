@@ -71,7 +71,6 @@ def found(paths: Iterable[Path], suffix: str) -> list[Path]:
     given = list(paths)
     result = [file for path in given for file in (sorted(path.glob(f"*{suffix}")) if files.is_folder(path) else [path])]
     if not result:
-        raise StoreError(
-            f"{', '.join(map(str, given))}: holds no file *{suffix}; write one with duet {_WRITTEN_BY[suffix]} --into DIR"
-        )
+        remedy = f"write one with duet {_WRITTEN_BY[suffix]} --into DIR"
+        raise StoreError(f"{', '.join(map(str, given))}: holds no file *{suffix}; {remedy}")
     return result

@@ -61,7 +61,7 @@ def measure(
         DataError: the data cannot be obtained.
         StoreError: the data differ from those that were validated.
     """
-    group = bind(validation.spec, benches, cache)
+    group = bind(validation.document.spec, benches, cache)
     with (
         LiveGroup(group, validation.document.selected, served=mode.fresh, progress=progress) as live,
         Spawner() as spawner,

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_duet.binding.bind import Arrays
-    from pytest_duet.binding.member import Member
     from pytest_duet.measure.mode import Mode
     from pytest_duet.measure.prewarmed import Prewarmed
 
 SCHEMA: Final = 1
 _OUTPUTS: Final = ".outputs.npz"
+_RESTORED: Final = frozenset(
+    ["status", "reason", "log", "attestation", "parity", "quality", "iterations", "converged", "first_call_ns"]
+)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
@@ -68,11 +70,6 @@ class Validation:
 
     document: ValidationDocument
     outputs: Arrays
-
-    @property
-    def spec(self) -> GroupSpec:
-        """The group's spec."""
-        return self.document.spec
 
     @classmethod
     def of(cls, live: LiveGroup) -> Validation:
@@ -107,12 +104,13 @@ class Validation:
             StoreError: the data have changed since the validation.
         """
         if live.files.digest != self.document.data_digest:
-            raise StoreError(f"{self.spec.id}: its data are not those that were validated; validate it again")
+            raise StoreError(f"{self.document.spec.id}: its data are not those that were validated; validate it again")
         live.flags += self.document.flags
         live.started_ns -= self.document.elapsed_ns
         for found in self.document.members:
             member = live.members[found.record.name]
-            _restore(member, found.record)
+            for name in _RESTORED:
+                setattr(member, name, getattr(found.record, name))
             if member is live.reference:
                 member.outputs = self.outputs
             if not member.is_ok:
@@ -130,7 +128,7 @@ class Validation:
             StoreError: it cannot be written.
         """
         files.make_folder(folder)
-        path = folder / f"{slug(self.spec)}{VALIDATION_SUFFIX}"
+        path = folder / f"{slug(self.document.spec)}{VALIDATION_SUFFIX}"
         buffer = io.BytesIO()
         np.savez(buffer, **dict(self.outputs))  # type: ignore[arg-type]  # numpy's stubs take its own option here
         files.write_whole(_outputs_beside(path), buffer.getvalue())
@@ -146,12 +144,8 @@ class Validation:
         """
         content = verified_content(path, files.read_regular(path))
         remedy = "write it again with duet validate"
-        document = files.understood(
-            msgspec.json.Decoder(ValidationDocument).decode,
-            content,
-            f"{path}: is no validation of this version",
-            remedy,
-        )
+        decode = msgspec.json.Decoder(ValidationDocument).decode
+        document = files.understood(decode, content, f"{path}: is no validation of this version", remedy)
         if document.schema != SCHEMA:
             raise StoreError(f"{path}: has schema {document.schema}, this version reads {SCHEMA}; {remedy}")
         beside = _outputs_beside(path)
@@ -210,18 +204,3 @@ def _arrays(content: bytes) -> Mapping[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except (OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(str(error)) from error
-
-
-def _restore(member: Member, record: MemberRecord) -> None:
-    for name in (
-        "status",
-        "reason",
-        "log",
-        "attestation",
-        "parity",
-        "quality",
-        "iterations",
-        "converged",
-        "first_call_ns",
-    ):
-        setattr(member, name, getattr(record, name))

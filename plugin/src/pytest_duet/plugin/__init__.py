@@ -84,9 +84,7 @@ def _make_session(session: pytest.Session, items: list[pytest.Item]) -> PytestSe
     from pytest_duet.plugin.session import PytestSession
 
     config = session.config
-    timed = not (
-        config.getoption("benchmark_disable", default=False) or config.getoption("benchmark_skip", default=False)
-    )
+    timed = not any(config.getoption(f"benchmark_{name}", default=False) for name in ("disable", "skip"))
     duet_session = PytestSession(config.stash[_SETTINGS], config.rootpath, timed=timed, progress=Progress(config))
     try:
         duet_session.plan([bench_item for item in items if (bench_item := bench_item_of(item))])
@@ -189,9 +187,7 @@ def pytest_runtest_makereport(
         return report
     duet_session.end(bench_item, report)
     if call.when == "call":
-        seconds = duet_session.seconds_of(bench_item)
-        if seconds is not None:
-            report.duration = seconds
+        report.duration = duet_session.seconds_of(bench_item) or report.duration
         if report.failed and "benchmark" in item.funcargs:  # type: ignore[attr-defined]  # our items are functions
             # As above: a test that fails before its replay does use the fixture.
             item.funcargs["benchmark"].skipped = True  # type: ignore[attr-defined]

@@ -95,18 +95,12 @@ def report(config: pytest.Config, session: pytest.Session, gate: Gate) -> None:
     others = [each for name in names if (each := manager.get_plugin(name))]
     hook = manager.subset_hook_caller("pytest_runtest_logreport", [*others, session])
     for decided in gate.decisions:
-        for when in ("call", "teardown"):
-            hook(report=_report(decided, when, advisory=gate.settings.gate_advisory))
-
-
-def _report(decided: Decided, when: Any, *, advisory: bool) -> pytest.TestReport:
-    nodeid = f"{_NODE}::{decided.change.case}"
-    location = (_NODE, None, decided.change.case)
-    outcome: Any = "passed"
-    longrepr: Any = None
-    text = f"{decided.decision}: {decided.why}"
-    if when == "call" and decided.decision != "passed":
-        forgiven = advisory and decided.decision == "cannot decide"
-        outcome = "skipped" if forgiven else "failed"
-        longrepr = (_NODE, 0, text) if forgiven else text
-    return pytest.TestReport(nodeid, location, {}, outcome, longrepr, when)
+        case, text = decided.change.case, f"{decided.decision}: {decided.why}"
+        called: tuple[Any, Any] = ("failed", text)
+        if decided.decision == "passed":
+            called = ("passed", None)
+        elif decided.decision == "cannot decide" and gate.settings.gate_advisory:
+            called = ("skipped", (_NODE, 0, text))
+        location = (_NODE, None, case)
+        hook(report=pytest.TestReport(f"{_NODE}::{case}", location, {}, *called, "call"))
+        hook(report=pytest.TestReport(f"{_NODE}::{case}", location, {}, "passed", None, "teardown"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.api import ATTRIBUTE, PairDeclaration, SuiteDeclaration
+from pytest_duet.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,9 +76,8 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
         raise pytest.UsageError(msg)
     if isinstance(declaration, SuiteDeclaration):
         cases = _suite_cases(declaration, profile)
-        metafunc.parametrize(
-            ("duet_group", "duet_member"), cases, indirect=True, ids=["-".join(each) for each in cases]
-        )
+        ids = ["-".join(each) for each in cases]
+        metafunc.parametrize(("duet_group", "duet_member"), cases, indirect=True, ids=ids)
         return
     names = declaration.names()
     _check_pair(metafunc.definition.nodeid, names)
@@ -85,7 +85,6 @@ def parametrize(metafunc: pytest.Metafunc, profile: str) -> None:
 
 
 def _suite_cases(declaration: SuiteDeclaration, profile: str) -> list[tuple[str, str]]:
-    from pytest_duet.errors import SpecError
     from pytest_duet.spec.suite import group_keys, load_suite, member_names
 
     try:
@@ -131,8 +130,8 @@ def _check_pair(where: str, names: list[str]) -> None:
 
     for name in names:
         if not MEMBER_NAME.fullmatch(name):
-            remedy = "write lower-case letters, digits and _"
-            raise pytest.UsageError(f"{where}: member name {name!r} is not usable; {remedy}")
+            msg = f"{where}: member name {name!r} is not usable; write lower-case letters, digits and _"
+            raise pytest.UsageError(msg)
     if len(set(names)) != len(names):
         remedy = "give each worker another name"
         raise pytest.UsageError(f"{where}: two members have the same name: {', '.join(names)}; {remedy}")

@@ -40,10 +40,6 @@ class _Origin:
     base: Path
 
 
-def _as_given(value: Any, _origin: _Origin) -> Any:
-    return value
-
-
 def _mode(given: str, _origin: _Origin) -> Mode:
     if given not in MODES:
         raise SpecError(f"unknown mode {given!r}{nearest(given, MODES)}")
@@ -52,10 +48,6 @@ def _mode(given: str, _origin: _Origin) -> Mode:
 
 def _names(given: list[str], _origin: _Origin) -> list[str]:
     return [name for word in given for name in word.split(",") if name]
-
-
-def _margins(given: list[str], _origin: _Origin) -> Margins:
-    return margins.parse(given)
 
 
 def _threads(given: str, _origin: _Origin) -> int:
@@ -108,23 +100,15 @@ class _Option:
     """One ``--duet-*`` option with its ini twin; `read` turns a value of either into that of its setting."""
 
     help: str
-    kind: Kind
-    default: Any
-    metavar: str
-    read: Callable[[Any, _Origin], Any]
-    name: str
+    metavar: str = ""
+    default: Any = ""
+    kind: Kind = "string"
+    read: Callable[[Any, _Origin], Any] = lambda given, _: given
+    name: str = ""
 
 
-def _option(
-    help_text: str,
-    metavar: str = "",
-    default: Any = "",
-    *,
-    kind: Kind = "string",
-    read: Callable[[Any, _Origin], Any] = _as_given,
-    name: str = "",
-) -> Any:
-    return dataclasses.field(metadata={"option": _Option(help_text, kind, default, metavar, read, name)})
+def _option(*args: Any, **kwargs: Any) -> Any:
+    return dataclasses.field(metadata={"option": _Option(*args, **kwargs)})
 
 
 _repeated: Final = partial(_option, default=[], kind="args")
@@ -183,7 +167,7 @@ class Settings:
         "The margin of the cases that PATTERN matches; or mean:5%, the slowdown above which the gate alarms. "
         "May be repeated.",
         "PATTERN=5%",
-        read=_margins,
+        read=lambda given, _: margins.parse(given),
         name="margin",
     )
     allow_missing: list[str] = _repeated("Cases of the baseline that may be missing; may be repeated.", "PATTERN")

@@ -32,7 +32,9 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
     for group in groups:
         known = before.get(group.spec.id)
         guessed += known is None
-        seconds = _ceiling(group) if known is None else known
+        budget = group.spec.budget
+        ceiling = budget.group_seconds + len(group.selected) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
+        seconds = ceiling if known is None else known
         total += seconds
         if not isinstance(group.declaration, SuiteDeclaration):
             yield f"{group.spec.id}: {', '.join(group.selected)} (its inputs are made when it runs)"
@@ -42,13 +44,10 @@ def lines(duet_session: PytestSession) -> Iterator[str]:
         for name in group.selected:
             yield f"  {name:<20} {_outlook(group, group.spec.member(name))}"
     yield ""
-    count = len(groups)
-    source = (
-        "from saved runs"
-        if not guessed
-        else f"{guessed} of {count} groups were never measured here and count with their budget"
-    )
-    word = "about" if not guessed else "at most about"
+    count, word, source = len(groups), "about", "from saved runs"
+    if guessed:
+        word = "at most about"
+        source = f"{guessed} of {count} groups were never measured here and count with their budget"
     profile = duet_session.settings.profile
     yield f"{count} group{'s' if count != 1 else ''}, profile {profile}: {word} {total / 60:.1f} min ({source}); nothing was run"
 
@@ -62,11 +61,6 @@ def _outlook(group: PlannedGroup, member: MemberSpec) -> str:
     if missing:
         return f"unavailable: {missing}"
     return "would run" if member.role != "context" else "would run, for context"
-
-
-def _ceiling(group: PlannedGroup) -> float:
-    budget = group.spec.budget
-    return budget.group_seconds + len(group.selected) * (budget.observe_seconds + 1) + _OVERHEAD_SECONDS
 
 
 def _seconds_before(duet_session: PytestSession) -> dict[str, float]:

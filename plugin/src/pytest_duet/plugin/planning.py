@@ -58,10 +58,6 @@ class PlannedGroup:
         """The names of the selected members."""
         return [bench_item.member for bench_item in self.bench_items]
 
-    def case(self, bench_item: BenchItem) -> str:
-        """Return the id of the case of one of its items."""
-        return bench_item.case_id(self.spec.threads, self.spec.device)
-
 
 class Planner:
     """Makes the specs of a session's groups from its settings; `root` is pytest's rootdir."""
@@ -94,9 +90,8 @@ class Planner:
         settings, declaration = self._settings, bench_item.declaration
         profiles = load_suite(bench_item.benches).profiles if bench_item.benches else {PROFILE: Profile()}
         if settings.profile not in profiles:
-            raise SpecError(
-                f"--duet-profile: unknown profile {settings.profile!r}{nearest(settings.profile, profiles)}"
-            )
+            hint = nearest(settings.profile, profiles)
+            raise SpecError(f"--duet-profile: unknown profile {settings.profile!r}{hint}")
         if isinstance(declaration, PairDeclaration):
             spec = inline_group.inline_spec(
                 bench_item,

@@ -5,6 +5,7 @@ Nothing is written to a file or a CI log, where pytest's own dots suffice.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ class Progress:
         if not self._shown or not (what or self._open):
             return
         text = _CLEAR + what[: max(self._reporter._tw.fullwidth - 1, 10)]  # noqa: SLF001 - there is no public width
-        if self._capture is None:
-            self._write(text)
-        else:
-            with self._capture.global_and_fixture_disabled():
-                self._write(text)
+        with nullcontext() if self._capture is None else self._capture.global_and_fixture_disabled():
+            self._reporter.write(text, flush=True)
         self._open = bool(what)
-
-    def _write(self, text: str) -> None:
-        self._reporter.write(text, flush=True)

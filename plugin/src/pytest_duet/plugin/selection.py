@@ -11,6 +11,7 @@ from pytest_duet.ids import framework_of
 from pytest_duet.plugin.items import bench_item_of
 from pytest_duet.plugin.options import SELECTORS
 from pytest_duet.spec.selectors import matches
+from pytest_duet.spec.suite import load_suite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +19,8 @@ if TYPE_CHECKING:
     from pytest_duet.plugin.options import Settings
 
 _REFUSED = {
-    "benchmark_cprofile": (
-        "--benchmark-cprofile",
-        "it would profile the replay of durations that were measured before",
-    ),
-    "benchmark_compare_fail": (
-        "--benchmark-compare-fail",
-        "it alarms on unchanged code and hides our exit status; compare with earlier runs by --duet-gate",
-    ),
+    "cprofile": "it would profile the replay of durations that were measured before",
+    "compare-fail": "it alarms on unchanged code and hides our exit status; compare with earlier runs by --duet-gate",
 }
 
 
@@ -36,13 +31,12 @@ def deselect(settings: Settings, root: Path, items: list[pytest.Item]) -> set[py
         pytest.UsageError: a name selects nothing that exists.
     """
     check_names(settings, root, items)
-    dropped = set()
-    for item in items:
-        bench_item = bench_item_of(item)
-        for selector, names in settings.selected.items():
-            if bench_item and not any(matches(names, name) for name in bench_item.names(selector)):
-                dropped.add(item)
-    return dropped
+    return {
+        item
+        for item in items
+        for selector, names in settings.selected.items()
+        if (ours := bench_item_of(item)) and not any(matches(names, name) for name in ours.names(selector))
+    }
 
 
 def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> None:
@@ -55,9 +49,8 @@ def check_names(settings: Settings, root: Path, items: list[pytest.Item]) -> Non
     for selector, names in settings.selected.items() if any(known.values()) else ():
         for name in names:
             if not any(matches(name, each) for each in known[selector]):
-                raise pytest.UsageError(
-                    f"--duet-{selector}: unknown {selector} {name!r}{nearest(name, known[selector])}"
-                )
+                hint = nearest(name, known[selector])
+                raise pytest.UsageError(f"--duet-{selector}: unknown {selector} {name!r}{hint}")
 
 
 def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
@@ -66,17 +59,15 @@ def refuse_conflicts(settings: Settings, config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: one of them is set.
     """
-    for name, (option, why) in _REFUSED.items():
-        if config.getoption(name, default=None):
-            raise pytest.UsageError(f"{option} cannot be used with pytest-duet's benchmarks: {why}")
-    for name in ("benchmark_disable", "benchmark_skip"):
+    for name, why in _REFUSED.items():
+        if config.getoption(f"--benchmark-{name}", default=None):
+            raise pytest.UsageError(f"--benchmark-{name} cannot be used with pytest-duet's benchmarks: {why}")
+    for name in ("--benchmark-disable", "--benchmark-skip"):
         if settings.gate and config.getoption(name, default=False):
-            raise pytest.UsageError(f"--duet-gate needs times: drop --{name.replace('_', '-')}")
+            raise pytest.UsageError(f"--duet-gate needs times: drop {name}")
 
 
 def _known(root: Path, items: list[pytest.Item]) -> dict[str, set[str]]:
-    from pytest_duet.spec.suite import load_suite
-
     known: dict[str, set[str]] = {selector: set() for selector in SELECTORS}
     for item in items:
         if bench_item := bench_item_of(item):

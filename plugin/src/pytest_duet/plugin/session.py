@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from pytest_duet.measure.prewarmed import Upcoming
     from pytest_duet.plugin.items import BenchItem
     from pytest_duet.plugin.options import Settings
     from pytest_duet.plugin.planning import GroupId, PlannedGroup
@@ -43,10 +42,8 @@ class PytestSession:
         self.gate: Gate | None = None
         self._planner = Planner(settings, root)
         self._progress = progress
-        private = {str(model): model.name for model in settings.models.values()}
-        self.session = Session(
-            settings.results, settings.profile, settings.mode, progress=progress, private={**private, f"{root}/": ""}
-        )
+        private = {str(model): model.name for model in settings.models.values()} | {f"{root}/": ""}
+        self.session = Session(settings.results, settings.profile, settings.mode, progress=progress, private=private)
         self.close = self.session.close
 
     def plan(self, bench_items: Sequence[BenchItem]) -> None:
@@ -102,13 +99,15 @@ class PytestSession:
 
     def _run_first(self, group: PlannedGroup, bench_item: BenchItem, inputs: inline_group.Inputs) -> None:
         group.inputs = inputs
+        groups = list(self.groups.values())
+        after = next(iter(groups[groups.index(group) + 1 :]), None)
+        # The next group can be prepared for only if it is bound before its body runs.
+        upcoming = (after.bound, after.selected) if after and after.bound else None
         try:
             if group.bound is None:
                 group.spec = self._planner.spec(bench_item, inputs)
                 group.bound = self._planner.bind(group)
-            group.record = self.session.run(
-                group.bound, group.selected, timed=self.timed, upcoming=self._upcoming(group)
-            )
+            group.record = self.session.run(group.bound, group.selected, timed=self.timed, upcoming=upcoming)
         except DuetError as error:
             group.error = error
         except Exception as error:
@@ -135,28 +134,20 @@ class PytestSession:
         ]
         group.record = self.session.keep(msgspec.structs.replace(group.record, members=members), journal=self.timed)
 
-    def _upcoming(self, group: PlannedGroup) -> Upcoming | None:
-        """Return the group after `group`, if it is known before its body runs."""
-        groups = list(self.groups.values())
-        after = next(iter(groups[groups.index(group) + 1 :]), None)
-        return (after.bound, after.selected) if after and after.bound else None
-
     def finish(self) -> None:
         """Analyse and save what was measured, as `run` and `saved`."""
-        groups = [group.record or self._unfinished(group) for group in self.groups.values()]
+        groups = [group.record or self._unmeasured(group) for group in self.groups.values()]
         self.session.complete = all(group.record or group.error or group.ended for group in self.groups.values())
         self.run = self.session.analysed(groups)
         if self.timed and self.session.groups:
             self.saved = self.session.save(self.run)
 
-    def _unfinished(self, group: PlannedGroup) -> GroupRecord:
-        """Return the record of a group that was not measured."""
+    def _unmeasured(self, group: PlannedGroup) -> GroupRecord:
         status, reason = group.ended or ("interrupted", "the session ended before it")
         if group.error:
             status, reason = "failed", str(group.error)
-        return self.session.without_paths(
-            unmeasured_group(group.spec, group.selected, status, reason, self.settings.mode.name)
-        )
+        record = unmeasured_group(group.spec, group.selected, status, reason, self.settings.mode.name)
+        return self.session.without_paths(record)
 
     def judge(self, deselected: Sequence[BenchItem], *, narrowed: bool) -> None:
         """Let the gate decide, if there is one and the session was not interrupted."""
@@ -172,9 +163,11 @@ class PytestSession:
         """
         records: list[GroupRecord] = []
         for group in self.groups.values():
-            if group.bound is None or not {group.case(each) for each in group.bench_items} & set(cases):
+            spec = group.spec
+            ours = {each.case_id(spec.threads, spec.device) for each in group.bench_items}
+            if group.bound is None or ours.isdisjoint(cases):
                 continue
-            self._progress(f"{group.spec.id}: measured again, because it alarmed")
+            self._progress(f"{spec.id}: measured again, because it alarmed")
             try:
                 records.append(self.session.run(group.bound, group.selected, keep=False))
             except KeyboardInterrupt:
@@ -182,7 +175,7 @@ class PytestSession:
                 self.session.complete = False
                 break
             except Exception as error:  # noqa: BLE001 - the fault of one task must not end the other decisions
-                self.faults.append(f"{group.spec.id} could not be measured again: {reason_of(error)}")
+                self.faults.append(f"{spec.id} could not be measured again: {reason_of(error)}")
         if not records:
             return None
         again = self.session.analysed(records)

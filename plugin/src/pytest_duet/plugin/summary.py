@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 def write(reporter: Any, duet_session: PytestSession) -> None:
     """Write the table of `duet_session`'s run to pytest's terminal `reporter`."""
-    assert duet_session.run is not None
+    run = duet_session.run
+    assert run is not None
     reporter.write_sep("=", "duet")
     try:
-        _write(reporter, duet_session, duet_session.run)
-    except Exception as fault:  # noqa: BLE001 - whatever is wrong with the table, the results must be shown
-        _plainly(reporter, duet_session.run, fault)
+        _write(reporter, duet_session, run)
+    except Exception as fault:  # noqa: BLE001 - whatever is wrong with the table, the statuses must be shown
+        reporter.write_line(f"duet: internal error, please report it: {reason_of(fault)}", red=True)
+        for group in run.groups:
+            for member in group.members:
+                reporter.write_line(f"{group.case_id(member.name)}  {member.status}")
     for message in duet_session.faults:
         reporter.write_line(f"duet: {message}", red=True)
     for error in duet_session.session.errors:
@@ -43,25 +47,14 @@ def _write(reporter: Any, duet_session: PytestSession, run: RunRecord) -> None:
     for line in text.rstrip("\n").split("\n"):
         reporter.write_line(line)
     if duet_session.settings.explain:
-        _explain(reporter, duet_session)
+        _explain(reporter, run, duet_session.settings.explain, duet_session.gate)
     if duet_session.gate is not None:
-        _gate(reporter, duet_session, duet_session.gate, ascii_only=ascii_only)
+        _gate(reporter, duet_session.gate, duet_session.status(), complete=run.complete, ascii_only=ascii_only)
 
 
-def _plainly(reporter: Any, run: RunRecord, fault: Exception) -> None:
-    """Write the status of each case and nothing that would have to be computed."""
-    reporter.write_line(f"duet: internal error, please report it: {reason_of(fault)}", red=True)
-    for group in run.groups:
-        for member in group.members:
-            reporter.write_line(f"{group.case_id(member.name)}  {member.status}")
-
-
-def _explain(reporter: Any, duet_session: PytestSession) -> None:
-    pattern = duet_session.settings.explain
-    assert duet_session.run is not None
-    lines = explain.of_run(duet_session.run, pattern)
-    decisions = duet_session.gate.decisions if duet_session.gate else []
-    for decided in decisions:
+def _explain(reporter: Any, run: RunRecord, pattern: str, gate: Gate | None) -> None:
+    lines = explain.of_run(run, pattern)
+    for decided in gate.decisions if gate else []:
         if matches(pattern, decided.change.case):
             lines += [*explain.of_decision(decided), ""]
     reporter.write_sep("-", "duet: explanation")
@@ -69,19 +62,18 @@ def _explain(reporter: Any, duet_session: PytestSession) -> None:
         reporter.write_line(line)
 
 
-def _gate(reporter: Any, duet_session: PytestSession, gate: Gate, *, ascii_only: bool) -> None:
+def _gate(reporter: Any, gate: Gate, status: int, *, complete: bool, ascii_only: bool) -> None:
     reporter.write_sep("-", "duet: gate")
-    assert duet_session.run is not None
     if gate.baseline is None:
         reporter.write_line(f"gate: cannot decide: {gate.error}")
         return
-    if not duet_session.run.complete:
+    if not complete:
         reporter.write_line("gate: not decided, because the session did not finish")
         return
     text = changes.render(
         gate.decisions,
         reporter._tw.fullwidth,  # noqa: SLF001 - there is no public width
-        Exit(duet_session.status()),
+        Exit(status),
         all_cases=reporter.verbosity > 0,
         advisory=gate.settings.gate_advisory,
         ascii_only=ascii_only,
