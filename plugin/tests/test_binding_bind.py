@@ -10,11 +10,11 @@ import pytest
 
 from pytest_duet.binding.bind import bind
 from pytest_duet.binding.datasets import obtain
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.errors import DataError, SpecError
 from pytest_duet.spec.group import ConvergenceSpec, DataSpec, GroupSpec, LaunchSpec, MemberSpec
 from pytest_duet.spec.schema import ParityRule
-from pytest_duet.validate.group import check_members
+from pytest_duet.validate.check_group import check_members
 
 from .fakes.groups import bound
 

@@ -150,6 +150,6 @@ def test_imports_for_type_checkers_and_in_functions_are_seen(tmp_path: Path) -> 
         "from pytest_duet import __version__, digests\n"
         "import pytest_duet.errors\n"
         "if TYPE_CHECKING:\n    from pytest_duet.plugin import items\n"
-        "def later():\n    from pytest_duet.measure.group import MODE\n"
+        "def later():\n    from pytest_duet.measure.time_group import MODE\n"
     )
     assert {"digests", "errors", "measure", "plugin"} == _parts_imported(module)

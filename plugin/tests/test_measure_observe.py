@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_duet.binding.datasets import DataSet
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.errors import Crashed, MemberError, Refused, Unavailable
 from pytest_duet.measure import observe as module
 from pytest_duet.measure import prewarmed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.errors import Crashed, MemberError
 from pytest_duet.measure.warmup import LONGEST_CALL_NS, PATIENCE_NS, PILOT_ROUNDS, WarmUp, estimate_calls, warm_up
 from pytest_duet.spec.group import LaunchSpec, MemberSpec

@@ -1,6 +1,6 @@
 """Compare machine learning in Rust and in Python so that the answer can be believed: a pytest-benchmark plugin.
 
-Not for the measuring itself: every room below has its own one-sentence purpose in its first line.
+Not for the measuring itself: every package below states its purpose in its first line.
 """
 
 from pytest_duet.api import cases, compare, worker

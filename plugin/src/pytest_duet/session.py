@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_duet.analysis.gate import exit_status
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.errors import StoreError
 from pytest_duet.measure.mode import DIRECT
 from pytest_duet.measure.prewarmed import Prewarmed

@@ -27,7 +27,7 @@ from pytest_duet.analysis.margins import Margins
 from pytest_duet.binding.bind import bind
 from pytest_duet.cli.ab import SECONDS
 from pytest_duet.extras import self_test
-from pytest_duet.extras.ab import BASE, HEAD, as_pair, change_of
+from pytest_duet.extras.ab_pair import BASE, HEAD, as_pair, change_of
 from pytest_duet.measure.mode import base_and_head
 from pytest_duet.records.baselines import SCHEMA, Baseline
 from pytest_duet.records.summaries import CaseSummary, RunSummary

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_duet.measure import group
+from pytest_duet.measure import time_group as group
 from pytest_duet.measure.timing import time_members
 from pytest_duet.phases import measure as phase
 from pytest_duet.workers.host import Host
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IMPORTED_ONCE = (
     "pytest_duet.cli",
-    "pytest_duet.plugin.session",
+    "pytest_duet.plugin.pytest_session",
     "pytest_duet.plugin.plan_view",
     "pytest_duet.plugin.progress",
     "pytest_duet.plugin.selection",

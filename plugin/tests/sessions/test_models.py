@@ -36,7 +36,7 @@ def make(params, rng):
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> Suite:
-    """Return a written suite whose room takes a model."""
+    """Return a written suite whose task takes a model."""
     members = {"honest": Python(REFERENCE_NS, role="reference"), "twin": Python()}
     written = Suite(pytester.path, members, rules=MODEL).write()
     (written.root / "benches" / "tiny" / "data.py").write_text(DATA)

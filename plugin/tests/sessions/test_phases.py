@@ -37,7 +37,7 @@ import dataclasses, random, sys
 from functools import partial
 from pathlib import Path
 import msgspec
-from pytest_duet.measure import group
+from pytest_duet.measure import time_group as group
 from pytest_duet.measure.mode import MODES
 from pytest_duet.measure.timing import time_members
 from pytest_duet.phases.measure import measure

@@ -158,7 +158,7 @@ def _measure(session: Session, groups: Sequence[BoundGroup], seconds: float, pro
 
 
 def _change(session: Session, group: BoundGroup, seconds: float, decisions: int) -> Change:
-    from pytest_duet.extras.ab import BASE, HEAD, change_of, not_compared
+    from pytest_duet.extras.ab_pair import BASE, HEAD, change_of, not_compared
     from pytest_duet.measure.mode import base_and_head
 
     budget = msgspec.structs.replace(group.spec.budget, group_seconds=seconds)

@@ -61,7 +61,7 @@ def learn(
     Example: duet learn dqn dqn --seeds 10 --member tch
     """
     from pytest_duet.binding.bind import bind
-    from pytest_duet.extras.learning import MODE, joined, train_group
+    from pytest_duet.extras.training import MODE, joined, train_group
     from pytest_duet.session import Session
     from pytest_duet.spec.resolve import group_spec
 

@@ -13,7 +13,7 @@ from pytest_duet.binding.datasets import obtain
 from pytest_duet.defaults import DATA_CACHE
 from pytest_duet.digests import arrays_digest
 from pytest_duet.errors import SpecError, StoreError
-from pytest_duet.extras.ab import launched_pair
+from pytest_duet.extras.ab_pair import launched_pair
 from pytest_duet.records.files import read_regular
 from pytest_duet.spec.group import LaunchSpec
 from pytest_duet.spec.launch import thread_environment

@@ -13,7 +13,7 @@ from pytest_duet.defaults import CACHE
 from pytest_duet.digests import file_digest, source_digest
 from pytest_duet.errors import SpecError, reason_of
 from pytest_duet.extras import worktrees
-from pytest_duet.extras.ab import cases, not_compared, pair_of
+from pytest_duet.extras.ab_pair import cases, not_compared, pair_of
 from pytest_duet.ids import framework_of
 from pytest_duet.phases.build import build_worker
 from pytest_duet.spec.launch import launch_spec

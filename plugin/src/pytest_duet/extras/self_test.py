@@ -21,7 +21,7 @@ from pytest_duet.binding.member import launch_client
 from pytest_duet.defaults import PRINTED
 from pytest_duet.digests import content_digest
 from pytest_duet.errors import Invalid
-from pytest_duet.extras.ab import BASE, HEAD, change_of, launched_pair
+from pytest_duet.extras.ab_pair import BASE, HEAD, change_of, launched_pair
 from pytest_duet.ids import GroupKey
 from pytest_duet.measure.mode import DIRECT, base_and_head
 from pytest_duet.protocol import Job

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_duet.binding.bind import Arrays, BoundGroup, Objective
-    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.live_group import LiveGroup
     from pytest_duet.binding.member import Member
     from pytest_duet.spec.group import ConvergenceSpec
 

@@ -18,7 +18,7 @@ from pytest_duet.values import from_number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.live_group import LiveGroup
     from pytest_duet.measure.prewarmed import Prewarmed, Upcoming
     from pytest_duet.protocol import Job
     from pytest_duet.records.schema import Reading

@@ -14,7 +14,7 @@ from pytest_duet.stats.changepoint import steady_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.live_group import LiveGroup
     from pytest_duet.workers.client import Client
 
 LONGEST_CALL_NS: Final = 100e6

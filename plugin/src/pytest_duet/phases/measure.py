@@ -6,13 +6,13 @@ import random
 from typing import TYPE_CHECKING
 
 from pytest_duet.binding.bind import bind
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.measure.convergence import time_convergence
-from pytest_duet.measure.group import time_group
 from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
+from pytest_duet.measure.time_group import time_group
+from pytest_duet.validate.check_group import check_kept
 from pytest_duet.validate.checkpoint import obtain_files
-from pytest_duet.validate.group import check_kept
 from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from pytest_duet.binding.bind import bind
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.digests import digest_outputs
 from pytest_duet.errors import StoreError
 from pytest_duet.measure.warmup import estimate_calls
@@ -24,8 +24,8 @@ from pytest_duet.records import files
 from pytest_duet.records.checksum import verified_content, with_checksum
 from pytest_duet.records.schema import MemberRecord, Record
 from pytest_duet.spec.group import GroupSpec
-from pytest_duet.validate.group import check_members
-from pytest_duet.validate.scaling import check_scaling
+from pytest_duet.validate.check_group import check_members
+from pytest_duet.validate.growth import check_scaling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from pytest_duet.plugin.items import BenchItem
-    from pytest_duet.plugin.session import PytestSession
+    from pytest_duet.plugin.pytest_session import PytestSession
 
 _SESSION = pytest.StashKey["PytestSession"]()
 _CALLED = pytest.StashKey[bool]()
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 def _make_session(session: pytest.Session, items: list[pytest.Item]) -> PytestSession:
     from pytest_duet.errors import DuetError, StoreError, Undecidable
     from pytest_duet.plugin.progress import Progress
-    from pytest_duet.plugin.session import PytestSession
+    from pytest_duet.plugin.pytest_session import PytestSession
 
     config = session.config
     timed = not any(config.getoption(f"benchmark_{name}", default=False) for name in ("disable", "skip"))

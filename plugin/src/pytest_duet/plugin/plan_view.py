@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_duet.plugin.planning import PlannedGroup
-    from pytest_duet.plugin.session import PytestSession
+    from pytest_duet.plugin.pytest_session import PytestSession
     from pytest_duet.spec.group import MemberSpec
 
 _OVERHEAD_SECONDS = 3.0

@@ -13,7 +13,7 @@ from pytest_duet.spec.selectors import matches
 
 if TYPE_CHECKING:
     from pytest_duet.plugin.gating import Gate
-    from pytest_duet.plugin.session import PytestSession
+    from pytest_duet.plugin.pytest_session import PytestSession
     from pytest_duet.records.schema import RunRecord
 
 

@@ -69,10 +69,11 @@ class Journal(AbstractContextManager["Journal"]):
             files.sync_folder(path.parent)
             self.append(header)
         except OSError as error:
-            self.close()
+            self.discard()
             raise files.unwritable(path, error) from error
         except StoreError:
-            self.close()
+            # Without its first line it is no journal, and a later group may find space for one.
+            self.discard()
             raise
         return self
 

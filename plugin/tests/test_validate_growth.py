@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_duet.errors import Refused
-from pytest_duet.validate.scaling import check_growth
+from pytest_duet.validate.growth import check_growth
 
 
 @pytest.mark.parametrize(("grown", "reference"), [(1.2, 8.0), (8.0, 8.0), (0.9, 1.9), (1.0, 1.0)])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.errors import Refused
 from pytest_duet.spec.group import EffectSpec
-from pytest_duet.validate.group import check_kept, check_members
+from pytest_duet.validate.check_group import check_kept, check_members
 
 from .fakes.groups import called
 

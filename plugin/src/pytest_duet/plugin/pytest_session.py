@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pytest_duet.api import PairDeclaration
-from pytest_duet.binding.group import unmeasured_group
+from pytest_duet.binding.live_group import unmeasured_group
 from pytest_duet.errors import DuetError, SpecError, StoreError, Undecidable, reason_of
 from pytest_duet.plugin import inline_group
 from pytest_duet.plugin.gating import Gate

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_duet.binding.bind import Arrays
-    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.live_group import LiveGroup
     from pytest_duet.binding.member import Member
     from pytest_duet.measure.mode import Mode
     from pytest_duet.workers.client import Client

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.binding.datasets import DataSet
-    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.live_group import LiveGroup
     from pytest_duet.binding.member import Member
 
 REFERENCE_GROWS: Final = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_duet.binding.group import LiveGroup, unmeasured_group
+from pytest_duet.binding.live_group import LiveGroup, unmeasured_group
 from pytest_duet.errors import Crashed
 from pytest_duet.spec.group import LaunchSpec, MemberSpec
 

@@ -13,7 +13,7 @@ from pytest_duet.validate.quality import check_quality
 if TYPE_CHECKING:
     from pytest_duet.binding.bind import Arrays, BoundGroup
     from pytest_duet.binding.datasets import DataSet
-    from pytest_duet.binding.group import LiveGroup
+    from pytest_duet.binding.live_group import LiveGroup
     from pytest_duet.binding.member import Member
     from pytest_duet.records.schema import ParityRecord
     from pytest_duet.spec.group import EffectSpec

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pytest_duet.binding.group import LiveGroup
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.records.schema import Bound
 from pytest_duet.validate.checkpoint import obtain_files
 from pytest_duet.values import to_number
