@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pytest_duet.binding.datasets import DataSet, obtain
+from pytest_duet.binding.live_group import LiveGroup
 from pytest_duet.errors import Refused
 from pytest_duet.spec.group import CheckpointSpec
-from pytest_duet.validate.checkpoint import obtain_files, with_checkpoint_of
+from pytest_duet.validate.checkpoint import load_files, obtain_files, with_checkpoint_of
 
 from .fakes.groups import called
 
@@ -70,3 +71,11 @@ def test_other_data_get_the_checkpoint_that_was_trained() -> None:
     assert {"x": Path("x.npy"), "checkpoint": Path("w.safetensors")} == files.files
     assert {"x": "11", "checkpoint": "22"} == files.hashes
     assert PLAIN is with_checkpoint_of(PLAIN, PLAIN)
+
+
+def test_a_reference_that_cannot_train_the_checkpoint_has_failed_and_the_data_are_there(group: BoundGroup) -> None:
+    spec = called(reference, checkpoint=CheckpointSpec("v.", called(reference).spec)).spec
+    live = LiveGroup(group.derived(spec), [spec.reference])
+    load_files(live)
+    assert ("failed", True) == (live.reference.status, live.reference.reason.startswith("checkpoint: no output of"))
+    assert group.data_set().digest == live.files.digest

@@ -12,7 +12,7 @@ from pytest_duet.measure.observe import observe_members
 from pytest_duet.measure.prewarmed import Prewarmed
 from pytest_duet.measure.time_group import time_group
 from pytest_duet.validate.check_group import check_kept
-from pytest_duet.validate.checkpoint import obtain_files
+from pytest_duet.validate.checkpoint import load_files
 from pytest_duet.workers.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def measure(
         Spawner() as spawner,
         Prewarmed() as prewarmed,
     ):
-        live.files = obtain_files(group)
+        load_files(live)
         validation.resume(live)
         measure_members(live, mode, rng or random.Random(), spawner, prewarmed)
         return live.record(mode=mode.name, timed=True)

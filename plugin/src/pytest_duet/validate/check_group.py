@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_duet.errors import MemberError, Refused, Skipped
+from pytest_duet.errors import Refused, Skipped
 from pytest_duet.spec.derived import with_param
 from pytest_duet.validate import parity
-from pytest_duet.validate.checkpoint import obtain_files
+from pytest_duet.validate.checkpoint import load_files
 from pytest_duet.validate.quality import check_quality
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ def check_members(live: LiveGroup) -> None:
         DataError: the data cannot be made.
         SpecError: the spec turns out to be unusable.
     """
-    live.progress("data")
-    try:
-        live.files = obtain_files(live.group)
-    except MemberError as error:
-        # Without the checkpoint nothing can be compared; the record gives the reason.
-        live.reference.fail(type(error)(f"checkpoint: {error}"))
-        live.files = live.group.data_set()
+    load_files(live)
     for member in live.members.values():
         if not member.is_ok:
             continue

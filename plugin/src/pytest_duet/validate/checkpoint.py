@@ -14,12 +14,13 @@ import msgspec
 from pytest_duet.binding.datasets import obtain
 from pytest_duet.binding.member import Member, make_job
 from pytest_duet.digests import content_digest
-from pytest_duet.errors import Refused
+from pytest_duet.errors import MemberError, Refused
 from pytest_duet.validate.quality import check_quality
 
 if TYPE_CHECKING:
     from pytest_duet.binding.bind import BoundGroup
     from pytest_duet.binding.datasets import Array, DataSet
+    from pytest_duet.binding.live_group import LiveGroup
 
 NAME = "checkpoint"
 """The name of the data file that holds the weights."""
@@ -34,6 +35,21 @@ def obtain_files(group: BoundGroup) -> DataSet:
     """
     files = group.data_set()
     return with_checkpoint_of(files, _checkpoint(group)) if group.spec.checkpoint else files
+
+
+def load_files(live: LiveGroup) -> None:
+    """Give `live` its data files; if the reference cannot train the checkpoint, it has failed.
+
+    Raises:
+        DataError: the data cannot be made.
+    """
+    live.progress("data")
+    try:
+        live.files = obtain_files(live.group)
+    except MemberError as error:
+        # Without the checkpoint nothing can be compared; the record gives the reason.
+        live.reference.fail(type(error)(f"checkpoint: {error}"))
+        live.files = live.group.data_set()
 
 
 def with_checkpoint_of(files: DataSet, trained: DataSet) -> DataSet:
