@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_duet.defaults import ENOUGH_CELLS
 from pytest_duet.measure.schedule import (
     ALIKE,
     BURST_ROUNDS,
-    CELLS,
     MAX_CYCLES,
     MAX_TARGET_ROUND_NS,
     MIN_CYCLES,
@@ -51,7 +51,7 @@ def test_cycles_stay_within_their_bounds(call_ns: dict[str, float], seconds: flo
     schedule = _schedule(seconds, **call_ns)
     assert (1 if schedule.burst == 1 else MIN_CYCLES) <= schedule.cycles <= MAX_CYCLES
     assert schedule.burst in {1, BURST_ROUNDS}
-    assert CELLS == schedule.cells
+    assert ENOUGH_CELLS == schedule.cells
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.floats(1e3, 2e7), min_size=1), BUDGETS)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_duet.defaults import ALPHA
+from pytest_duet.defaults import ALPHA, FEWEST_CELLS
 from pytest_duet.errors import Crashed, MemberError, Refused
-from pytest_duet.measure.schedule import MIN_CELLS, MIN_CYCLES, Schedule
+from pytest_duet.measure.schedule import MIN_CYCLES, Schedule
 from pytest_duet.measure.stop import HALF_WIDTH, Stop
 from pytest_duet.measure.timing import Timing, persistent_workers, time_members
 from pytest_duet.stats.signed_rank import least_shift
@@ -147,7 +147,7 @@ def test_one_measured_round_of_each_member_is_kept_in_the_cells_that_always_run(
         ]
         assert 1 == len(kept)
         cell, cycle = divmod(kept[0][0], SCHEDULE.warmup + SCHEDULE.cycles)
-        assert cell < MIN_CELLS
+        assert cell < FEWEST_CELLS
         assert cycle >= SCHEDULE.warmup
         ns = timed.cells[cell][cycle - SCHEDULE.warmup][kept[0][1]]
         assert f"{name}:{ns}" == session.kept[name]

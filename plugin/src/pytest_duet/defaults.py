@@ -22,6 +22,12 @@ JUDGED: Final = 0.90
 STRICT: Final = 0.99
 """The confidence of the interval that a verdict rests on where there are few cells."""
 
+ENOUGH_CELLS: Final = 8
+"""From this many cells on, the `JUDGED` interval decides: the fewest at which the exact interval can reject at every level."""
+
+FEWEST_CELLS: Final = 4
+"""From this many cells on, a clear difference is believed if even the `STRICT` interval lies beyond the margin."""
+
 PROFILE: Final = "smoke"
 """The profile of a session that names none."""
 

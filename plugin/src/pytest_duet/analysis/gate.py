@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_duet import units
-from pytest_duet.analysis.verdict import ENOUGH_CELLS, lean
-from pytest_duet.defaults import ALPHA
+from pytest_duet.analysis.verdict import lean
+from pytest_duet.defaults import ALPHA, ENOUGH_CELLS
 from pytest_duet.exit_status import Exit
 from pytest_duet.spec.selectors import matches
 from pytest_duet.stats.corrections import Adjusted, adjust

@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_duet import units
+from pytest_duet.defaults import ENOUGH_CELLS, FEWEST_CELLS
 from pytest_duet.stats.ratio import exponential
 
 if TYPE_CHECKING:
     from pytest_duet.vocabulary import Verdict
-
-ENOUGH_CELLS: Final = 8
-"""With this many cells, verdicts rest on the 90 % interval."""
-
-FEWEST_CELLS: Final = 4
-"""With this many cells, a difference is believed if the 99 % interval clears the margin."""
 
 Bounds = tuple[float, float]
 """Lower and upper end of an interval of log(time of this / time of the reference)."""

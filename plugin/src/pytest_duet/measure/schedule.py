@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import ENOUGH_CELLS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -13,9 +15,6 @@ MIN_TARGET_ROUND_NS: Final = 1_000_000
 MAX_TARGET_ROUND_NS: Final = 5_000_000
 """All members' rounds aim at one length between these two; a round of one long call is longer."""
 BURST_ROUNDS: Final = 3
-CELLS: Final = 8
-"""With fewer independent units the exact interval cannot reject at the levels that the analysis uses."""
-MIN_CELLS: Final = 4
 MIN_CYCLES: Final = 3
 MAX_CYCLES: Final = 20
 WARMUP_CYCLES: Final = 2
@@ -45,7 +44,7 @@ def make_schedule(
     *,
     group_seconds: float,
     most_calls: Mapping[str, int | None],
-    cells: int = CELLS,
+    cells: int = ENOUGH_CELLS,
     fresh: bool = False,
     warm_after: Mapping[str, int] | None = None,
     pairs: Collection[tuple[str, str]] = (),

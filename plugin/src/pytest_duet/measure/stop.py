@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_duet.defaults import JUDGED
-from pytest_duet.measure.schedule import CELLS
+from pytest_duet.defaults import ALARM_ABOVE, ENOUGH_CELLS, JUDGED, MARGIN
 from pytest_duet.stats.corrections import fewest_units
 from pytest_duet.stats.signed_rank import least_shift, location
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MAX_CELLS: Final = 40
 CELLS_STEP: Final = 4
-HALF_WIDTH: Final = 0.0194
-"""The widest half of a 90 % interval of a log-ratio that decides on a margin of 5 %: half of log(1.05 / 1.01)."""
+HALF_WIDTH: Final = math.log((1 + MARGIN) / (1 + ALARM_ABOVE)) / 2
+"""The widest half of a 90 % interval of a log-ratio that decides on the default margin: 1.94 %."""
 SHARE: Final = 0.1
 """A large log-ratio, as between languages, needs only this relative half-width."""
 PATIENCE: Final = 3.0
@@ -32,7 +32,7 @@ class Stop:
     would alarm at that level on a change as large as the margin. Measuring may take `patience` times the planned seconds.
     """
 
-    least: int = CELLS
+    least: int = ENOUGH_CELLS
     most: int = MAX_CELLS
     level: float | None = None
     patience: float = 1.0
@@ -43,7 +43,9 @@ class Stop:
 
         With fewer than log2(decisions / alpha) cells no outcome could be significant after Holm's correction.
         """
-        return cls(least=max(CELLS, fewest_units(alpha, decisions)), level=alpha / max(1, decisions), patience=PATIENCE)
+        return cls(
+            least=max(ENOUGH_CELLS, fewest_units(alpha, decisions)), level=alpha / max(1, decisions), patience=PATIENCE
+        )
 
     def is_reached(self, cells: int, log_ratios: Iterable[Sequence[float]]) -> bool:
         """Return whether `cells` are enough, given the log-ratios of every comparison."""

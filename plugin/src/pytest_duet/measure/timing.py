@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pytest_duet.defaults import FEWEST_CELLS
 from pytest_duet.errors import MemberError
 from pytest_duet.measure.pinning import pin_to_one, restored
-from pytest_duet.measure.schedule import MIN_CELLS, MIN_CYCLES
+from pytest_duet.measure.schedule import MIN_CYCLES
 from pytest_duet.stats.ratio import cell_log_ratios
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class _Turns:
         # The round to keep: its cell (one that always runs), its position in the measured cycles from 0 to 1, and its
         # number in the burst.
         self._keep_at = {
-            name: (rng.randrange(MIN_CELLS), rng.random(), rng.randrange(timing.schedule.burst)) for name in names
+            name: (rng.randrange(FEWEST_CELLS), rng.random(), rng.randrange(timing.schedule.burst)) for name in names
         }
 
     def running(self, names: Sequence[str]) -> list[str]:
@@ -143,7 +144,7 @@ class _Turns:
         """Return whether the ratios are precise enough, or the budget is spent."""
         cells, stop = len(self.cell_seconds), self._timing.stop
         budget = self._timing.budget_seconds * stop.patience
-        if cells >= MIN_CELLS and sum(self.cell_seconds) + self.cell_seconds[-1] > budget:
+        if cells >= FEWEST_CELLS and sum(self.cell_seconds) + self.cell_seconds[-1] > budget:
             return True
         calls, timed = self._schedule.calls, self.timed
         log_ratios = (

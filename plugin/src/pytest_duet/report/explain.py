@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_duet import units
-from pytest_duet.analysis.verdict import ENOUGH_CELLS
+from pytest_duet.defaults import ENOUGH_CELLS
 from pytest_duet.report.changes import changed
 from pytest_duet.report.escape import for_line
 from pytest_duet.report.model import build
